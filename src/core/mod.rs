@@ -1,1 +1,18 @@
-//! (to be written)
+//! The core decides. It owns what a run *is*: events, the state that is their fold, and what ought to happen next.
+//!
+//! Three functions and their laws (ARCHITECTURE.md has them all, each with its test):
+//! - [`decide`](decide::decide) turns one input into the events it causes, or refuses it. Pure and total.
+//! - [`State::apply`](state::State::apply) is the only mutation; live, resume, simulation and verification all use it.
+//! - [`wanted`](wanted::wanted) says what ought to be in flight now, from the state alone.
+//!
+//! Nothing here is asynchronous, reads a clock, a file, the environment or randomness, starts anything, logs, or
+//! ever sees a secret. Time, outcomes, answers and seeds arrive as inputs.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod attempt;
+pub mod event;
+pub mod input;
+
+pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
+pub use event::{Actor, AskKind, Ended, Event, Fact, Hidden, How, RunStatus, Status};
+pub use input::{Answer, EvidenceRef, Input, JournalInput};

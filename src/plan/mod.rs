@@ -1,1 +1,40 @@
-//! (to be written)
+//! The plan: a runbook with its inputs resolved and every policy explicit, ready to be decided upon.
+//!
+//! Owns the immutable description that a run folds over. It is stored beside the journal in two files: the
+//! [`Graph`] is public (ids, kinds, effects, order, policies: an auditor folds with it alone), the [`Values`] are
+//! held back (inputs, templates, literals). Neither ever holds a secret, only names and sources of secrets.
+//! Resuming reads the plan, never the YAML.
+
+pub mod action;
+pub mod graph;
+pub mod values;
+
+pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
+pub use graph::{
+    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode, OnFailure,
+    OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
+    VerifyNode, Who,
+};
+pub use values::{Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values};
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of deciding. An old run ends by the rules it began with.
+///
+/// - 1: first release.
+pub const SEMANTICS: u32 = 1;
+
+/// A runbook, checked and resolved. See the module documentation for why it has two halves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub graph: Graph,
+    pub values: Values,
+}
+
+impl Plan {
+    /// The values of the step at `index` of the graph.
+    pub fn step_values(&self, index: usize) -> Option<&StepValues> {
+        self.graph.steps.get(index).and_then(|step| self.values.steps.get(&step.id))
+    }
+}

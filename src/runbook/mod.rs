@@ -1,1 +1,3 @@
-//! (to be written)
+//! The runbook language: what a file may say, and whether it makes sense.
+
+pub mod template;

@@ -1,0 +1,217 @@
+//! What a step asks a runner to do, with its texts as templates (in the plan) or rendered (in a request).
+
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::template::{RenderError, Rendered, Scope, Template, Tree};
+
+/// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action<S> {
+    Http(Box<HttpCall<S>>),
+    Shell(ShellCall<S>),
+    Argv(ProgramCall<S>),
+}
+
+/// An HTTP call. The URL is absolute once rendered; `base` has been joined to it by the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCall<S> {
+    /// `GET`, `POST`, …
+    pub method: String,
+    pub url: S,
+    /// In the order of the runbook.
+    pub headers: Vec<(String, S)>,
+    pub query: Vec<(String, S)>,
+    pub body: Body<S>,
+    pub auth: Auth<S>,
+    /// PEM file of additional trusted roots.
+    pub ca_file: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body<S> {
+    None,
+    Json(Tree<S>),
+    Form(Vec<(String, S)>),
+    Text(S),
+    /// Path of a file that is streamed.
+    File(S),
+}
+
+/// How a call proves who it is from. Secrets are named, never present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth<S> {
+    None,
+    /// Name of the secret that is the token.
+    Bearer(String),
+    /// User, and name of the secret that is the password.
+    Basic(S, String),
+    /// Header name, and name of the secret that is its value.
+    Header(String, String),
+}
+
+/// A script for `bash -euo pipefail`. The text is literal: values travel in `env` only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShellCall<S> {
+    pub script: String,
+    pub env: Vec<(String, S)>,
+    pub cwd: Option<S>,
+}
+
+/// A program and its arguments, no shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramCall<S> {
+    pub argv: Vec<S>,
+    pub env: Vec<(String, S)>,
+    pub cwd: Option<S>,
+}
+
+/// Turns every text of an action into another.
+pub trait Fill<S, T> {
+    type Error;
+
+    fn text(&mut self, text: &S) -> Result<T, Self::Error>;
+
+    /// A text inside a JSON structure, where it may become something other than text.
+    fn leaf(&mut self, text: &S) -> Result<Tree<T>, Self::Error> {
+        self.text(text).map(Tree::Text)
+    }
+}
+
+impl<S> Action<S> {
+    /// # Errors
+    /// The first error of `fill`.
+    pub fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<Action<T>, F::Error> {
+        Ok(match self {
+            Self::Http(call) => Action::Http(Box::new(call.fill(fill)?)),
+            Self::Shell(call) => Action::Shell(ShellCall {
+                script: call.script.clone(),
+                env: pairs(&call.env, fill)?,
+                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+            }),
+            Self::Argv(call) => Action::Argv(ProgramCall {
+                argv: call.argv.iter().map(|arg| fill.text(arg)).collect::<Result<_, _>>()?,
+                env: pairs(&call.env, fill)?,
+                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+            }),
+        })
+    }
+
+    /// Every text of the action, in a fixed order.
+    pub fn texts(&self) -> Vec<&S> {
+        let mut out = Vec::new();
+        match self {
+            Self::Http(call) => call.texts(&mut out),
+            Self::Shell(call) => {
+                out.extend(call.env.iter().map(|(_, value)| value));
+                out.extend(&call.cwd);
+            }
+            Self::Argv(call) => {
+                out.extend(&call.argv);
+                out.extend(call.env.iter().map(|(_, value)| value));
+                out.extend(&call.cwd);
+            }
+        }
+        out
+    }
+}
+
+impl Action<Template> {
+    /// # Errors
+    /// See [`Template::render`].
+    pub fn render(&self, scope: &dyn Scope) -> Result<Action<Rendered>, RenderError> {
+        self.fill(&mut Renderer(scope))
+    }
+}
+
+impl Action<Rendered> {
+    /// The names of the secrets the runner must fill in, those of the authentication included.
+    pub fn secrets(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.texts().into_iter().flat_map(Rendered::secrets).collect();
+        if let Self::Http(call) = self {
+            match &call.auth {
+                Auth::None => {}
+                Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => names.push(name),
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+struct Renderer<'a>(&'a dyn Scope);
+
+impl Fill<Template, Rendered> for Renderer<'_> {
+    type Error = RenderError;
+
+    fn text(&mut self, text: &Template) -> Result<Rendered, RenderError> {
+        text.render(self.0)
+    }
+
+    fn leaf(&mut self, text: &Template) -> Result<Tree<Rendered>, RenderError> {
+        text.render_tree(self.0)
+    }
+}
+
+impl<S> HttpCall<S> {
+    fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<HttpCall<T>, F::Error> {
+        Ok(HttpCall {
+            method: self.method.clone(),
+            url: fill.text(&self.url)?,
+            headers: pairs(&self.headers, fill)?,
+            query: pairs(&self.query, fill)?,
+            body: match &self.body {
+                Body::None => Body::None,
+                Body::Json(tree) => Body::Json(fill_tree(tree, fill)?),
+                Body::Form(fields) => Body::Form(pairs(fields, fill)?),
+                Body::Text(text) => Body::Text(fill.text(text)?),
+                Body::File(path) => Body::File(fill.text(path)?),
+            },
+            auth: match &self.auth {
+                Auth::None => Auth::None,
+                Auth::Bearer(name) => Auth::Bearer(name.clone()),
+                Auth::Basic(user, name) => Auth::Basic(fill.text(user)?, name.clone()),
+                Auth::Header(header, name) => Auth::Header(header.clone(), name.clone()),
+            },
+            ca_file: self.ca_file.clone(),
+        })
+    }
+
+    fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        out.push(&self.url);
+        out.extend(self.headers.iter().map(|(_, value)| value));
+        out.extend(self.query.iter().map(|(_, value)| value));
+        match &self.body {
+            Body::None => {}
+            Body::Json(tree) => tree.texts(out),
+            Body::Form(fields) => out.extend(fields.iter().map(|(_, value)| value)),
+            Body::Text(text) | Body::File(text) => out.push(text),
+        }
+        if let Auth::Basic(user, _) = &self.auth {
+            out.push(user);
+        }
+    }
+}
+
+fn pairs<S, T, F: Fill<S, T>>(list: &[(String, S)], fill: &mut F) -> Result<Vec<(String, T)>, F::Error> {
+    list.iter().map(|(name, value)| Ok((name.clone(), fill.text(value)?))).collect()
+}
+
+fn fill_tree<S, T, F: Fill<S, T>>(tree: &Tree<S>, fill: &mut F) -> Result<Tree<T>, F::Error> {
+    Ok(match tree {
+        Tree::Null => Tree::Null,
+        Tree::Bool(yes) => Tree::Bool(*yes),
+        Tree::Number(number) => Tree::Number(number.clone()),
+        Tree::Text(text) => fill.leaf(text)?,
+        Tree::List(list) => Tree::List(list.iter().map(|t| fill_tree(t, fill)).collect::<Result<_, _>>()?),
+        Tree::Map(map) => {
+            Tree::Map(map.iter().map(|(k, t)| Ok((k.clone(), fill_tree(t, fill)?))).collect::<Result<_, F::Error>>()?)
+        }
+    })
+}

@@ -1,0 +1,386 @@
+//! The public half of a plan: what an auditor needs to fold a journal without seeing a single value.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run touches the world. Part of every signature namespace, so that none passes for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Live,
+    /// Real effects in a practice environment.
+    Drill,
+    /// Simulated effects.
+    Rehearsal,
+}
+
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Drill => "drill",
+            Self::Rehearsal => "rehearsal",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// [`crate::plan::SEMANTICS`] when the plan was built.
+    pub semantics: u32,
+    /// Id of the runbook, `[a-z0-9-]+`.
+    pub runbook: String,
+    pub mode: Mode,
+    /// Name of the environment, where there is one.
+    pub environment: Option<String>,
+    pub protected: bool,
+    /// Each human answer says who it is played by (practice only).
+    pub role_play: bool,
+    pub identity: Identity,
+    pub people: Populace,
+    /// Attempts at once, at most.
+    pub max_in_flight: u32,
+    pub deadline_ms: Option<u64>,
+    /// Names of the secrets that the run may use.
+    pub secrets: Vec<String>,
+    /// Steps in an order that respects `needs`; those of `finally` after the others.
+    pub steps: Vec<StepNode>,
+}
+
+/// How an approver must prove who he is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    #[default]
+    Any,
+    SshKey,
+}
+
+/// The people of an environment and the roles they hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Populace {
+    pub people: BTreeMap<String, Person>,
+    pub roles: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    pub os_user: Option<String>,
+    /// Principal in `allowed_signers`.
+    pub ssh: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Http,
+    Shell,
+    Argv,
+    Confirm,
+    Approve,
+    Input,
+    Checklist,
+    Manual,
+    Wait,
+    Assert,
+    End,
+}
+
+impl Kind {
+    /// Done by a runner, in attempts.
+    pub const fn runs(self) -> bool {
+        matches!(self, Self::Http | Self::Shell | Self::Argv)
+    }
+
+    pub const fn is_gate(self) -> bool {
+        matches!(self, Self::Confirm | Self::Approve)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Shell => "shell",
+            Self::Argv => "argv",
+            Self::Confirm => "confirm",
+            Self::Approve => "approve",
+            Self::Input => "input",
+            Self::Checklist => "checklist",
+            Self::Manual => "manual",
+            Self::Wait => "wait",
+            Self::Assert => "assert",
+            Self::End => "end",
+        }
+    }
+}
+
+/// What a step does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    Read,
+    Write,
+    Destructive,
+    Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Section {
+    Main,
+    Finally,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepNode {
+    pub id: String,
+    pub kind: Kind,
+    pub effect: Effect,
+    pub section: Section,
+    /// Steps that must have ended before. For a step without `needs` in the runbook: those above it in its list
+    /// that nothing else above needs (the rest follows), and `above` is set.
+    pub needs: Vec<String>,
+    /// The step waits for everything above it in its section, and is satisfied only if all of it is.
+    pub above: bool,
+    pub run_on: RunOn,
+    /// For `run_on` failure or finished: every gate upstream, all of which must be open.
+    pub gates: Vec<String>,
+    /// It has a `when`.
+    pub conditional: bool,
+    /// Per attempt; for people, how long the question stays open.
+    pub timeout_ms: Option<u64>,
+    /// From the first attempt to the last.
+    pub deadline_ms: Option<u64>,
+    pub retry: RetryPolicy,
+    /// `None`: ask when attended, stop when not.
+    pub on_failure: Option<OnFailure>,
+    /// Its failure does not make the run fail.
+    pub allowed: bool,
+    /// It has an idempotency key.
+    pub keyed: bool,
+    pub verify: Option<VerifyNode>,
+    pub undo: bool,
+    pub put_back: Option<PutBackNode>,
+    /// For `approve` and `confirm`.
+    pub gate: Option<GateNode>,
+    /// Who may answer, for the other human kinds.
+    pub by: Option<Who>,
+    /// For `checklist`.
+    pub items: Vec<ItemNode>,
+    /// The checklist is read item by item, in order.
+    pub in_order: bool,
+    /// For `manual`.
+    pub evidence: Option<Evidence>,
+    /// For `input`: field names and kinds.
+    pub fields: Vec<OutputNode>,
+    /// An answer is declared for unattended runs.
+    pub unattended: bool,
+    pub outputs: Vec<OutputNode>,
+    /// For `end`.
+    pub end: Option<EndStatus>,
+    /// For `wait`: how long, when it is not until an instant (which stands in the values).
+    pub wait_ms: Option<u64>,
+}
+
+impl StepNode {
+    /// A step of this id and kind with every policy at its default.
+    pub fn new(id: &str, kind: Kind, effect: Effect) -> Self {
+        Self {
+            id: id.to_owned(),
+            kind,
+            effect,
+            section: Section::Main,
+            needs: Vec::new(),
+            above: false,
+            run_on: RunOn::Success,
+            gates: Vec::new(),
+            conditional: false,
+            timeout_ms: None,
+            deadline_ms: None,
+            retry: RetryPolicy::default(),
+            on_failure: None,
+            allowed: false,
+            keyed: false,
+            verify: None,
+            undo: false,
+            put_back: None,
+            gate: None,
+            by: None,
+            items: Vec::new(),
+            in_order: false,
+            evidence: None,
+            fields: Vec::new(),
+            unattended: false,
+            outputs: Vec::new(),
+            end: None,
+            wait_ms: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOn {
+    Success,
+    Failure,
+    Finished,
+}
+
+/// When and how often a failed attempt is repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// All attempts, the first included; at least 1.
+    pub max_attempts: u32,
+    pub delay_ms: u64,
+    /// Factor between delays, in per mille (2000 doubles).
+    pub backoff: u32,
+    pub max_delay_ms: u64,
+    pub errors: Vec<ErrorClass>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { max_attempts: 1, delay_ms: 1_000, backoff: 2_000, max_delay_ms: 60_000, errors: Vec::new() }
+    }
+}
+
+/// Why an attempt did not succeed, as far as retrying cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ErrorClass {
+    #[serde(rename = "connect")]
+    Connect,
+    #[serde(rename = "timeout")]
+    Timeout,
+    #[serde(rename = "429")]
+    TooMany,
+    #[serde(rename = "5xx")]
+    Server,
+    #[serde(rename = "expect")]
+    Expect,
+    /// Anything else: never repeated by itself.
+    #[serde(rename = "other")]
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    Ask,
+    Stop,
+    Continue,
+    Undo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyNode {
+    /// Probe before acting.
+    pub first: bool,
+    /// It says how "not done" looks.
+    pub absent: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutBackNode {
+    /// A probe must hold before it is put back.
+    pub only_if: bool,
+    pub otherwise: OtherwisePutBack,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OtherwisePutBack {
+    Ask,
+    Auto,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateNode {
+    /// Different people that must say yes.
+    pub quorum: u32,
+    /// For `approve`: the roles entitled (never empty). For `confirm`: its `by`, anybody when empty.
+    pub who: Who,
+    /// Entitled once the first time-out has passed.
+    pub escalate_to: Vec<String>,
+    pub on_timeout: OnTimeout,
+    /// A rejection skips the dependents instead of ending the run.
+    pub on_reject_continue: bool,
+    /// The steps whose requests it binds.
+    pub covers: Vec<String>,
+    /// A word must be typed.
+    pub typed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTimeout {
+    Refuse,
+    Escalate,
+}
+
+/// Who may answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Who {
+    /// Empty: anybody.
+    pub roles: Vec<String>,
+    /// Not the person who started the run.
+    pub not_starter: bool,
+    /// Not the people who answered these steps.
+    pub not_steps: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemNode {
+    pub id: String,
+    /// It is proved by a probe (a person decides only if the probe does not hold).
+    pub probe: bool,
+    pub evidence: Evidence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    #[default]
+    None,
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputNode {
+    pub name: String,
+    /// May stand in the journal in clear.
+    pub public: bool,
+    pub kind: InputKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputKind {
+    /// Whatever a filter gives.
+    Any,
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Datetime,
+    File,
+    List(Box<InputKind>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndStatus {
+    Succeeded,
+    Failed,
+}

@@ -1,0 +1,188 @@
+//! The held-back half of a plan: inputs, literals and templates. Names and sources of secrets, never a secret.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::action::Action;
+use super::graph::InputKind;
+use crate::runbook::template::{Expr, Rendered, Template};
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    pub title: Localized<String>,
+    pub inputs: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Value>,
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Names of variables that children inherit besides the fixed few.
+    pub env_inherit: Vec<String>,
+    /// Names of the locks, rendered.
+    pub locks: Vec<String>,
+    /// By step id.
+    pub steps: BTreeMap<String, StepValues>,
+}
+
+/// A text that operators read, in one or both of their languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Localized<S> {
+    pub fr: Option<S>,
+    pub en: Option<S>,
+}
+
+impl<S> Default for Localized<S> {
+    fn default() -> Self {
+        Self { fr: None, en: None }
+    }
+}
+
+impl<S: Clone> Localized<S> {
+    /// The same text whatever the language.
+    pub fn both(text: S) -> Self {
+        Self { fr: Some(text.clone()), en: Some(text) }
+    }
+
+    /// The text in `lang` (`fr` or `en`), else in the other one.
+    pub fn in_lang(&self, lang: &str) -> Option<&S> {
+        if lang == "fr" { self.fr.as_ref().or(self.en.as_ref()) } else { self.en.as_ref().or(self.fr.as_ref()) }
+    }
+}
+
+/// Where a runner finds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    Env(String),
+    File(String),
+    /// Printed by a program; one trailing line break is cut.
+    Command(Vec<String>),
+    /// Asked on the terminal, again on resume.
+    Prompt,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StepValues {
+    pub title: Localized<Template>,
+    pub message: Localized<Template>,
+    pub when: Option<Expr>,
+    /// For http, shell and argv.
+    pub act: Option<Probe>,
+    pub verify: Option<Probe>,
+    pub undo: Option<Probe>,
+    pub put_back: Option<Probe>,
+    pub only_if: Option<Probe>,
+    /// Key given by the runbook instead of `auto`.
+    pub idempotency_key: Option<Template>,
+    /// For `confirm`: the word to type.
+    pub typed: Option<Template>,
+    /// For `checklist`, by item id.
+    pub items: BTreeMap<String, Item>,
+    /// For `input`.
+    pub fields: IndexMap<String, InputField>,
+    /// For `assert`.
+    pub assertions: Vec<Assertion>,
+    /// For `wait: {until}`.
+    pub until: Option<Template>,
+    /// The declared answer of an unattended run.
+    pub unattended: Option<Value>,
+}
+
+/// An action and how its result is judged, as written in a plan.
+pub type Probe = ProbeOf<Template>;
+
+/// An action and how its result is judged. `S` is [`Template`] in a plan, [`Rendered`] in a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeOf<S> {
+    pub action: Action<S>,
+    pub accept: Accept,
+    /// Per attempt, where it differs from its step's.
+    pub timeout_ms: Option<u64>,
+}
+
+/// How a result document is judged and what is taken from it. Filters are jq over the document.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accept {
+    pub expect: Expect,
+    /// For `verify`: how "not done" looks.
+    pub absent: Option<Expect>,
+    pub poll: Option<Poll>,
+    /// Output name to filter.
+    pub outputs: IndexMap<String, String>,
+}
+
+/// Conditions on a result document; all that are given must hold. Nothing given: exit 0, or HTTP 2xx.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    pub exit: Vec<i32>,
+    pub status: Vec<u16>,
+    pub contains: Vec<String>,
+    /// Regular expressions.
+    pub matches: Vec<String>,
+    pub that: Vec<String>,
+    /// JSON Schema of the body (HTTP) or of `json` (programs).
+    pub schema: Option<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    pub every_ms: u64,
+    pub within_ms: u64,
+    pub until: Option<String>,
+    pub fail_if: Option<String>,
+    /// The condition must hold this long without a break.
+    pub steady_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub text: Localized<Template>,
+    /// Absent where the probe is another step's `verify`: see `step`.
+    pub probe: Option<Probe>,
+    /// The step whose `verify` proves this item.
+    pub step: Option<String>,
+}
+
+/// A typed question, as for inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputField {
+    pub kind: InputKind,
+    pub title: Localized<String>,
+    pub default: Option<Value>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub pattern: Option<String>,
+    pub one_of: Option<Vec<Value>>,
+    pub public: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    pub expr: Expr,
+    pub message: Localized<Template>,
+}
+
+impl Probe {
+    /// # Errors
+    /// See [`Template::render`].
+    pub fn render(
+        &self,
+        scope: &dyn crate::runbook::template::Scope,
+    ) -> Result<ProbeOf<Rendered>, crate::runbook::template::RenderError> {
+        Ok(ProbeOf {
+            action: self.action.render(scope)?,
+            accept: self.accept.clone(),
+            timeout_ms: self.timeout_ms,
+        })
+    }
+}

@@ -1,0 +1,581 @@
+//! Templates: text with `{{ expression }}` in it, rendered to segments.
+//!
+//! Owns how a template is cut into parts and how one expression is evaluated (minijinja, strict, with fuel, no
+//! clock, no randomness, no input or output). It never sees a secret: `{{ secrets.name }}` becomes a reference
+//! segment that only the runner can fill, and what is not known yet becomes a reference as well. References are
+//! segments, not marks in the text, so no value from outside can forge one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{Environment, Expression, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Instructions that one expression may take before it is stopped.
+pub const FUEL: u64 = 50_000;
+
+/// Text with expressions, as written in the runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Template {
+    source: String,
+    parts: Vec<Part>,
+}
+
+/// A piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    Expr { expr: Expr, offset: usize },
+}
+
+/// An expression without braces, and the names it reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Expr {
+    source: String,
+    /// Dotted paths as far as they are constant: `steps.before.name`, `inputs.tenant_id`.
+    refs: Vec<String>,
+}
+
+/// A template or expression that cannot be read, with the byte offset in its own text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    pub offset: usize,
+    pub message: String,
+}
+
+/// A template or expression that could not be evaluated. Carries no values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{expr}`: {message}")]
+pub struct RenderError {
+    pub expr: String,
+    pub message: String,
+}
+
+/// A piece of rendered text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Segment {
+    Text(String),
+    /// The secret of that name, filled in by the runner.
+    Secret(String),
+    /// An expression whose value is not known yet.
+    Later(String),
+}
+
+/// Rendered text: literal pieces and references. Neighbouring literals are joined, so equal texts are equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rendered(Vec<Segment>);
+
+/// A JSON structure whose strings are `S`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tree<S> {
+    Null,
+    Bool(bool),
+    /// A number in its original spelling.
+    Number(String),
+    Text(S),
+    List(Vec<Tree<S>>),
+    Map(Vec<(String, Tree<S>)>),
+}
+
+/// What a name stands for at the moment of rendering.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    Known(Value),
+    /// Will be known when its step has ended (or, for `step.started_at`, begun).
+    Later,
+    /// No such name: an error, unless the expression gives a default.
+    Missing,
+}
+
+/// Where expressions find their values.
+pub trait Scope {
+    /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
+    fn lookup(&self, root: &str, name: &str) -> Lookup;
+}
+
+impl Template {
+    /// # Errors
+    /// An unclosed or empty `{{ }}`, a statement or comment block, or a bad expression: with its byte offset.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = 0;
+        while let Some(open) = source[rest..].find(['{']).map(|i| i + rest) {
+            match source.as_bytes().get(open + 1) {
+                Some(b'{') => {
+                    push_text(&mut parts, &source[rest..open]);
+                    let (expr, end) = braced(source, open)?;
+                    parts.push(Part::Expr { expr, offset: open });
+                    rest = end;
+                }
+                Some(b'%' | b'#') => {
+                    let message = "only `{{ expression }}` is allowed, no statements and no comments".into();
+                    return Err(TemplateError { offset: open, message });
+                }
+                _ => {
+                    push_text(&mut parts, &source[rest..=open]);
+                    rest = open + 1;
+                }
+            }
+        }
+        push_text(&mut parts, &source[rest..]);
+        Ok(Self { source: source.to_owned(), parts })
+    }
+
+    /// Text without any expression.
+    pub fn literal(text: &str) -> Self {
+        let mut parts = Vec::new();
+        push_text(&mut parts, text);
+        Self { source: text.to_owned(), parts }
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Every name that its expressions read.
+    pub fn refs(&self) -> impl Iterator<Item = &str> {
+        self.parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Text(_) => None,
+                Part::Expr { expr, .. } => Some(expr.refs.iter().map(String::as_str)),
+            })
+            .flatten()
+    }
+
+    /// Renders to text.
+    ///
+    /// # Errors
+    /// An undefined name, a failed evaluation, too much work.
+    pub fn render(&self, scope: &dyn Scope) -> Result<Rendered, RenderError> {
+        let mut out = Rendered::default();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_text(text),
+                Part::Expr { expr, .. } => match expr.evaluate(scope)? {
+                    Evaluated::Value(value) => out.push_text(&as_text(&value)),
+                    Evaluated::Reference(segment) => out.0.push(segment),
+                },
+            }
+        }
+        Ok(out)
+    }
+
+    /// Renders to a JSON value: a template that is one whole `{{ }}` keeps the type of its value.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_tree(&self, scope: &dyn Scope) -> Result<Tree<Rendered>, RenderError> {
+        match self.parts.as_slice() {
+            [Part::Expr { expr, .. }] => Ok(match expr.evaluate(scope)? {
+                Evaluated::Value(value) => Tree::from_value(&value),
+                Evaluated::Reference(segment) => Tree::Text(Rendered(vec![segment])),
+            }),
+            _ => Ok(Tree::Text(self.render(scope)?)),
+        }
+    }
+}
+
+impl Expr {
+    /// # Errors
+    /// A syntax error, with its byte offset in `source`.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let compiled = compile(source)?;
+        let mut refs: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
+        refs.sort();
+        Ok(Self { source: source.trim().to_owned(), refs })
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn refs(&self) -> &[String] {
+        &self.refs
+    }
+
+    /// The secret that this expression names, when it is exactly `secrets.name`.
+    pub fn secret(&self) -> Option<&str> {
+        let name = self.source.strip_prefix("secrets.")?;
+        (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(name)
+    }
+
+    /// The value of the expression.
+    ///
+    /// # Errors
+    /// As [`Template::render`]; a secret or something not known yet is an error here.
+    pub fn value(&self, scope: &dyn Scope) -> Result<Value, RenderError> {
+        match self.evaluate(scope)? {
+            Evaluated::Value(value) => Ok(value),
+            Evaluated::Reference(Segment::Secret(_)) => Err(self.error("a secret cannot be used here")),
+            Evaluated::Reference(_) => Err(self.error("its value is not known yet")),
+        }
+    }
+
+    /// Whether the expression holds, by the rules of minijinja: empty, zero and none are false.
+    ///
+    /// # Errors
+    /// As [`Expr::value`].
+    pub fn holds(&self, scope: &dyn Scope) -> Result<bool, RenderError> {
+        let value = self.value(scope)?;
+        Ok(minijinja::Value::from(Serde(&value)).is_true())
+    }
+
+    fn evaluate(&self, scope: &dyn Scope) -> Result<Evaluated, RenderError> {
+        if let Some(name) = self.secret() {
+            return Ok(Evaluated::Reference(Segment::Secret(name.to_owned())));
+        }
+        let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
+        for path in &self.refs {
+            let mut names = path.split('.');
+            let (Some(root), Some(name)) = (names.next(), names.next()) else {
+                return Err(self.error(&format!("`{path}` is not a value: name something below it")));
+            };
+            if root == "secrets" {
+                return Err(self.error("a secret is used whole, without filters or text beside it in the braces"));
+            }
+            match scope.lookup(root, name) {
+                Lookup::Known(value) => {
+                    context.entry(root).or_default().insert(name.to_owned(), value);
+                }
+                Lookup::Later => return Ok(Evaluated::Reference(Segment::Later(self.source.clone()))),
+                Lookup::Missing => {
+                    context.entry(root).or_default();
+                }
+            }
+        }
+        let compiled = compile(&self.source).map_err(|e| self.error(&e.message))?;
+        let value = compiled.eval(Serde(context)).map_err(|e| self.error(&describe(&e)))?;
+        if value.is_undefined() {
+            return Err(self.error("is not defined"));
+        }
+        let value = serde_json::to_value(&value).map_err(|_| self.error("its value is not data"))?;
+        Ok(Evaluated::Value(value))
+    }
+
+    fn error(&self, message: &str) -> RenderError {
+        RenderError { expr: self.source.clone(), message: message.to_owned() }
+    }
+}
+
+enum Evaluated {
+    Value(Value),
+    Reference(Segment),
+}
+
+impl Rendered {
+    pub fn literal(text: &str) -> Self {
+        let mut out = Self::default();
+        out.push_text(text);
+        out
+    }
+
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The text, when it holds no reference.
+    pub fn as_plain(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Segment::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The names of the secrets it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Secret(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    pub fn push_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if let Some(Segment::Text(last)) = self.0.last_mut() {
+            last.push_str(text);
+        } else {
+            self.0.push(Segment::Text(text.to_owned()));
+        }
+    }
+
+    /// Fills what is known by now into the references that `value` answers for.
+    #[must_use]
+    pub fn filled(&self, value: impl Fn(&Segment) -> Option<String>) -> Self {
+        let mut out = Self::default();
+        for segment in &self.0 {
+            match (segment, value(segment)) {
+                (_, Some(text)) => out.push_text(&text),
+                (Segment::Text(text), None) => out.push_text(text),
+                (reference, None) => out.0.push(reference.clone()),
+            }
+        }
+        out
+    }
+}
+
+/// As people read it: `<secret admin_token>`, `<decided later by steps.x.y>`.
+impl fmt::Display for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|segment| match segment {
+            Segment::Text(text) => f.write_str(text),
+            Segment::Secret(name) => write!(f, "<secret {name}>"),
+            Segment::Later(expr) => write!(f, "<decided later by {expr}>"),
+        })
+    }
+}
+
+impl<S> Tree<S> {
+    pub fn from_value(value: &Value) -> Self
+    where
+        S: From<String>,
+    {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(yes) => Self::Bool(*yes),
+            Value::Number(number) => Self::Number(number.to_string()),
+            Value::String(text) => Self::Text(S::from(text.clone())),
+            Value::Array(list) => Self::List(list.iter().map(Self::from_value).collect()),
+            Value::Object(map) => Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_value(v))).collect()),
+        }
+    }
+
+    /// Every text in the structure.
+    pub fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        match self {
+            Self::Text(text) => out.push(text),
+            Self::List(list) => list.iter().for_each(|tree| tree.texts(out)),
+            Self::Map(map) => map.iter().for_each(|(_, tree)| tree.texts(out)),
+            Self::Null | Self::Bool(_) | Self::Number(_) => {}
+        }
+    }
+}
+
+impl Tree<Template> {
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render(&self, scope: &dyn Scope) -> Result<Tree<Rendered>, RenderError> {
+        Ok(match self {
+            Self::Null => Tree::Null,
+            Self::Bool(yes) => Tree::Bool(*yes),
+            Self::Number(number) => Tree::Number(number.clone()),
+            Self::Text(template) => template.render_tree(scope)?,
+            Self::List(list) => Tree::List(list.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?),
+            Self::Map(map) => Tree::Map(
+                map.iter().map(|(k, t)| Ok((k.clone(), t.render(scope)?))).collect::<Result<_, RenderError>>()?,
+            ),
+        })
+    }
+}
+
+impl From<String> for Rendered {
+    fn from(text: String) -> Self {
+        Self::literal(&text)
+    }
+}
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(source: String) -> Result<Self, TemplateError> {
+        Self::parse(&source)
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.source
+    }
+}
+
+impl TryFrom<String> for Expr {
+    type Error = TemplateError;
+
+    fn try_from(source: String) -> Result<Self, TemplateError> {
+        Self::parse(&source)
+    }
+}
+
+impl From<Expr> for String {
+    fn from(expr: Expr) -> Self {
+        expr.source
+    }
+}
+
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_fuel(Some(FUEL));
+    engine.remove_global("debug");
+    engine
+});
+
+fn compile(source: &str) -> Result<Expression<'_, '_>, TemplateError> {
+    ENGINE.compile_expression(source).map_err(|e| TemplateError {
+        offset: e.range().map_or(0, |range| range.start).min(source.len()),
+        message: describe(&e),
+    })
+}
+
+/// The kind and the detail of an engine error, never its debug form, which lists the values it saw.
+fn describe(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    if let Some(Part::Text(last)) = parts.last_mut() {
+        last.push_str(text);
+    } else {
+        parts.push(Part::Text(text.to_owned()));
+    }
+}
+
+/// The expression that opens at `open`, and the offset after its closing braces. Braces inside quotes or inside a
+/// map literal do not close it.
+fn braced(source: &str, open: usize) -> Result<(Expr, usize), TemplateError> {
+    let start = open + 2;
+    let mut quote = None;
+    let mut depth = 0_usize;
+    let bytes = source.as_bytes();
+    let mut at = start;
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(q), b) if b == q => quote = None,
+            (Some(_), _) => {}
+            (None, b @ (b'"' | b'\'')) => quote = Some(b),
+            (None, b'{') => depth += 1,
+            (None, b'}') if depth > 0 => depth -= 1,
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => {
+                let inner = &source[start..at];
+                if inner.trim().is_empty() {
+                    return Err(TemplateError { offset: open, message: "empty `{{ }}`".into() });
+                }
+                let expr = Expr::parse(inner)
+                    .map_err(|e| TemplateError { offset: start + e.offset, message: e.message })?;
+                return Ok((expr, at + 2));
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Err(TemplateError { offset: open, message: "`{{` is never closed by `}}`".into() })
+}
+
+/// A value as it appears in text: strings as they are, nothing for null, JSON for the rest.
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct World;
+
+    impl Scope for World {
+        fn lookup(&self, root: &str, name: &str) -> Lookup {
+            match (root, name) {
+                ("inputs", "id") => Lookup::Known(json!("acme")),
+                ("inputs", "n") => Lookup::Known(json!(3)),
+                ("steps", "a") => Lookup::Known(json!({"list": ["x", "{{ secrets.token }}"], "none": null})),
+                ("steps", "later") | ("step", "started_at") => Lookup::Later,
+                _ => Lookup::Missing,
+            }
+        }
+    }
+
+    fn render(source: &str) -> Result<Rendered, RenderError> {
+        Template::parse(source).unwrap().render(&World)
+    }
+
+    #[test]
+    fn text_and_expressions_mix() {
+        assert_eq!(render("/t/{{ inputs.id }}?n={{ inputs.n + 1 }}").unwrap().as_plain(), Some("/t/acme?n=4"));
+        assert_eq!(render(r#"{{ "}}" ~ {"a": 1}.a }} { x }"#).unwrap().as_plain(), Some("}}1 { x }"));
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_reference() {
+        let out = render("{{ steps.a.list[1] }}/{{ secrets.token }}").unwrap();
+        assert_eq!(out.segments(), [Segment::Text("{{ secrets.token }}/".into()), Segment::Secret("token".into())]);
+        assert_eq!(out.to_string(), "{{ secrets.token }}/<secret token>");
+    }
+
+    #[test]
+    fn undefined_names_are_errors_unless_defaulted() {
+        assert!(render("{{ inputs.nope }}").is_err());
+        assert!(render("{{ steps.a.nope }}").is_err());
+        assert!(render("{{ steps }}").is_err());
+        assert_eq!(render("{{ steps.a.x | default('d') }}").unwrap().as_plain(), Some("d"));
+    }
+
+    #[test]
+    fn a_bare_expression_is_strict_too() {
+        let error = Expr::parse("steps.a.nope").unwrap().holds(&World).unwrap_err();
+        assert_eq!(error.to_string(), "`steps.a.nope`: is not defined");
+        assert!(Expr::parse("steps.a.list | length == 2").unwrap().holds(&World).unwrap());
+    }
+
+    #[test]
+    fn filters_on_secrets_are_refused() {
+        assert!(render("{{ secrets.token | upper }}").is_err());
+        assert!(render("{{ secrets.token ~ 'x' }}").is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_yet_stays_a_reference() {
+        let out = render("a {{ steps.later.x }} b").unwrap();
+        assert_eq!(out.to_string(), "a <decided later by steps.later.x> b");
+        let full = out.filled(|s| matches!(s, Segment::Later(_)).then(|| "now".to_owned()));
+        assert_eq!(full.as_plain(), Some("a now b"));
+    }
+
+    #[test]
+    fn one_whole_expression_keeps_its_type() {
+        let tree = |source: &str| Template::parse(source).unwrap().render_tree(&World).unwrap();
+        assert_eq!(tree("{{ inputs.n }}"), Tree::Number("3".into()));
+        assert_eq!(tree("{{ steps.a.none }}"), Tree::Null);
+        assert_eq!(tree(" {{ inputs.n }}"), Tree::Text(Rendered::literal(" 3")));
+    }
+
+    #[test]
+    fn errors_carry_their_offset() {
+        for (source, offset) in [("ab {{ x", 3), ("ab {{ }}", 3), ("{% if %}", 0), ("ab {{ 1 | nope( }}", 14)] {
+            assert_eq!(Template::parse(source).unwrap_err().offset, offset, "{source}");
+        }
+    }
+
+    #[test]
+    fn endless_work_runs_out_of_fuel() {
+        let long = "range(100000)|map('upper')|list|length".to_owned();
+        assert!(render(&format!("{{{{ {long} + {long} }}}}")).is_err());
+    }
+}
