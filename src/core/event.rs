@@ -146,6 +146,8 @@ pub enum Fact {
         covers: Vec<String>,
         /// Items still to be answered.
         parts: Vec<String>,
+        /// For a failure or an unknown outcome: its reason code.
+        reason: Option<String>,
     },
     #[serde(rename = "ask.answered")]
     AskAnswered { ask: u32, part: Option<String>, decision: Decision },
@@ -170,6 +172,41 @@ pub enum Fact {
     JournalExported { size: u64, head: String },
     #[serde(rename = "note.recorded")]
     NoteRecorded {},
+}
+
+impl Fact {
+    /// The wire name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run.started",
+            Self::RunResumed { .. } => "run.resumed",
+            Self::RunPaused { .. } => "run.paused",
+            Self::RunEnding { .. } => "run.ending",
+            Self::RunFinished { .. } => "run.finished",
+            Self::RunSealed {} => "run.sealed",
+            Self::StepSkipped { .. } => "step.skipped",
+            Self::StepSettled { .. } => "step.settled",
+            Self::StepUnknown { .. } => "step.unknown",
+            Self::StepOverridden { .. } => "step.overridden",
+            Self::StepExpanded { .. } => "step.expanded",
+            Self::AttemptStarted { .. } => "attempt.started",
+            Self::AttemptFinished { .. } => "attempt.finished",
+            Self::AttemptInterrupted {} => "attempt.interrupted",
+            Self::RetryScheduled { .. } => "retry.scheduled",
+            Self::WaitStarted { .. } => "wait.started",
+            Self::AskOpened { .. } => "ask.opened",
+            Self::AskAnswered { .. } => "ask.answered",
+            Self::AskEscalated { .. } => "ask.escalated",
+            Self::AskClosed { .. } => "ask.closed",
+            Self::ApprovalVoided { .. } => "approval.voided",
+            Self::ApprovalAttested { .. } => "approval.attested",
+            Self::ReversalClosed { .. } => "reversal.closed",
+            Self::ClockStepped { .. } => "clock.stepped",
+            Self::JournalRecovered { .. } => "journal.recovered",
+            Self::JournalExported { .. } => "journal.exported",
+            Self::NoteRecorded {} => "note.recorded",
+        }
+    }
 }
 
 /// Statuses of a step.
@@ -291,6 +328,19 @@ pub enum Override {
     Done,
     /// An unknown outcome declared by a person: it did not happen.
     NotDone,
+}
+
+impl Override {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::ByHand => "by_hand",
+            Self::Skip => "skip",
+            Self::SetOutput => "set_output",
+            Self::Done => "done",
+            Self::NotDone => "not_done",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,10 +9,17 @@
 //! ever sees a secret. Time, outcomes, answers and seeds arrive as inputs.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod apply;
 pub mod attempt;
+mod derived;
 pub mod event;
 pub mod input;
+pub mod shape;
+pub mod state;
 
+pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use event::{Actor, AskKind, Ended, Event, Fact, Hidden, How, RunStatus, Status};
-pub use input::{Answer, EvidenceRef, Input, JournalInput};
+pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
+pub use shape::Shape;
+pub use state::{Phase, State};

@@ -1,0 +1,454 @@
+//! The state of a run: the fold of its events. Only `apply` (in `apply.rs`) changes it.
+//!
+//! Besides the facts it keeps *derived sets* (ready, loose, in flight, open asks, timers), so that deciding and
+//! wanting cost what has changed, never the number of steps. `derived.rs` recomputes them by a full scan; the
+//! simulator compares both after every entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Role};
+use super::event::{Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status};
+use super::shape::Shape;
+use crate::clock::Timestamp;
+use crate::plan::ErrorClass;
+
+/// Everything that is known about a run. `Clone` is for tests and views.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    pub(super) shape: Arc<Shape>,
+    pub run: Run,
+    pub(super) steps: Vec<Step>,
+    pub(super) asks: BTreeMap<u32, Ask>,
+    /// In the order of arming; undone from the end.
+    pub(super) reversals: Vec<ReversalState>,
+    pub(super) derived: Derived,
+}
+
+/// What concerns the run as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    pub started: Option<Timestamp>,
+    pub starter: Option<Actor>,
+    pub attended: bool,
+    pub lang: String,
+    pub paused: Option<Paused>,
+    pub ending: Option<Ending>,
+    pub finished: Option<Finished>,
+    pub sealed: bool,
+    /// Some step failed whose failure counts.
+    pub failed: bool,
+    /// Some reversal failed or some step of `finally` did.
+    pub ending_failed: bool,
+    /// Time of the last entry.
+    pub last_at: Timestamp,
+    /// How often it was taken up again.
+    pub resumes: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paused {
+    pub stop: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    pub outcome: Ended,
+    pub reason: String,
+    pub undo: bool,
+    pub stop: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub status: RunStatus,
+    pub reason: String,
+    pub still_open: Vec<String>,
+    pub at: Timestamp,
+}
+
+/// What the world is believed to look like after the attempts so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    NotDone,
+    Unknown,
+    Done,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub status: Status,
+    pub settled: bool,
+    pub skipped: Option<SkipReason>,
+    pub reason: Option<String>,
+    /// Needs that have not ended.
+    pub(super) blockers: u32,
+    /// Attempts so far, over all roles.
+    pub attempts: u32,
+    /// Attempts at the step itself that ran to an end.
+    pub tries: u32,
+    /// Attempts cut off by a crash, in a row.
+    pub interruptions: u32,
+    /// Attempts granted by a person beyond the policy.
+    pub granted: u32,
+    pub running: Option<Running>,
+    /// The last attempt that ended.
+    pub last: Option<Last>,
+    pub belief: Belief,
+    pub first_started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub due: Option<Timestamp>,
+    pub outputs: BTreeMap<String, Json>,
+    /// What a person answered.
+    pub human: Option<Human>,
+    /// The open question about it.
+    pub ask: Option<u32>,
+    /// The last question about it, open or closed.
+    pub last_ask: Option<u32>,
+    pub items: Vec<ItemState>,
+    /// For a gate asked again: the steps that wait for it besides its dependents.
+    pub(super) holds: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Running {
+    pub attempt: u32,
+    pub role: Role,
+    pub part: Option<String>,
+    pub started: Timestamp,
+    /// Absent where the reader lacks the disclosure.
+    pub request: Option<Arc<AttemptRequest>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Last {
+    pub attempt: u32,
+    pub role: Role,
+    pub result: AttemptResult,
+    pub reason: String,
+    pub class: Option<ErrorClass>,
+    pub code: Option<i64>,
+    pub retry_after_ms: Option<u64>,
+    /// It was cut off.
+    pub interrupted: bool,
+    /// What it printed or was answered, as far as it is disclosed.
+    pub excerpts: BTreeMap<String, String>,
+    pub blobs: BTreeMap<String, BlobRef>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Human {
+    pub answer: Option<Json>,
+    pub by: Actor,
+    pub at: Timestamp,
+    pub comment: Option<String>,
+}
+
+/// An item of a checklist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemState {
+    /// Its probe has to run.
+    Unprobed,
+    /// A person has to say.
+    Open,
+    /// Its probe holds.
+    Proved,
+    /// Its probe does not hold, or could not be asked: a person has to say.
+    Refuted,
+    Confirmed,
+    Refused,
+}
+
+impl ItemState {
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Refuted)
+    }
+}
+
+/// A question to people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    pub id: u32,
+    pub step: usize,
+    pub kind: AskKind,
+    pub opened: Timestamp,
+    pub expires: Option<Timestamp>,
+    pub escalated: bool,
+    pub covers: Vec<String>,
+    /// Why it is asked: the reason code of a failure.
+    pub reason: Option<String>,
+    pub answers: Vec<Given>,
+    pub end: Option<AskEnd>,
+    /// What was rendered for it, as far as it is disclosed: `prompt`, `binds`, `shown`.
+    pub shown: BTreeMap<String, String>,
+    /// The request digests that it binds.
+    pub binds: Option<Binds>,
+    pub attested: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    pub actor: Actor,
+    pub part: Option<String>,
+    pub decision: Decision,
+    pub at: Timestamp,
+    pub value: Option<String>,
+    pub comment: Option<String>,
+}
+
+/// What an approval is over.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binds {
+    /// Steps whose values were not known at the opening: they stand as references in the digests.
+    pub later: BTreeSet<String>,
+    /// Step to the digest of its request.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// An armed undo or put_back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReversalState {
+    pub step: usize,
+    pub kind: Reversal,
+    pub tries: u32,
+    /// Its `only_if` has been asked and held.
+    pub allowed: Option<bool>,
+    /// A person has said "put it back".
+    pub told: bool,
+    pub end: Option<ReversalEnd>,
+    pub review_at: Option<Timestamp>,
+    pub requests: BTreeMap<String, String>,
+}
+
+/// What can be computed from the rest, kept up to date by `apply`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Derived {
+    /// Steps whose turn has come.
+    pub ready: BTreeSet<usize>,
+    /// Steps between two attempts: something has to be decided about them.
+    pub loose: BTreeSet<usize>,
+    /// Steps with a running attempt.
+    pub in_flight: BTreeSet<usize>,
+    pub open_asks: BTreeSet<u32>,
+    pub timers: BTreeSet<(Timestamp, Timer)>,
+    /// Steps not settled: main, finally.
+    pub undecided: [usize; 2],
+    /// First settled step that does not satisfy its dependents: main, finally.
+    pub first_unsatisfied: [Option<usize>; 2],
+    /// First settled step that failed: main, finally.
+    pub first_failed: [Option<usize>; 2],
+    pub open_reversals: usize,
+    /// The steps of `finally` have had their turn announced.
+    pub finally_open: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    Retry(usize),
+    Wait(usize),
+    AskExpiry(u32),
+    RunDeadline,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    New,
+    Main,
+    /// Ending: what runs is awaited or stopped.
+    Draining,
+    /// Ending: reversals, newest first.
+    Unwinding,
+    Finally,
+    /// Everything is done but for saying so.
+    Over,
+    Finished,
+}
+
+impl State {
+    /// The state before the first event.
+    pub fn new(shape: Arc<Shape>, run: &str) -> Self {
+        let steps = (0..shape.len()).map(|at| Step::new(&shape, at)).collect();
+        let undecided = [shape.main(), shape.len() - shape.main()];
+        Self {
+            shape,
+            run: Run {
+                id: run.to_owned(),
+                started: None,
+                starter: None,
+                attended: false,
+                lang: "en".to_owned(),
+                paused: None,
+                ending: None,
+                finished: None,
+                sealed: false,
+                failed: false,
+                ending_failed: false,
+                last_at: Timestamp::default(),
+                resumes: 0,
+            },
+            steps,
+            asks: BTreeMap::new(),
+            reversals: Vec::new(),
+            derived: Derived { undecided, ..Derived::default() },
+        }
+    }
+
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    pub fn step(&self, at: usize) -> &Step {
+        &self.steps[at]
+    }
+
+    pub fn find(&self, name: &str) -> Option<(usize, &Step)> {
+        self.shape.find(name).map(|at| (at, &self.steps[at]))
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = (&crate::plan::StepNode, &Step)> {
+        self.shape.graph().steps.iter().zip(&self.steps)
+    }
+
+    pub fn ask(&self, id: u32) -> Option<&Ask> {
+        self.asks.get(&id)
+    }
+
+    pub fn asks(&self) -> impl Iterator<Item = &Ask> {
+        self.asks.values()
+    }
+
+    pub fn open_asks(&self) -> impl Iterator<Item = &Ask> {
+        self.derived.open_asks.iter().filter_map(|id| self.asks.get(id))
+    }
+
+    pub fn reversals(&self) -> &[ReversalState] {
+        &self.reversals
+    }
+
+    pub fn derived(&self) -> &Derived {
+        &self.derived
+    }
+
+    /// The running attempt of a step.
+    pub fn running_key(&self, at: usize) -> Option<AttemptKey> {
+        let running = self.steps[at].running.as_ref()?;
+        Some(AttemptKey { step: self.shape.node(at).id.clone(), item: None, attempt: running.attempt })
+    }
+
+    /// What the running attempt asks for.
+    pub fn request(&self, key: &AttemptKey) -> Option<Arc<AttemptRequest>> {
+        let (_, step) = self.find(&key.step)?;
+        let running = step.running.as_ref().filter(|running| running.attempt == key.attempt)?;
+        running.request.clone()
+    }
+
+    pub fn phase(&self) -> Phase {
+        let [main, finally] = self.derived.undecided;
+        match (&self.run.started, &self.run.finished, &self.run.ending) {
+            (None, ..) => Phase::New,
+            (_, Some(_), _) => Phase::Finished,
+            (.., None) => Phase::Main,
+            _ if main > 0 => Phase::Draining,
+            _ if self.derived.open_reversals > 0 => Phase::Unwinding,
+            _ if finally > 0 => Phase::Finally,
+            _ => Phase::Over,
+        }
+    }
+
+    pub fn status(&self) -> RunStatus {
+        if let Some(finished) = &self.run.finished {
+            finished.status
+        } else if self.run.paused.is_some() {
+            RunStatus::Paused
+        } else if self.derived.in_flight.is_empty() && !self.derived.open_asks.is_empty() {
+            RunStatus::Waiting
+        } else {
+            RunStatus::Running
+        }
+    }
+
+    pub fn has_slot(&self) -> bool {
+        self.derived.in_flight.len() < self.shape.graph().max_in_flight.max(1) as usize
+    }
+
+    /// Whether a step lets its dependents go on.
+    pub fn satisfies(&self, at: usize) -> bool {
+        let step = &self.steps[at];
+        step.settled
+            && match step.status {
+                Status::Succeeded | Status::Overridden => true,
+                Status::Skipped => matches!(
+                    step.skipped,
+                    Some(SkipReason::When | SkipReason::AlreadyDone | SkipReason::NotNeeded)
+                ),
+                _ => false,
+            }
+    }
+
+    /// What is left switched, or could not be undone, and by which decision.
+    pub fn still_open(&self) -> Vec<String> {
+        self.reversals
+            .iter()
+            .filter(|r| {
+                matches!(r.end, Some(ReversalEnd::LeftOpen | ReversalEnd::Failed))
+                    || (r.end.is_none() && r.kind == Reversal::PutBack)
+            })
+            .map(|r| {
+                let kind = if r.kind == Reversal::Undo { "undo" } else { "put_back" };
+                format!("{kind} of {}", self.shape.node(r.step).id)
+            })
+            .collect()
+    }
+}
+
+impl Step {
+    pub(super) fn new(shape: &Shape, at: usize) -> Self {
+        let node = shape.node(at);
+        let items = node
+            .items
+            .iter()
+            .map(|item| if item.probe { ItemState::Unprobed } else { ItemState::Open })
+            .collect();
+        Self {
+            status: Status::Pending,
+            settled: false,
+            skipped: None,
+            reason: None,
+            blockers: u32::try_from(shape.needs(at).len()).unwrap_or(u32::MAX),
+            attempts: 0,
+            tries: 0,
+            interruptions: 0,
+            granted: 0,
+            running: None,
+            last: None,
+            belief: Belief::NotDone,
+            first_started: None,
+            ended: None,
+            due: None,
+            outputs: BTreeMap::new(),
+            human: None,
+            ask: None,
+            last_ask: None,
+            items,
+            holds: Vec::new(),
+        }
+    }
+
+    /// Something has to be decided about it, and no attempt, timer or question is under way.
+    pub(super) fn is_loose(&self) -> bool {
+        if self.settled || self.running.is_some() {
+            return false;
+        }
+        match self.status {
+            Status::Running | Status::Interrupted => true,
+            Status::Unknown => self.ask.is_none(),
+            Status::Waiting => {
+                (self.ask.is_none() && self.due.is_none()) || self.items.contains(&ItemState::Unprobed)
+            }
+            _ => false,
+        }
+    }
+}
