@@ -1,7 +1,9 @@
 //! What is kept: across a stop, across a kill; and one platform per folder.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use consigne::practice::{ADMIN_TOKEN_FILE, Options, PracticeError, serve};
@@ -55,31 +57,56 @@ const CHILD_STATE: &str = "PRACTICE_TEST_STATE";
 
 /// The test starts itself again as the process to be killed; that process serves until then.
 #[test]
-fn a_kill_loses_no_answered_write() {
+fn a_kill_amid_writes_loses_none_that_was_answered() {
     if let Some(state) = std::env::var_os(CHILD_STATE) {
         return serve_until_killed(Path::new(&state));
     }
     let folder = scratch();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "restart::a_kill_loses_no_answered_write", "--nocapture"])
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restart::a_kill_amid_writes_loses_none_that_was_answered", "--nocapture"])
         .env(CHILD_STATE, folder.path())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let child = Served(child);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let written = runtime.block_on(write_until_killed(folder.path(), || child.kill().unwrap()));
-    child.wait().unwrap();
-
     runtime.block_on(async {
-        let world = World::start(folder.path()).await;
-        let effects = world.log("?effect=true").await;
-        let keys: Vec<_> = effects.iter().map(|e| e["idempotencyKey"].as_str().unwrap()).collect();
-        let wanted: Vec<_> = (0..written).map(|number| format!("k{number}")).collect();
-        assert_eq!(keys, wanted, "every answered write is there, once");
-        let last = if written % 2 == 0 { "active" } else { "suspended" };
-        assert_eq!(world.status("acme-42").await, last);
-        world.stop().await;
+        let answered = Arc::new(AtomicUsize::new(0));
+        let writer = tokio::spawn(write_until_cut_off(folder.path().to_owned(), Arc::clone(&answered)));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while answered.load(Ordering::SeqCst) < 20 {
+            assert!(Instant::now() < deadline && !writer.is_finished(), "the child does not serve");
+            tokio::task::yield_now().await;
+        }
+        drop(child);
+        writer.await.unwrap();
+        check_after_kill(folder.path(), answered.load(Ordering::SeqCst)).await;
     });
+}
+
+/// The serving process; SIGKILL when dropped, so that a failed test leaves none behind.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+async fn check_after_kill(state: &Path, answered: usize) {
+    let world = World::start(state).await;
+    let effects = world.log("?effect=true").await;
+    assert!(effects.len() == answered || effects.len() == answered + 1, "{} of {answered}", effects.len());
+    for (number, effect) in effects.iter().enumerate() {
+        assert_eq!(effect["idempotencyKey"], format!("k{number}"), "each write is there, once");
+        assert_eq!(effect["effectSeq"], number + 1);
+    }
+    let last = if effects.len().is_multiple_of(2) { "active" } else { "suspended" };
+    assert_eq!(world.status("acme-42").await, last, "the log and the tenant agree");
+    let audit = world.get("/admin/audit?tenantId=acme-42").await.json();
+    assert_eq!(audit["entries"].as_array().unwrap().len(), 1 + effects.len(), "and so does the audit");
+    world.stop().await;
 }
 
 fn serve_until_killed(state: &Path) {
@@ -92,26 +119,23 @@ fn serve_until_killed(state: &Path) {
     runtime.block_on(serve(Options::new(state), std::future::pending(), ready)).unwrap();
 }
 
-/// Twenty-five answered writes, then the kill with nothing on its way.
-async fn write_until_killed(state: &Path, kill: impl FnOnce()) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(20);
+/// Suspends and reactivates one tenant, each time under the next key, until nobody answers.
+async fn write_until_cut_off(state: PathBuf, answered: Arc<AtomicUsize>) {
     let address = loop {
-        if let Ok(address) = std::fs::read_to_string(state.join("address")) {
-            break address;
+        match std::fs::read_to_string(state.join("address")) {
+            Ok(address) => break address,
+            Err(_not_yet) => tokio::task::yield_now().await,
         }
-        assert!(Instant::now() < deadline, "the child does not start");
-        tokio::task::yield_now().await;
     };
     let token = std::fs::read_to_string(state.join(ADMIN_TOKEN_FILE)).unwrap();
     let client = client();
-    let mut written = 0;
-    for status in ["suspended", "active"].into_iter().cycle().take(25) {
+    for (number, status) in ["suspended", "active"].into_iter().cycle().enumerate() {
         let body: Value = json!({"status": status});
         let request = client.patch(format!("http://{address}{ACME}")).bearer_auth(&token).json(&body);
-        let reply = request.header("Idempotency-Key", format!("k{written}")).send().await.unwrap();
-        assert_eq!(reply.status().as_u16(), 200);
-        written += 1;
+        match request.header("Idempotency-Key", format!("k{number}")).send().await {
+            Ok(reply) => assert_eq!(reply.status().as_u16(), 200),
+            Err(_killed) => return,
+        }
+        answered.fetch_add(1, Ordering::SeqCst);
     }
-    kill();
-    written
 }
