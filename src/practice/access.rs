@@ -1,0 +1,90 @@
+//! What a tenant's own users meet: `/health` with their tenant's id, and `/login`. A suspended tenant is
+//! refused here, which is how a procedure proves that a suspension works.
+
+use axum::http::StatusCode;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::{Answer, Problem, Refusal};
+use super::call::Call;
+use super::routes::Handled;
+use super::tenants::{Status, Stored};
+
+pub(crate) fn health(db: &Connection, call: &Call) -> Result<Handled, Problem> {
+    let id = call.header("x-tenant-id").map(str::trim).filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| Refusal::bad_request("no tenant named, expected a header X-Tenant-ID"))?;
+    let stored = Stored::find(db, id)?.ok_or_else(|| Refusal::unknown_tenant(id))?;
+    count_call(db, id)?;
+    match stored.status_shown(call.at) {
+        Status::Active => Ok(Handled::read(Answer::ok(&json!({"status": "ok", "tenantId": id}))?)),
+        Status::Suspended => Err(suspended(id).into()),
+        Status::Maintenance => {
+            let message = format!("tenant {id:?} is in maintenance");
+            Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tenant_in_maintenance", message).into())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Login {
+    tenant_id: String,
+    email: String,
+    password: String,
+}
+
+/// Who does not know the password learns nothing: an unknown tenant and a wrong password look the same.
+pub(crate) fn login(db: &Connection, call: &Call, password: &str) -> Result<Handled, Problem> {
+    let login: Login = call.strict_json()?;
+    let role: Option<String> = db
+        .query_row(
+            "SELECT role FROM users WHERE tenant_id = ?1 AND email = ?2",
+            params![login.tenant_id, login.email],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let stored = Stored::find(db, &login.tenant_id)?;
+    let (Some(role), Some(stored)) = (role.filter(|_| login.password == password), stored) else {
+        let message = "tenant, email and password do not go together";
+        return Err(Refusal::unauthorized("wrong_login", message).into());
+    };
+    let id = &stored.tenant.id;
+    count_call(db, id)?;
+    match stored.status_shown(call.at) {
+        Status::Active => {
+            let user = json!({"tenantId": id, "email": login.email, "role": role});
+            Ok(Handled::read(Answer::ok(&user)?))
+        }
+        Status::Suspended => Err(suspended(id).into()),
+        Status::Maintenance => {
+            let message = format!("tenant {id:?} is in maintenance");
+            Err(Refusal::new(StatusCode::FORBIDDEN, "tenant_in_maintenance", message).into())
+        }
+    }
+}
+
+/// The prepared logins, for whoever practises: these are no secrets worth keeping.
+pub(crate) fn logins(db: &Connection, password: &str) -> Result<Answer, Problem> {
+    let mut query =
+        db.prepare_cached("SELECT tenant_id, email, role FROM users ORDER BY tenant_id, email")?;
+    let rows = query.query_map([], |row| {
+        Ok(json!({
+            "tenantId": row.get::<_, String>(0)?,
+            "email": row.get::<_, String>(1)?,
+            "role": row.get::<_, String>(2)?,
+            "password": password,
+        }))
+    })?;
+    let logins: Vec<_> = rows.collect::<Result<_, _>>()?;
+    Answer::ok(&json!({"logins": logins}))
+}
+
+fn suspended(id: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, "tenant_suspended", format!("tenant {id:?} is suspended"))
+}
+
+fn count_call(db: &Connection, id: &str) -> Result<(), Problem> {
+    db.prepare_cached("UPDATE tenants SET api_calls = api_calls + 1 WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}

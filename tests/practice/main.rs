@@ -1,0 +1,8 @@
+//! The practice platform over the wire: every call, every refusal, every fault, and a restart.
+#![allow(clippy::disallowed_methods, reason = "those rules are for the core")]
+
+mod admin;
+mod faults;
+mod restart;
+mod tenant_side;
+mod world;
