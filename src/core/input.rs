@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::attempt::{AttemptKey, Outcome};
 use super::event::Actor;
-use crate::clock::Timestamp;
 
 /// One thing that happened. One input makes at most one entry (law L8).
 #[derive(Debug, Clone, PartialEq)]
@@ -78,5 +77,5 @@ pub enum JournalInput {
     /// The text of a decision was written and signed.
     Attested { ask: u32, file: String, sha256: String, signer: String, personal: bool },
     /// The journal was handed out up to this head.
-    Exported { size: u64, head: String, at: Timestamp },
+    Exported { size: u64, head: String },
 }
