@@ -86,6 +86,7 @@ fn escape_delete(json: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stdout, reason = "a check that could not run must say so")]
 mod tests {
     use super::*;
     use crate::journal::canonical::{canonical, parse_canonical, tests::values};
