@@ -272,6 +272,16 @@ mod tests {
     }
 
     #[test]
+    fn other_spellings_are_refused() {
+        let note = head().sign(&key(1)).unwrap().to_string();
+        for size in ["+12", "012", "1_2", "18446744073709551616", ""] {
+            let error =
+                SignedTreeHead::parse(note.replace("\n12\n", &format!("\n{size}\n")).as_bytes()).unwrap_err();
+            assert_eq!((error.line, error.offset), (2, 31), "{size:?}");
+        }
+    }
+
+    #[test]
     fn a_second_signature_is_refused() {
         let note = head().sign(&key(1)).unwrap().to_string();
         let last = note.lines().last().unwrap();

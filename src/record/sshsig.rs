@@ -285,6 +285,32 @@ mod tests {
         assert!(SshSignature::parse(rewrapped.as_bytes()).is_err());
     }
 
+    fn armored(blob: &[u8]) -> String {
+        let body = base64(blob);
+        let lines: Vec<_> = body.as_bytes().chunks(70).map(|c| std::str::from_utf8(c).unwrap()).collect();
+        format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n", lines.join("\n"))
+    }
+
+    fn unarmored(armor: &str) -> Vec<u8> {
+        from_base64(&armor.lines().filter(|l| !l.starts_with('-')).collect::<String>()).unwrap()
+    }
+
+    #[test]
+    fn the_reserved_field_and_the_version_are_checked() {
+        let good = unarmored(&key().sign(NS, b"text").unwrap().armor());
+        assert!(SshSignature::parse(armored(&good).as_bytes()).is_ok());
+        let reserved = 6 + 4 + 4 + 51 + 4 + NS.len();
+        assert_eq!(good[reserved..reserved + 4], [0; 4]);
+        let mut filled = good.clone();
+        filled.splice(reserved..reserved + 4, *b"\0\0\0\x01x");
+        let mut older = good;
+        older[9] = 0;
+        for blob in [filled, older] {
+            let error = SshSignature::parse(armored(&blob).as_bytes()).unwrap_err();
+            assert!(error.what.contains("another version"), "{error}");
+        }
+    }
+
     #[test]
     fn ssh_keygen_accepts_ours() {
         let dir = tempfile::tempdir().unwrap();
@@ -367,13 +393,10 @@ mod tests {
         #[test]
         fn a_mangled_signature_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let armor = key().sign(NS, b"text").unwrap().armor();
-            let body: String = armor.lines().filter(|l| !l.starts_with('-')).collect();
-            let mut blob = from_base64(&body).unwrap();
+            let mut blob = unarmored(&armor);
             let at = at.index(blob.len());
             blob[at] = byte;
-            let body = base64(&blob);
-            let lines: Vec<_> = body.as_bytes().chunks(70).map(|c| std::str::from_utf8(c).unwrap()).collect();
-            let mangled = format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n", lines.join("\n"));
+            let mangled = armored(&blob);
             if let Ok(parsed) = SshSignature::parse(mangled.as_bytes()) {
                 prop_assert_eq!(parsed.verify(NS, b"text").is_ok(), mangled == armor);
             }
