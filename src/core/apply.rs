@@ -254,6 +254,12 @@ impl State {
                 state.status = Status::Ready;
                 state.belief = Belief::NotDone;
                 state.interruptions = 0;
+                state.last_ask = None;
+                for (item, node) in state.items.iter_mut().zip(&self.shape.node(step).items) {
+                    if *item == ItemState::Refused {
+                        *item = if node.probe { ItemState::Unprobed } else { ItemState::Open };
+                    }
+                }
             }
             Override::NotDone => {
                 need(state.belief == Belief::Unknown, "its outcome is not in question")?;

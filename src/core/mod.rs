@@ -11,15 +11,22 @@
 
 mod apply;
 pub mod attempt;
+mod bind;
+pub mod decide;
 mod derived;
 pub mod event;
 pub mod input;
+pub mod retry;
+mod scope;
 pub mod shape;
 pub mod state;
+pub mod wanted;
 
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
-pub use event::{Actor, AskKind, Ended, Event, Fact, Hidden, How, RunStatus, Status};
+pub use decide::{Decided, Refused, Shown, choices, decide, needed_outputs};
+pub use event::{Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus, Status};
 pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
 pub use shape::Shape;
 pub use state::{Phase, State};
+pub use wanted::{Command, wanted};

@@ -172,6 +172,24 @@ pub struct Assertion {
     pub message: Localized<Template>,
 }
 
+impl StepValues {
+    /// Every name that something in the step reads when it runs.
+    pub fn refs(&self) -> impl Iterator<Item = &str> {
+        let items = self.items.values();
+        let probes = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if].into_iter().flatten();
+        let probes = probes.chain(items.clone().filter_map(|item| item.probe.as_ref()));
+        let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
+        let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));
+        let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
+        let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
+        let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
+        texts
+            .flat_map(Template::refs)
+            .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))
+            .chain(exprs.flat_map(|expr| expr.refs().iter().map(String::as_str)))
+    }
+}
+
 impl Probe {
     /// # Errors
     /// See [`Template::render`].

@@ -49,6 +49,7 @@ impl Draft<'_> {
             outputs,
         };
         self.emit(Event { attempt: Some(key.attempt), hidden, ..Event::of_step(&key.step, fact) });
+        self.close_proved_checklist(at);
     }
 
     /// The step's `verify`, before acting.

@@ -12,6 +12,9 @@ mod attempts;
 mod ending;
 mod entitled;
 
+pub use answer::{choices, needed_outputs};
+pub use asks::Shown;
+
 use std::collections::BTreeMap;
 
 use super::event::{Actor, Ended, Event, Fact, Hidden};

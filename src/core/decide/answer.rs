@@ -1,0 +1,491 @@
+//! Answers: what people say to an open question. Admitted against the state as it is, then carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::super::event::{
+    Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Override, ReversalEnd, Status,
+};
+use super::super::input::Answer;
+use super::super::state::{Ask, Belief, ItemState, State};
+use super::entitled::{entitled, same};
+use super::{Draft, Refused};
+use crate::clock::Timestamp;
+use crate::plan::{Effect, Evidence, InputField, InputKind, Plan};
+
+/// An answer that will be carried out.
+pub(super) struct Admitted {
+    ask: u32,
+    actor: Actor,
+    /// Decisions, each on a part or on the whole.
+    said: Vec<(Option<String>, Decision)>,
+    hidden: Hidden,
+    review_at: Option<Timestamp>,
+}
+
+/// `None`: the same was said before by the same person.
+///
+/// # Errors
+/// Why the answer is refused.
+pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option<Admitted>, Refused> {
+    let ask = state.ask(answer.ask).ok_or_else(|| Refused::new("unknown-question", "no such question"))?;
+    if answer.actor.how == super::super::How::Policy {
+        return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
+    }
+    entitled(plan, state, ask, &answer.actor)?;
+    if let Some(first) = earlier(ask, &answer) {
+        let (_, decision) = read(ask, &answer)?;
+        return if first.decision == decision && same(&first.actor, &answer.actor) {
+            Ok(None)
+        } else {
+            Err(conflict(ask, first))
+        };
+    }
+    if ask.end.is_some() {
+        return Err(closed(ask));
+    }
+    check(plan, state, ask, answer).map(Some)
+}
+
+/// The declared answer of an unattended run, if it fits its question.
+pub(super) fn by_policy(plan: &Plan, state: &State, ask: u32, value: Value) -> Option<Admitted> {
+    let ask = state.ask(ask)?;
+    if ask.kind == AskKind::Approve {
+        return None;
+    }
+    let answer = Answer {
+        ask: ask.id,
+        part: None,
+        value,
+        comment: None,
+        evidence: Vec::new(),
+        actor: Actor::policy(),
+        shown: None,
+    };
+    entitled(plan, state, ask, &answer.actor).ok()?;
+    check(plan, state, ask, answer).ok()
+}
+
+/// What the same person said before, or what closed the question.
+fn earlier<'a>(ask: &'a Ask, answer: &Answer) -> Option<&'a super::super::state::Given> {
+    let own = ask.answers.iter().find(|given| {
+        given.part == answer.part && same(&given.actor, &answer.actor) && given.decision != Decision::Retry
+    });
+    let several = matches!(ask.kind, AskKind::Approve | AskKind::Confirm);
+    if several || ask.kind == AskKind::Checklist {
+        own.or_else(|| ask.end.and(ask.answers.last()))
+    } else {
+        ask.end.and(ask.answers.last())
+    }
+}
+
+fn conflict(ask: &Ask, first: &super::super::state::Given) -> Refused {
+    let decision = serde_json::to_value(first.decision).unwrap_or_default();
+    let said = decision.as_str().unwrap_or("answered").replace('_', " ");
+    Refused::new("conflict", format!("{} said \"{said}\" at {}", first.actor.who, first.at))
+        .hint(format!("question {} is decided once; nothing has changed", ask.id))
+}
+
+fn closed(ask: &Ask) -> Refused {
+    let why = match ask.end {
+        Some(AskEnd::TimedOut) => "its time is over",
+        Some(AskEnd::Voided) => "what it was about has changed: it is asked again",
+        Some(AskEnd::Withdrawn) => "it is no longer asked",
+        Some(AskEnd::Answered) | None => "it is answered",
+    };
+    Refused::new("question-closed", format!("question {}: {why}", ask.id))
+}
+
+fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitted, Refused> {
+    if let (Some(shown), Some(binds)) = (&answer.shown, &ask.binds) {
+        let now = serde_json::to_string(binds).unwrap_or_default();
+        if *shown != now {
+            return Err(Refused::new("stale-view", "what was shown is not what is asked now")
+                .hint("look at the question again"));
+        }
+    }
+    let (choice, decision) = read(ask, &answer)?;
+    let mut hidden = Hidden::default();
+    let mut review_at = None;
+    if let Some(comment) = &answer.comment {
+        hidden.put_text("comment", comment);
+    }
+    if !answer.evidence.is_empty() {
+        hidden.put("evidence", &answer.evidence);
+    }
+    hidden.put("value", &choice);
+    let node = state.shape().node(ask.step);
+    match ask.kind {
+        AskKind::Approve => {}
+        AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
+        AskKind::Input => fields(plan, ask.step, &answer.value, &mut hidden)?,
+        AskKind::Manual => need_evidence(node.evidence.unwrap_or_default(), &answer, decision)?,
+        AskKind::Checklist => return checklist(state, ask, answer, decision, hidden),
+        AskKind::Failure | AskKind::Unknown => override_fits(plan, state, ask, &answer, decision, &mut hidden)?,
+        AskKind::PutBack => {
+            if decision != Decision::PutBack {
+                need_reason(&answer, "leaving a toggle as it is, or calling it done")?;
+            }
+            if decision == Decision::LeaveOpen {
+                for name in ["owner", "review_at"] {
+                    if answer.value.get(name).is_none() {
+                        return Err(Refused::new("incomplete", format!("leaving it open needs `{name}`"))
+                            .hint("who looks after it, and when it is looked at again"));
+                    }
+                }
+                review_at = answer.value["review_at"].as_str().and_then(|text| text.parse().ok());
+                if review_at.is_none() {
+                    return Err(Refused::new("ill-typed", "`review_at` is no RFC 3339 instant with an offset"));
+                }
+                hidden.put("owner", &answer.value["owner"]);
+            }
+        }
+    }
+    Ok(Admitted { ask: ask.id, actor: answer.actor, said: vec![(answer.part, decision)], hidden, review_at })
+}
+
+/// The choice as it was put, and the decision it stands for.
+fn read(ask: &Ask, answer: &Answer) -> Result<(Value, Decision), Refused> {
+    let value = &answer.value;
+    if ask.kind == AskKind::Input {
+        return Ok((value.clone(), Decision::Given));
+    }
+    let choice = value.get("choice").unwrap_or(value);
+    let word = match choice {
+        Value::Bool(true) => "yes",
+        Value::Bool(false) => "no",
+        Value::String(word) => word.as_str(),
+        _ => "",
+    };
+    let choices = choices(ask, answer.part.is_some());
+    let found = choices.iter().find(|(words, _)| words.contains(&word)).map(|(_, decision)| *decision);
+    // The word that a confirmation asks for is a yes.
+    let typed = (ask.kind == AskKind::Confirm && ask.shown.get("typed").is_some_and(|t| *t == choice.to_string()))
+        .then_some(Decision::Yes);
+    found.or(typed).map(|decision| (value.clone(), decision)).ok_or_else(|| {
+        let words: Vec<&str> = choices.iter().map(|(words, _)| words[0]).collect();
+        Refused::new("not-a-choice", format!("`{word}` is no answer to this question"))
+            .hint(format!("one of: {}", words.join(", ")))
+    })
+}
+
+/// What may be said to a question, first the word that is offered.
+pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)> {
+    match ask.kind {
+        AskKind::Approve => {
+            vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)]
+        }
+        AskKind::Confirm => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
+        AskKind::Input => Vec::new(),
+        AskKind::Manual => vec![(&["done", "yes"], Decision::Done), (&["not_done", "no"], Decision::NotDone)],
+        AskKind::Checklist if part => vec![
+            (&["yes", "done"], Decision::Done),
+            (&["no"], Decision::No),
+            (&["retry"], Decision::Retry),
+            (&["by_hand"], Decision::ByHand),
+        ],
+        AskKind::Checklist => vec![(&["yes", "done"], Decision::Done), (&["no"], Decision::No)],
+        AskKind::Failure => vec![
+            (&["retry"], Decision::Retry),
+            (&["by_hand"], Decision::ByHand),
+            (&["skip"], Decision::Skip),
+            (&["set_output"], Decision::SetOutput),
+            (&["undo_end"], Decision::UndoEnd),
+            (&["end"], Decision::End),
+        ],
+        AskKind::Unknown => vec![
+            (&["done"], Decision::Done),
+            (&["not_done"], Decision::NotDone),
+            (&["retry"], Decision::Retry),
+            (&["undo_end"], Decision::UndoEnd),
+            (&["end"], Decision::End),
+        ],
+        AskKind::PutBack => vec![
+            (&["put_back", "retry"], Decision::PutBack),
+            (&["done"], Decision::Done),
+            (&["leave_open"], Decision::LeaveOpen),
+        ],
+    }
+}
+
+fn check_typed(
+    ask: &Ask,
+    node: &crate::plan::StepNode,
+    answer: &Answer,
+    decision: Decision,
+) -> Result<(), Refused> {
+    let typed = node.gate.as_ref().is_some_and(|gate| gate.typed);
+    let right = ask.shown.get("typed").is_some_and(|text| *text == answer.value.to_string());
+    if typed && decision == Decision::Yes && !right {
+        return Err(Refused::new("not-typed", "the confirmation has to be typed, not just answered")
+            .hint("type the word that the prompt shows"));
+    }
+    Ok(())
+}
+
+fn need_evidence(evidence: Evidence, answer: &Answer, decision: Decision) -> Result<(), Refused> {
+    let positive = matches!(decision, Decision::Done | Decision::ByHand);
+    if evidence == Evidence::Required && positive && answer.evidence.is_empty() {
+        return Err(Refused::new("no-evidence", "this needs evidence").hint("attach a file with --evidence FILE"));
+    }
+    Ok(())
+}
+
+fn need_reason(answer: &Answer, what: &str) -> Result<(), Refused> {
+    if answer.comment.as_ref().is_none_or(|comment| comment.trim().is_empty()) {
+        return Err(Refused::new("no-reason", format!("{what} needs a reason")).hint("give it with --comment"));
+    }
+    Ok(())
+}
+
+/// The fields of a form, each of its declared kind, as outputs.
+fn fields(plan: &Plan, step: usize, value: &Value, hidden: &mut Hidden) -> Result<(), Refused> {
+    let Some(values) = plan.step_values(step) else { return Ok(()) };
+    let Value::Object(given) = value else {
+        return Err(Refused::new("ill-typed", "the answer to a form is an object of its fields"));
+    };
+    if let Some(unknown) = given.keys().find(|name| !values.fields.contains_key(*name)) {
+        return Err(Refused::new("unknown-field", format!("the form has no field `{unknown}`")));
+    }
+    for (name, field) in &values.fields {
+        let value = given.get(name).or(field.default.as_ref());
+        let Some(value) = value else {
+            return Err(Refused::new("incomplete", format!("field `{name}` is missing")));
+        };
+        fits(name, field, value)?;
+        hidden.put(&format!("output.{name}"), value);
+    }
+    Ok(())
+}
+
+fn fits(name: &str, field: &InputField, value: &Value) -> Result<(), Refused> {
+    let ill = |what: &str| Err(Refused::new("ill-typed", format!("field `{name}`: {what}")));
+    if !has_kind(&field.kind, value) {
+        return ill(&format!("expected {}", kind_name(&field.kind)));
+    }
+    if let Some(number) = value.as_f64() {
+        let low = field.min.is_some_and(|min| number < min);
+        if low || field.max.is_some_and(|max| number > max) {
+            return ill("out of range");
+        }
+    }
+    if let (Some(pattern), Some(text)) = (&field.pattern, value.as_str())
+        && !regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
+    {
+        return ill(&format!("does not match `{pattern}`"));
+    }
+    match &field.one_of {
+        Some(allowed) if !allowed.contains(value) => ill("is none of the allowed values"),
+        _ => Ok(()),
+    }
+}
+
+fn has_kind(kind: &InputKind, value: &Value) -> bool {
+    match kind {
+        InputKind::Any => true,
+        InputKind::String | InputKind::File => value.is_string(),
+        InputKind::Integer => value.is_i64() || value.is_u64(),
+        InputKind::Number => value.is_number(),
+        InputKind::Boolean => value.is_boolean(),
+        InputKind::Datetime => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+        InputKind::List(of) => value.as_array().is_some_and(|list| list.iter().all(|item| has_kind(of, item))),
+    }
+}
+
+const fn kind_name(kind: &InputKind) -> &'static str {
+    match kind {
+        InputKind::Any => "a value",
+        InputKind::String => "a string",
+        InputKind::Integer => "an integer",
+        InputKind::Number => "a number",
+        InputKind::Boolean => "true or false",
+        InputKind::Datetime => "an RFC 3339 instant with an offset",
+        InputKind::File => "the name of a file",
+        InputKind::List(_) => "a list",
+    }
+}
+
+fn checklist(
+    state: &State,
+    ask: &Ask,
+    answer: Answer,
+    decision: Decision,
+    hidden: Hidden,
+) -> Result<Admitted, Refused> {
+    let node = state.shape().node(ask.step);
+    let items = || node.items.iter().zip(&state.step(ask.step).items);
+    let said = match &answer.part {
+        Some(part) => {
+            let Some((item, now)) = items().find(|(item, _)| item.id == *part) else {
+                return Err(Refused::new("unknown-item", format!("the list has no item `{part}`")));
+            };
+            if !now.is_open() {
+                return Err(Refused::new("item-settled", format!("item `{part}` is settled already")));
+            }
+            let first = items().find(|(_, now)| now.is_open()).map(|(item, _)| &item.id);
+            if node.in_order && first != Some(part) {
+                let first = first.map_or("", String::as_str);
+                return Err(Refused::new("out-of-order", format!("this list is read in order: `{first}` comes first")));
+            }
+            if *now == ItemState::Refuted && decision == Decision::Done {
+                return Err(Refused::new("probe-says-no", format!("the probe of `{part}` does not hold"))
+                    .hint("`retry` asks it again, `by_hand` overrules it with a reason"));
+            }
+            if decision == Decision::ByHand {
+                need_reason(&answer, "overruling a probe")?;
+            }
+            if decision == Decision::Retry && !item.probe {
+                return Err(Refused::new("not-a-choice", format!("item `{part}` has no probe to retry")));
+            }
+            need_evidence(item.evidence, &answer, decision)?;
+            vec![(Some(part.clone()), decision)]
+        }
+        None => {
+            let plain = items().filter(|(item, now)| {
+                **now == ItemState::Open && !(decision == Decision::Done && item.evidence == Evidence::Required)
+            });
+            let said: Vec<_> = plain.map(|(item, _)| (Some(item.id.clone()), decision)).collect();
+            if said.is_empty() {
+                return Err(Refused::new("name-the-item", "what is left of this list is answered item by item")
+                    .hint("it needs evidence, or its probe does not hold"));
+            }
+            said
+        }
+    };
+    Ok(Admitted { ask: ask.id, actor: answer.actor, said, hidden, review_at: None })
+}
+
+/// An override needs a reason, the outputs that something to come reads, and sometimes a second person.
+fn override_fits(
+    plan: &Plan,
+    state: &State,
+    ask: &Ask,
+    answer: &Answer,
+    decision: Decision,
+    hidden: &mut Hidden,
+) -> Result<(), Refused> {
+    let node = state.shape().node(ask.step);
+    let replaces = match decision {
+        Decision::ByHand | Decision::Skip | Decision::SetOutput => true,
+        Decision::Done => ask.kind == AskKind::Unknown,
+        _ => false,
+    };
+    if !replaces {
+        return Ok(());
+    }
+    need_reason(answer, "an override")?;
+    let second = plan.graph.protected && node.effect == Effect::Destructive;
+    let starter = state.run.starter.as_ref();
+    if second && starter.is_some_and(|starter| same(starter, &answer.actor)) {
+        return Err(Refused::new(
+            "second-person",
+            "a destructive step of a protected environment is overridden by a second person",
+        ));
+    }
+    let given = answer.value.get("outputs").and_then(Value::as_object);
+    let needed = needed_outputs(plan, state, ask.step);
+    for name in &needed {
+        if given.is_none_or(|given| !given.contains_key(name)) && !state.step(ask.step).outputs.contains_key(name) {
+            return Err(Refused::new("outputs-needed", format!("a later step reads the output `{name}`"))
+                .hint(format!("give a value for each of: {}", needed.iter().cloned().collect::<Vec<_>>().join(", "))));
+        }
+    }
+    for (name, value) in given.into_iter().flatten() {
+        if !node.outputs.iter().any(|output| output.name == *name) {
+            return Err(Refused::new("unknown-output", format!("step `{}` has no output `{name}`", node.id)));
+        }
+        hidden.put(&format!("output.{name}"), value);
+    }
+    Ok(())
+}
+
+/// The outputs of a step that some step still to come reads.
+pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
+    let node = state.shape().node(step);
+    let prefix = format!("steps.{}.", node.id);
+    let declared: BTreeMap<&str, ()> = node.outputs.iter().map(|output| (output.name.as_str(), ())).collect();
+    let mut needed = BTreeSet::new();
+    for (at, (_, other)) in state.steps().enumerate() {
+        if other.settled || at == step {
+            continue;
+        }
+        for path in plan.step_values(at).into_iter().flat_map(|values| values.refs()) {
+            let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
+            needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
+        }
+    }
+    needed
+}
+
+impl Draft<'_> {
+    pub(super) fn answer(&mut self, admitted: Admitted) {
+        let Admitted { ask: id, actor, said, hidden, review_at } = admitted;
+        let Some(ask) = self.state.ask(id).cloned() else { return };
+        let name = self.name(ask.step);
+        let Some(decision) = said.last().map(|(_, decision)| *decision) else { return };
+        for (part, decision) in said {
+            let fact = Fact::AskAnswered { ask: id, part, decision };
+            self.emit(Event { hidden: hidden.clone(), ..Event::of_step(&name, fact) }.by(actor.clone()));
+        }
+        if !self.is_decided(id) {
+            return;
+        }
+        self.emit_step(ask.step, Fact::AskClosed { ask: id, how: AskEnd::Answered });
+        match ask.kind {
+            AskKind::Failure | AskKind::Unknown => self.carry_out_override(&ask, decision, actor, hidden),
+            AskKind::PutBack => {
+                let top = self.state.reversals().iter().rfind(|r| r.end.is_none()).cloned();
+                let Some(top) = top else { return };
+                match decision {
+                    Decision::Done => self.close_reversal(&top, ReversalEnd::Done),
+                    Decision::LeaveOpen => self.close_reversal_until(&top, ReversalEnd::LeftOpen, review_at),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the answers so far decide the question.
+    fn is_decided(&self, id: u32) -> bool {
+        let Some(ask) = self.state.ask(id) else { return false };
+        let step = self.state.step(ask.step);
+        match ask.kind {
+            AskKind::Approve | AskKind::Confirm => {
+                let quorum = self.state.shape().node(ask.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1));
+                let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
+                no || ask.answers.len() >= quorum as usize
+            }
+            AskKind::Checklist => {
+                !step.items.iter().any(|item| item.is_open() || *item == ItemState::Unprobed)
+            }
+            _ => true,
+        }
+    }
+
+    fn carry_out_override(&mut self, ask: &Ask, decision: Decision, actor: Actor, hidden: Hidden) {
+        let how = match decision {
+            Decision::Retry => Override::Retry,
+            Decision::ByHand => Override::ByHand,
+            Decision::Skip => Override::Skip,
+            Decision::SetOutput => Override::SetOutput,
+            Decision::Done => Override::Done,
+            Decision::NotDone => Override::NotDone,
+            _ => {
+                let unknown = self.state.step(ask.step).belief == Belief::Unknown && ask.kind == AskKind::Unknown;
+                let undo = decision == Decision::UndoEnd;
+                if !unknown {
+                    self.settle(ask.step, Status::Failed, ask.reason.as_deref().unwrap_or("failed"));
+                }
+                if self.state.run.ending.is_none() {
+                    let reason = format!("ended_at:{}", self.name(ask.step));
+                    self.end_run(Ended::Failed, &reason, undo, false, Some((actor, String::new())));
+                }
+                return;
+            }
+        };
+        let name = self.name(ask.step);
+        self.emit(Event { hidden, ..Event::of_step(&name, Fact::StepOverridden { how }) }.by(actor));
+    }
+}
