@@ -88,7 +88,7 @@ impl RunContext {
     ///
     /// # Errors
     /// The process is gone, or the note cannot be written.
-    pub fn note_service(&self, pid: u32) -> Result<(), ContextError> {
-        self.procs.note(pid, super::leftovers::ProcKind::Service)
+    pub fn note_service(&self, pid: u32, name: &str) -> Result<(), ContextError> {
+        self.procs.note(pid, super::leftovers::ProcKind::Service, Some(name))
     }
 }

@@ -61,6 +61,9 @@ struct Line {
     pgid: u32,
     boot: String,
     kind: ProcKind,
+    /// Of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 /// The side file, open for appending.
@@ -81,10 +84,11 @@ impl ProcJournal {
         }
     }
 
-    pub(super) fn note(&self, pid: u32, kind: ProcKind) -> Result<(), LeftoverError> {
+    pub(super) fn note(&self, pid: u32, kind: ProcKind, name: Option<&str>) -> Result<(), LeftoverError> {
         let failed = |source| LeftoverError { verb: "append to", path: self.path.clone(), source };
         let stat = Stat::of(pid).ok_or_else(|| failed(io::Error::other("the process is gone")))?;
-        let line = Line { pid, start: stat.start, pgid: stat.group, boot: self.boot.clone(), kind };
+        let name = name.map(str::to_owned);
+        let line = Line { pid, start: stat.start, pgid: stat.group, boot: self.boot.clone(), kind, name };
         let mut text = serde_json::to_vec(&line).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&text).map_err(failed)
@@ -117,6 +121,12 @@ pub async fn sweep_leftovers(run_dir: &Path, run: &str) -> Result<Vec<Leftover>,
         }
     }
     Ok(report.into_values().collect())
+}
+
+/// Number, start time and name of the services that were started since the last boot.
+pub(super) fn services(run_dir: &Path) -> Result<Vec<(u32, u64, String)>, LeftoverError> {
+    let noted = read(run_dir)?.into_iter().filter(|line| line.kind == ProcKind::Service);
+    Ok(noted.filter_map(|line| Some((line.pid, line.start, line.name?))).collect())
 }
 
 type Found = BTreeMap<u32, (Stat, Option<String>)>;

@@ -20,6 +20,7 @@ mod mask;
 mod process;
 mod program;
 mod secrets;
+mod service;
 mod sweep;
 mod tail;
 
@@ -35,6 +36,7 @@ pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
+pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
 pub use tail::{TailLine, TailSink};
 

@@ -115,7 +115,7 @@ pub(super) async fn run(
     let child = command.kill_on_drop(true).spawn().map_err(RunError::Spawn)?;
     let pid = child.id().ok_or_else(|| RunError::Wait(io::Error::other("it has no process id")))?;
     owned.is_attempt(pid);
-    if let Err(error) = context.procs.note(pid, super::leftovers::ProcKind::Step) {
+    if let Err(error) = context.procs.note(pid, super::leftovers::ProcKind::Step, None) {
         // The marks in its environment find it as well.
         tracing::warn!(%error, "a program is not on the list of processes");
     }

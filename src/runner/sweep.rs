@@ -201,7 +201,7 @@ pub(super) fn open(pid: u32) -> Option<OwnedFd> {
     pidfd_open(i32::try_from(pid).ok().and_then(Pid::from_raw)?, PidfdFlags::empty()).ok()
 }
 
-fn reap(pid: u32) {
+pub(super) fn reap(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
