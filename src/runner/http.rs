@@ -23,10 +23,19 @@ use crate::plan::{Action, Body, ErrorClass, HttpCall};
 /// A host that does not answer within this time has not been reached.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What clients differ in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    ca_file: Option<String>,
+    /// Whether connections are used again.
+    keeps: bool,
+    /// Well before the time-out of the call: what times out as a whole was connected, and may have acted.
+    connect_timeout: Duration,
+}
+
 /// Makes HTTP calls.
 pub(super) struct Http {
-    /// By file of additional roots, and whether connections are used again.
-    clients: Mutex<BTreeMap<(Option<String>, bool), Client>>,
+    clients: Mutex<BTreeMap<Kind, Client>>,
 }
 
 impl Runner for Http {
@@ -75,7 +84,11 @@ impl Http {
     }
 
     fn client(&self, call: &Call<'_>, ca_file: Option<&str>) -> Result<Client, String> {
-        let key = (ca_file.map(str::to_owned), call.is_read());
+        let key = Kind {
+            ca_file: ca_file.map(str::to_owned),
+            keeps: call.is_read(),
+            connect_timeout: CONNECT_TIMEOUT.min(call.timeout / 2),
+        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
@@ -85,9 +98,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(key.connect_timeout)
             .user_agent(concat!("consigne/", env!("CARGO_PKG_VERSION")));
-        if !call.is_read() {
+        if !key.keeps {
             builder = builder.pool_max_idle_per_host(0);
         }
         if let Some(file) = ca_file {

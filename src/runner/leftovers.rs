@@ -1,8 +1,8 @@
 //! Leftovers: what a killed consigne could not clean up, removed by the next one before anything new starts.
 //!
 //! Owns the side file `procs.jsonl` of a run: one line for each process that was started, appended without a sync.
-//! A process is only ever killed through a pidfd after its identity has been verified on it: number, start time and
-//! boot from the side file together with the mark of the run, or both marks in its environment, or its descent.
+//! A process is only ever killed through a pidfd after its identity has been verified on it: number, start time,
+//! group and boot from the side file and no mark of another run, or both marks in its environment, or its descent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -140,7 +140,8 @@ fn find(noted: &[Line], run: &str, seen: &BTreeSet<u32>) -> Found {
         .collect();
     let ourselves = ancestors(&living, own_pid());
     let is = |line: &Line, kind| {
-        line.kind == kind && living.get(&line.pid).is_some_and(|stat| stat.start == line.start)
+        let agrees = |stat: &Stat| stat.start == line.start && stat.group == line.pgid;
+        line.kind == kind && living.get(&line.pid).is_some_and(agrees)
     };
     let services: BTreeSet<u32> = noted.iter().filter(|l| is(l, ProcKind::Service)).map(|l| l.pid).collect();
     let steps: BTreeSet<u32> = noted.iter().filter(|l| is(l, ProcKind::Step)).map(|l| l.pid).collect();
@@ -148,7 +149,9 @@ fn find(noted: &[Line], run: &str, seen: &BTreeSet<u32>) -> Found {
     for (pid, stat) in &living {
         let Some(marks) = Marks::of(*pid) else { continue };
         let of_run = marks.run.as_deref() == Some(run);
-        if of_run && (steps.contains(pid) || marks.attempt.is_some()) {
+        // A noted one may have cleared its environment; it cannot carry the mark of another run.
+        let noted = steps.contains(pid) && (of_run || marks.run.is_none());
+        if noted || (of_run && marks.attempt.is_some()) {
             found.insert(*pid, (*stat, marks.attempt));
         }
     }

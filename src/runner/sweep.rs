@@ -33,6 +33,10 @@ const DEATH: Duration = Duration::from_secs(2);
 /// # Errors
 /// The kernel refuses.
 pub fn become_subreaper() -> io::Result<()> {
+    let mut owned = owned();
+    if owned.earlier.is_none() {
+        owned.earlier = Some(descendants(own_pid()));
+    }
     Ok(set_child_subreaper(Some(getpid()))?)
 }
 
@@ -54,6 +58,8 @@ struct Owned {
     /// Announced, and not known by number yet.
     announced: usize,
     by_pid: BTreeMap<u32, Owner>,
+    /// Number and start of what this process had already when it began, such as jobs of a shell that became consigne.
+    earlier: Option<BTreeSet<(u32, u64)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +68,7 @@ enum Owner {
     Other,
 }
 
-static OWNED: Mutex<Owned> = Mutex::new(Owned { announced: 0, by_pid: BTreeMap::new() });
+static OWNED: Mutex<Owned> = Mutex::new(Owned { announced: 0, by_pid: BTreeMap::new(), earlier: None });
 
 fn owned() -> MutexGuard<'static, Owned> {
     OWNED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -164,6 +170,9 @@ fn left_behind(mark: &Mark, leader: u32, tainted: &BTreeSet<u32>) -> Vec<u32> {
             continue;
         }
         let Some(stat) = Stat::of(pid) else { continue };
+        if owned.earlier.as_ref().is_some_and(|earlier| earlier.contains(&(pid, stat.start))) {
+            continue;
+        }
         if stat.state == 'Z' {
             // Its own group and no owner: adopted, and dead by itself.
             if alone && stat.group != own_group {
@@ -224,6 +233,19 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
                 .collect();
         };
         out.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    out
+}
+
+fn descendants(pid: u32) -> BTreeSet<(u32, u64)> {
+    let mut out = BTreeSet::new();
+    let mut next = children(pid);
+    while let Some(pid) = next.pop() {
+        if let Some(stat) = Stat::of(pid)
+            && out.insert((pid, stat.start))
+        {
+            next.extend(children(pid));
+        }
     }
     out
 }

@@ -154,6 +154,22 @@ async fn no_child_outlives_its_step() {
 }
 
 #[tokio::test]
+async fn what_hides_every_trace_is_gone_when_no_step_runs() {
+    let world = World::new("hidden-run");
+    let pid = world.dir.path().join("pid");
+    let script = "(env -i setsid sleep 76 >/dev/null 2>&1 & echo $! > pid) & until [ -s pid ]; do :; done";
+    world.shell(Effect::Write, script).await;
+    // Whose it is can only be told when nothing else of this process runs.
+    for _ in 0..500 {
+        if !alive_in(&pid) {
+            return;
+        }
+        world.shell(Effect::Read, "sleep 0.1").await;
+    }
+    panic!("it is still alive");
+}
+
+#[tokio::test]
 async fn a_dropped_attempt_takes_its_processes_with_it() {
     let world = World::new("drop-run");
     let up = world.dir.path().join("up");
@@ -223,6 +239,20 @@ async fn leftovers_of_a_killed_run_are_found_and_killed() {
     assert_eq!(sweep_leftovers(world.dir.path(), "another-run").await.unwrap(), Vec::new());
     service.kill().unwrap();
     service.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_noted_process_without_marks_is_a_leftover() {
+    let world = World::new("bare-run");
+    let mut bare = std::process::Command::new("sleep").arg("96").env_clear().spawn().unwrap();
+    world.context.note_service(bare.id()).unwrap();
+    let file = world.dir.path().join("procs.jsonl");
+    let line = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(sweep_leftovers(world.dir.path(), "bare-run").await.unwrap(), Vec::new(), "a service");
+    std::fs::write(&file, line.replace("service", "step")).unwrap();
+    let found = sweep_leftovers(world.dir.path(), "bare-run").await.unwrap();
+    assert_eq!(found.iter().map(|left| (left.pid, left.gone)).collect::<Vec<_>>(), [(bare.id(), true)]);
+    assert!(bare.wait().unwrap().code().is_none());
 }
 
 #[tokio::test]

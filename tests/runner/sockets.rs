@@ -158,7 +158,7 @@ async fn nothing_happened_where_there_was_no_connection() {
     let tls = Server::start("this is not TLS\r\n\r\n", Then::Close).await;
     let not_tls = tls.url.replace("http:", "https:");
     for url in [&format!("http://127.0.0.1:{port}/"), "http://no-such-host.invalid/", &not_tls] {
-        for outcome in both(&world, "POST", url, 10_000).await {
+        for outcome in both(&world, "POST", url, 1_000).await {
             let expected = (AttemptResult::Failed, "connect", Some(ErrorClass::Connect));
             assert_eq!(told(&outcome), expected, "{url}: {outcome:?}");
         }
