@@ -7,7 +7,6 @@
 
 pub mod action;
 pub mod graph;
-mod services;
 pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
@@ -16,7 +15,6 @@ pub use graph::{
     OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
-pub use services::{SERVICES_FILE, Service};
 pub use values::{Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values};
 
 use serde::{Deserialize, Serialize};
