@@ -1,3 +1,5 @@
 //! The runbook language: what a file may say, and whether it makes sense.
 
+pub mod decode;
 pub mod template;
+pub mod yaml;
