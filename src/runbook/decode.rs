@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::template::{Expr, Template};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
@@ -373,7 +373,7 @@ impl Decode for Expr {
         if text.trim_start().starts_with("{{") {
             let bare = text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
             let message = "this is an expression already, braces are for texts";
-            let problem = Diagnostic::error("in-words", node.span.at(reader.source), message)
+            let problem = Diagnostic::error("braces", node.span.at(reader.source), message)
                 .help(format!("write it without braces: {bare}"));
             reader.problems.push(problem);
             return None;
@@ -407,13 +407,13 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
 
 macro_rules! text_schema {
     ($ty:ty, $name:literal, $description:literal) => {
-        impl JsonSchema for $ty {
+        impl schemars::JsonSchema for $ty {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "description": $description})
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "description": $description})
             }
         }
     };
