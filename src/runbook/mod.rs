@@ -1,6 +1,11 @@
 //! The runbook language: what a file may say, and whether it makes sense.
 
+pub mod answers;
 pub mod decode;
+pub mod environment;
+pub mod flow;
+pub mod inputs;
+pub mod load;
 pub mod scalar;
 pub mod schema;
 pub mod template;
