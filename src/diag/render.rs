@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceSpan};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceSpan,
+};
 use serde_json::{Value, json};
 
 use super::{Diagnostic, Place, Severity, Source, Span};
@@ -148,7 +150,8 @@ impl miette::Diagnostic for Shown<'_> {
         let text = Some(self.diagnostic.label.clone()).filter(|text| !text.is_empty());
         let primary = LabeledSpan::new_primary_with_span(text, on_one_line(at));
         let rest = self.diagnostic.labels.iter().filter(|label| same_file(self.diagnostic, &label.at));
-        let rest = rest.map(|label| LabeledSpan::new_with_span(Some(label.text.clone()), on_one_line(&label.at)));
+        let rest =
+            rest.map(|label| LabeledSpan::new_with_span(Some(label.text.clone()), on_one_line(&label.at)));
         Some(Box::new(std::iter::once(primary).chain(rest)))
     }
 }
@@ -196,9 +199,10 @@ mod tests {
     fn a_caret_stands_under_accented_and_wide_text() {
         let source = Source::new("b.yaml", "title: \"Désactiver 漢字\"\nstèps: 1\n");
         let start = source.text().find("stèps").unwrap();
-        let diagnostic = Diagnostic::error("unknown-key", Span::new(start, start + 6).at(&source), "unknown key `stèps`")
-            .label("here")
-            .help("did you mean `steps`?");
+        let diagnostic =
+            Diagnostic::error("unknown-key", Span::new(start, start + 6).at(&source), "unknown key `stèps`")
+                .label("here")
+                .help("did you mean `steps`?");
         insta::assert_snapshot!(render(&diagnostic, Rendering::default()));
     }
 

@@ -118,7 +118,10 @@ mod tests {
         let (answers, problems) = from_source(&Source::new("a.yaml", text));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(answers["go"].played_as.as_deref(), Some("bob"));
-        assert_eq!((&answers["cp/told"].value, &answers["cp/told"].evidence[..]), (&"yes".into(), &["proof.txt".to_owned()][..]));
+        assert_eq!(
+            (&answers["cp/told"].value, &answers["cp/told"].evidence[..]),
+            (&"yes".into(), &["proof.txt".to_owned()][..])
+        );
         assert_eq!(answers["plain"].value, "no");
         assert_eq!(answers["ask"].value["n"], 3);
     }

@@ -206,7 +206,8 @@ impl Reader<'_> {
     pub fn foreign_key(&mut self, key: &Key, value: &Node, flow: bool, names: &[&str], later: &[&str]) {
         let at = key.span.at(self.source);
         if later.contains(&key.text.as_str()) {
-            let message = format!("`{}` is known to the language, but this version cannot do it yet", key.text);
+            let message =
+                format!("`{}` is known to the language, but this version cannot do it yet", key.text);
             self.problems.push(Diagnostic::error("not-built-yet", at, message));
             return;
         }
@@ -221,7 +222,8 @@ impl Reader<'_> {
         if closest(&key.text, names.iter().copied()).is_some() {
             problem = problem.suggest(&key.text, names.iter().copied());
         } else if let Some(name) = closest(&key.text, later.iter().copied()) {
-            problem = problem.help(format!("`{name}` is known to the language, but this version cannot do it yet"));
+            problem =
+                problem.help(format!("`{name}` is known to the language, but this version cannot do it yet"));
         } else {
             problem = problem.help(format!("known here: {}", names.join(", ")));
         }
@@ -256,8 +258,8 @@ impl Reader<'_> {
             return Some(word);
         }
         let message = format!("`{text}` is not one of {}", words.join(", "));
-        let problem =
-            Diagnostic::error("bad-value", node.span.at(self.source), message).suggest(text, words.iter().copied());
+        let problem = Diagnostic::error("bad-value", node.span.at(self.source), message)
+            .suggest(text, words.iter().copied());
         self.problems.push(problem);
         None
     }
@@ -321,12 +323,18 @@ impl Decode for String {
 impl Decode for bool {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::Scalar { text, style: Style::Plain } => match (resolve(text), text.to_ascii_lowercase().as_str()) {
-                (Plain::Bool(yes), _) => Some(yes),
-                (_, "yes" | "on" | "y") => reader.refuse("unquoted", node.span, "write `true` or `false`"),
-                (_, "no" | "off" | "n") => reader.refuse("unquoted", node.span, "write `true` or `false`"),
-                _ => reader.wrong(node, "true or false"),
-            },
+            Value::Scalar { text, style: Style::Plain } => {
+                match (resolve(text), text.to_ascii_lowercase().as_str()) {
+                    (Plain::Bool(yes), _) => Some(yes),
+                    (_, "yes" | "on" | "y") => {
+                        reader.refuse("unquoted", node.span, "write `true` or `false`")
+                    }
+                    (_, "no" | "off" | "n") => {
+                        reader.refuse("unquoted", node.span, "write `true` or `false`")
+                    }
+                    _ => reader.wrong(node, "true or false"),
+                }
+            }
             _ => reader.wrong(node, "true or false"),
         }
     }
@@ -460,7 +468,10 @@ mod tests {
     #[test]
     fn traps_show_the_quoted_fix() {
         let (_, problems) = thing("name: 1.10\n");
-        assert_eq!(problems, [("unquoted", vec!["write \"1.10\" to mean the text, quotes included".to_owned()])]);
+        assert_eq!(
+            problems,
+            [("unquoted", vec!["write \"1.10\" to mean the text, quotes included".to_owned()])]
+        );
         assert_eq!(thing("name: \"1.10\"\nfor: 5\n").1, []);
         assert_eq!(thing("name: {{ x }}\n").1[0].0, "flow-accident");
         assert_eq!(thing("name:\n  - Vérifier : le tenant\n").1[0].0, "wrong-type");

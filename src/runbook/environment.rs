@@ -221,7 +221,9 @@ impl Environment {
                 if !known {
                     let message = format!("`{name}` is not known in an environment");
                     let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
-                    problems.push(Diagnostic::error("unknown-name", text.span.at(&self.source), message).help(help));
+                    problems.push(
+                        Diagnostic::error("unknown-name", text.span.at(&self.source), message).help(help),
+                    );
                 }
             }
         }
@@ -249,13 +251,20 @@ fn plain_name(name: &str) -> bool {
 /// The folders that may hold environments for a runbook, nearest first.
 fn folders(runbook: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(runbook).unwrap_or_else(|_| runbook.to_owned());
-    absolute.ancestors().skip(1).map(|folder| folder.join("environments")).filter(|folder| folder.is_dir()).collect()
+    absolute
+        .ancestors()
+        .skip(1)
+        .map(|folder| folder.join("environments"))
+        .filter(|folder| folder.is_dir())
+        .collect()
 }
 
 fn listed(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
     paths.sort();
     paths
 }

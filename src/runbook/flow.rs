@@ -41,7 +41,9 @@ impl Flow {
             let same_list = |other: &usize| (*other < main) == (at < main) && *other != at;
             let wanted = match &step.needs {
                 None => frontier.sinks(),
-                Some(ids) => ids.iter().filter_map(|id| names.get(&id.value).copied()).filter(same_list).collect(),
+                Some(ids) => {
+                    ids.iter().filter_map(|id| names.get(&id.value).copied()).filter(same_list).collect()
+                }
             };
             frontier.add(at, &wanted, step.needs.is_none());
             above.push(step.needs.is_none());
@@ -74,18 +76,12 @@ impl Flow {
 
     /// For each step: which of `targets` lie upstream of it, as indices into `targets`. Empty on a cycle.
     pub fn upstream(&self, targets: &[usize]) -> Vec<Vec<u32>> {
-        let mut found = vec![Vec::new(); self.len()];
-        for (block, chunk) in targets.chunks(64).enumerate() {
-            let masks = self.masks(chunk);
-            for (step, mask) in masks.iter().enumerate() {
-                let mut rest = *mask;
-                while rest != 0 {
-                    found[step].push(u32::try_from(block * 64).unwrap_or(u32::MAX) + rest.trailing_zeros());
-                    rest &= rest - 1;
-                }
-            }
-        }
-        found
+        self.blocks(targets, &[])
+    }
+
+    /// As [`Flow::upstream`], but only along ways on which no step of `stop` lies between.
+    pub fn nearest(&self, targets: &[usize], stop: &[bool]) -> Vec<Vec<u32>> {
+        self.blocks(targets, stop)
     }
 
     /// Which of the pairs (step, target) have the target upstream of the step.
@@ -98,7 +94,7 @@ impl Flow {
         by_target.sort_by_key(|at| pairs[*at].1);
         let mut next = by_target.into_iter().peekable();
         for chunk in targets.chunks(64) {
-            let masks = self.masks(chunk);
+            let masks = self.masks(chunk, &[]);
             while let Some(at) = next.next_if(|at| chunk.binary_search(&pairs[*at].1).is_ok()) {
                 let (step, target) = pairs[at];
                 let bit = chunk.binary_search(&target).unwrap_or(0);
@@ -108,15 +104,32 @@ impl Flow {
         out
     }
 
-    /// For each step: the bits of at most 64 targets that lie strictly upstream.
-    fn masks(&self, targets: &[usize]) -> Vec<u64> {
+    fn blocks(&self, targets: &[usize], stop: &[bool]) -> Vec<Vec<u32>> {
+        let mut found = vec![Vec::new(); self.len()];
+        for (block, chunk) in targets.chunks(64).enumerate() {
+            let masks = self.masks(chunk, stop);
+            for (step, mask) in masks.iter().enumerate() {
+                let mut rest = *mask;
+                while rest != 0 {
+                    found[step].push(u32::try_from(block * 64).unwrap_or(u32::MAX) + rest.trailing_zeros());
+                    rest &= rest - 1;
+                }
+            }
+        }
+        found
+    }
+
+    /// For each step: the bits of at most 64 targets that lie strictly upstream, not looking past `stop`.
+    fn masks(&self, targets: &[usize], stop: &[bool]) -> Vec<u64> {
         let mut own = vec![0_u64; self.len()];
         for (bit, target) in targets.iter().enumerate() {
             own[*target] |= 1 << bit;
         }
+        let passes = |step: usize| !stop.get(step).is_some_and(|stop| *stop);
         let mut masks = vec![0_u64; self.len()];
         for step in self.order.as_deref().unwrap_or(&[]) {
-            masks[*step] = self.needs[*step].iter().fold(0, |all, need| all | masks[*need] | own[*need]);
+            let through = |need: usize| if passes(need) { masks[need] } else { 0 };
+            masks[*step] = self.needs[*step].iter().fold(0, |all, need| all | own[*need] | through(*need));
         }
         masks
     }
@@ -225,7 +238,9 @@ mod tests {
 
     #[test]
     fn without_needs_a_step_waits_for_the_loose_ends_above() {
-        let flow = flow("  - {id: a}\n  - {id: b, needs: [a]}\n  - {id: c, needs: [a]}\n  - {id: d}\n  - {id: e, needs: []}\n  - {id: f}\n");
+        let flow = flow(
+            "  - {id: a}\n  - {id: b, needs: [a]}\n  - {id: c, needs: [a]}\n  - {id: d}\n  - {id: e, needs: []}\n  - {id: f}\n",
+        );
         assert_eq!(flow.needs, [vec![], vec![0], vec![0], vec![1, 2], vec![], vec![3, 4]]);
         assert_eq!(flow.order().unwrap(), [0, 1, 2, 3, 4, 5]);
         assert_eq!(flow.upstream(&[0, 4])[5], [0, 1]);
@@ -234,7 +249,9 @@ mod tests {
 
     #[test]
     fn a_cycle_is_named() {
-        let flow = flow("  - {id: a}\n  - {id: b, needs: [d]}\n  - {id: c, needs: [b]}\n  - {id: d, needs: [c, a]}\n");
+        let flow = flow(
+            "  - {id: a}\n  - {id: b, needs: [d]}\n  - {id: c, needs: [b]}\n  - {id: d, needs: [c, a]}\n",
+        );
         let cycle = flow.order().unwrap_err();
         let mut sorted = cycle.to_vec();
         sorted.sort_unstable();

@@ -96,7 +96,8 @@ pub fn resolve(document: &Document, given: &Given) -> (BTreeMap<String, Value>, 
             }
             Err((message, Some(place))) => {
                 let message = format!("input `{}`: {message}", name.value);
-                let problem = Diagnostic::error("ill-typed", place, message).also(declaration, "declared here");
+                let problem =
+                    Diagnostic::error("ill-typed", place, message).also(declaration, "declared here");
                 problems.push(problem);
             }
             Err((message, None)) => {
@@ -190,7 +191,9 @@ fn scalar(kind: TypeWord, text: &str) -> Result<Value, String> {
 pub fn check_value(decl: &InputDecl, value: &Value) -> Result<(), String> {
     let kind = decl.r#type.value;
     if kind == TypeWord::List {
-        let Value::Array(list) = value else { return Err(format!("expected a list, found {}", found(value))) };
+        let Value::Array(list) = value else {
+            return Err(format!("expected a list, found {}", found(value)));
+        };
         let of = decl.of.as_ref().map_or(TypeWord::String, |of| of.value);
         for (at, member) in list.iter().enumerate() {
             check_scalar(decl, of, member).map_err(|message| format!("member {}: {message}", at + 1))?;
@@ -206,7 +209,8 @@ fn check_scalar(decl: &InputDecl, kind: TypeWord, value: &Value) -> Result<(), S
         (TypeWord::Integer, Value::Number(number)) => number.is_i64() || number.is_u64(),
         (TypeWord::Number, Value::Number(_)) => true,
         (TypeWord::Datetime, Value::String(text)) => {
-            text.parse::<Timestamp>().map_err(|_| "expected a time such as 2026-11-23T06:30:00+01:00".to_owned())?;
+            text.parse::<Timestamp>()
+                .map_err(|_| "expected a time such as 2026-11-23T06:30:00+01:00".to_owned())?;
             true
         }
         _ => false,
@@ -285,15 +289,22 @@ mod tests {
     fn texts_become_what_is_declared() {
         let (values, problems) = resolve_with(&[("tenant_id", "acme"), ("count", "4"), ("tags", "a, b")], "");
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!(serde_json::to_string(&values).unwrap(), r#"{"count":4,"plan":"basic","tags":["a","b"],"tenant_id":"acme"}"#);
+        assert_eq!(
+            serde_json::to_string(&values).unwrap(),
+            r#"{"count":4,"plan":"basic","tags":["a","b"],"tenant_id":"acme"}"#
+        );
     }
 
     #[test]
     fn every_problem_points_somewhere() {
         let (_, problems) = resolve_with(&[("count", "many")], "tenant: acme\nplan: gold\n");
         let found: Vec<_> = problems.iter().map(|p| (p.code, p.file.as_str())).collect();
-        let wanted =
-            [("unknown-input", "i.yaml"), ("missing-input", "r.yaml"), ("ill-typed", "r.yaml"), ("ill-typed", "i.yaml")];
+        let wanted = [
+            ("unknown-input", "i.yaml"),
+            ("missing-input", "r.yaml"),
+            ("ill-typed", "r.yaml"),
+            ("ill-typed", "i.yaml"),
+        ];
         assert_eq!(found, wanted);
         assert_eq!(problems[3].labels.len(), 1, "the declaration is shown too");
     }
@@ -303,7 +314,13 @@ mod tests {
         let (values, problems) = resolve_with(&[("count", "9")], "tenant_id: acme\ncount: 2\n");
         assert!(problems.is_empty());
         assert_eq!(values["count"], 9);
-        assert_eq!(resolve_with(&[("tenant_id", "ACME")], "").1[0].message, "input `tenant_id`: the text does not match ^[a-z]+$");
-        assert_eq!(resolve_with(&[], "tenant_id: acme\ncount: 10\n").1[0].message, "input `count`: 10 is more than 9");
+        assert_eq!(
+            resolve_with(&[("tenant_id", "ACME")], "").1[0].message,
+            "input `tenant_id`: the text does not match ^[a-z]+$"
+        );
+        assert_eq!(
+            resolve_with(&[], "tenant_id: acme\ncount: 10\n").1[0].message,
+            "input `count`: 10 is more than 9"
+        );
     }
 }

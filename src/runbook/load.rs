@@ -29,7 +29,8 @@ pub struct Document {
 /// It cannot be read, is larger than the limit, or is not UTF-8.
 pub fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     let name = path.display().to_string();
-    let fail = |e: std::io::Error| Diagnostic::about("not-readable", name.clone(), format!("reading the file: {e}"));
+    let fail =
+        |e: std::io::Error| Diagnostic::about("not-readable", name.clone(), format!("reading the file: {e}"));
     let file = File::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
@@ -48,7 +49,8 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))),
         Err(error) => {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+            let line =
+                error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
             let message = format!("line {} is not UTF-8 text", line + 1);
             Err(Diagnostic::about("not-utf-8", name, message).help("save the file as UTF-8"))
         }
@@ -89,7 +91,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_runbook_never_panic() {
-        for bytes in [&b""[..], b"\xff\xfe", b"%", b"- - -", b"a: *b", b"{", b"\"", b"a: |\n", b"!!", b"? :", b"\t"] {
+        for bytes in
+            [&b""[..], b"\xff\xfe", b"%", b"- - -", b"a: *b", b"{", b"\"", b"a: |\n", b"!!", b"? :", b"\t"]
+        {
             match from_bytes("x.yaml", bytes.to_vec()) {
                 Ok(source) => {
                     let (document, problems) = runbook(&source);

@@ -1,5 +1,6 @@
 //! The runbook language: what a file may say, and whether it makes sense.
 
+pub mod act;
 pub mod answers;
 pub mod decode;
 pub mod environment;

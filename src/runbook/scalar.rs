@@ -183,7 +183,9 @@ impl<T: Decode> Decode for Entries<T> {
             if flow && value.is_null() {
                 let message = format!("`{text}` has no value: a comma or bracket ended the text before it");
                 let help = "inside `{ }` and `[ ]` a text with commas, colons or brackets must be quoted";
-                reader.problems.push(Diagnostic::error("flow-accident", span.at(reader.source), message).help(help));
+                reader
+                    .problems
+                    .push(Diagnostic::error("flow-accident", span.at(reader.source), message).help(help));
             } else if let Some(value) = reader.value(value) {
                 out.push((Spanned { value: text.clone(), span: *span }, value));
             }

@@ -49,7 +49,14 @@ pub struct Key {
 
 /// Reads one document. A tree comes back as far as the text is YAML at all.
 pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut tree = Tree { source, problems: Vec::new(), anchors: BTreeMap::new(), budget: 0, open: Vec::new(), root: None };
+    let mut tree = Tree {
+        source,
+        problems: Vec::new(),
+        anchors: BTreeMap::new(),
+        budget: 0,
+        open: Vec::new(),
+        root: None,
+    };
     tree.budget = source.text().len() + ALIAS_SLACK;
     let mut documents = 0;
     for next in Parser::new_from_str(source.text()) {
@@ -208,9 +215,10 @@ impl Tree<'_> {
 
     fn refuse_tag(&mut self, tagged: bool, span: Span) {
         if tagged {
-            let problem = Diagnostic::error("tag", span.at(self.source), "a YAML tag, which runbooks do without")
-                .label("this value carries a tag (`!…` in front of it)")
-                .help("leave the tag out; to make a text of it, put it in quotes");
+            let problem =
+                Diagnostic::error("tag", span.at(self.source), "a YAML tag, which runbooks do without")
+                    .label("this value carries a tag (`!…` in front of it)")
+                    .help("leave the tag out; to make a text of it, put it in quotes");
             self.problems.push(problem);
         }
     }
@@ -243,7 +251,9 @@ fn syntax_help(line: &str) -> Option<&'static str> {
         return Some("quote a value that begins with `{{`: \"{{ … }}\"");
     }
     if trimmed.contains("[]") || (trimmed.contains('{') && trimmed.contains('[')) {
-        return Some("quote a jq filter: in braces and brackets YAML reads `[`, `]`, `{`, `}` and `,` as its own");
+        return Some(
+            "quote a jq filter: in braces and brackets YAML reads `[`, `]`, `{`, `}` and `,` as its own",
+        );
     }
     if !value.starts_with(['"', '\'', '|', '>', '{', '[']) && value.contains(": ") {
         return Some("a text with `: ` in it must be quoted: \"…: …\"");
@@ -384,7 +394,9 @@ pub fn trap(text: &str) -> Option<&'static str> {
     match resolve(text) {
         Plain::Null => return Some("nothing"),
         Plain::Bool(_) => return Some("true or false"),
-        Plain::Integer(_) if text.len() > 1 && text.starts_with('0') => return Some("a number without its zero"),
+        Plain::Integer(_) if text.len() > 1 && text.starts_with('0') => {
+            return Some("a number without its zero");
+        }
         Plain::Integer(_) | Plain::Float(_) => return Some("a number"),
         Plain::Text => {}
     }
@@ -448,6 +460,9 @@ mod tests {
         let (node, _) = parse(&source);
         let Some(Node { value: Value::Map { entries, .. }, .. }) = node else { panic!("a mapping") };
         assert_eq!(source.slice(inner(&source, entries[0].1.span, "x {{ y }}", 2, 7)), "{{ y }}");
-        assert_eq!(source.slice(inner(&source, entries[1].1.span, "echo 1\necho {{ z }}\n", 12, 7)), "{{ z }}");
+        assert_eq!(
+            source.slice(inner(&source, entries[1].1.span, "echo 1\necho {{ z }}\n", 12, 7)),
+            "{{ z }}"
+        );
     }
 }
