@@ -17,6 +17,7 @@ use super::values::{Assertion, Item, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
+use crate::runbook::coverage::covered;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::{Environment, IdentityWord, ServiceScope, Services};
 use crate::runbook::flow::{self, Flow};
@@ -158,8 +159,9 @@ impl Builder<'_> {
         let decl = environment.map(|env| &env.decl);
         let steps: Vec<&Step> = flow::steps(runbook).collect();
         let gates: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].is_gate()).collect();
-        let upstream = self.flow.upstream(&gates);
-        let covered = self.covered(&steps, &gates);
+        let waits = |at: usize| steps[at].run_on.is_some();
+        let upstream = self.flow.upstream(&gates, waits);
+        let covered = covered(&self.flow, &steps);
         let order = self.flow.order().unwrap_or(&[]);
         let nodes = order.iter().map(|at| {
             let mut node = self.node(*at, &steps);
@@ -167,7 +169,8 @@ impl Builder<'_> {
                 node.gates = upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
             }
             if let Some(gate) = node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none()) {
-                gate.covers = covered.get(at).cloned().unwrap_or_default();
+                let bound = covered.get(at).into_iter().flatten();
+                gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
             }
             node
         });
@@ -188,21 +191,6 @@ impl Builder<'_> {
             secrets: secrets.keys().cloned().collect(),
             steps: nodes.collect(),
         }
-    }
-
-    /// By gate: the steps that an approval binds by default, those with an effect up to the next gate.
-    fn covered(&self, steps: &[&Step], gates: &[usize]) -> BTreeMap<usize, Vec<String>> {
-        // A gate that its own `when` may skip ends nothing: what lies behind it is still bound by the one before.
-        let stop: Vec<bool> = steps.iter().map(|step| step.is_gate() && step.when.is_none()).collect();
-        let nearest = self.flow.nearest(gates, &stop);
-        let mut out: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        for (at, found) in nearest.iter().enumerate() {
-            let bound = steps[at].runs() && effect(steps[at].effect_word()) != super::Effect::Read;
-            for gate in found.iter().filter(|_| bound) {
-                out.entry(gates[*gate as usize]).or_default().push(steps[at].name().to_owned());
-            }
-        }
-        out
     }
 
     fn node(&self, at: usize, steps: &[&Step]) -> StepNode {

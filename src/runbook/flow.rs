@@ -74,14 +74,14 @@ impl Flow {
         self.order.as_deref().map_err(Vec::as_slice)
     }
 
-    /// For each step: which of `targets` lie upstream of it, as indices into `targets`. Empty on a cycle.
-    pub fn upstream(&self, targets: &[usize]) -> Vec<Vec<u32>> {
-        self.blocks(targets, &[])
+    /// For each step that `of` asks for: which of `targets` lie upstream of it, as indices into `targets`. Empty on a cycle.
+    pub fn upstream(&self, targets: &[usize], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
+        self.blocks(targets, &[], of)
     }
 
     /// As [`Flow::upstream`], but only along ways on which no step of `stop` lies between.
-    pub fn nearest(&self, targets: &[usize], stop: &[bool]) -> Vec<Vec<u32>> {
-        self.blocks(targets, stop)
+    pub fn nearest(&self, targets: &[usize], stop: &[bool], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
+        self.blocks(targets, stop, of)
     }
 
     /// Which of the pairs (step, target) have the target upstream of the step.
@@ -104,11 +104,11 @@ impl Flow {
         out
     }
 
-    fn blocks(&self, targets: &[usize], stop: &[bool]) -> Vec<Vec<u32>> {
+    fn blocks(&self, targets: &[usize], stop: &[bool], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
         let mut found = vec![Vec::new(); self.len()];
         for (block, chunk) in targets.chunks(64).enumerate() {
             let masks = self.masks(chunk, stop);
-            for (step, mask) in masks.iter().enumerate() {
+            for (step, mask) in masks.iter().enumerate().filter(|(step, _)| of(*step)) {
                 let mut rest = *mask;
                 while rest != 0 {
                     found[step].push(u32::try_from(block * 64).unwrap_or(u32::MAX) + rest.trailing_zeros());
@@ -125,6 +125,11 @@ impl Flow {
         for (bit, target) in targets.iter().enumerate() {
             own[*target] |= 1 << bit;
         }
+        self.gather(&own, stop)
+    }
+
+    /// For each step: the bits that steps strictly upstream own, not looking past `stop`. Zero on a cycle.
+    pub fn gather(&self, own: &[u64], stop: &[bool]) -> Vec<u64> {
         let passes = |step: usize| !stop.get(step).is_some_and(|stop| *stop);
         let mut masks = vec![0_u64; self.len()];
         for step in self.order.as_deref().unwrap_or(&[]) {
@@ -243,7 +248,7 @@ mod tests {
         );
         assert_eq!(flow.needs, [vec![], vec![0], vec![0], vec![1, 2], vec![], vec![3, 4]]);
         assert_eq!(flow.order().unwrap(), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(flow.upstream(&[0, 4])[5], [0, 1]);
+        assert_eq!(flow.upstream(&[0, 4], |_| true)[5], [0, 1]);
         assert_eq!(flow.are_upstream(&[(3, 0), (3, 4), (5, 4)]), [true, false, true]);
     }
 
