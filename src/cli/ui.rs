@@ -32,6 +32,21 @@ impl Ui {
         self.data(&value.to_string());
     }
 
+    /// Findings, each with its place, on stderr.
+    pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
+        for diagnostic in list {
+            self.say(&diagnostic.render(self.color));
+        }
+    }
+
+    pub fn error(self, error: &super::error::CliError) {
+        self.diagnostics(&error.diagnostics);
+        self.say(&format!("error: {}", error.message));
+        for hint in &error.hints {
+            self.hint(hint);
+        }
+    }
+
     pub fn hint(self, hint: &str) {
         self.say(&format!("hint: {hint}"));
     }

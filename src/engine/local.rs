@@ -5,7 +5,6 @@
 //! ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::narrate;
 use super::signals::{Signal, Signals};
 use crate::clock::{Clock, Timestamp};
 use crate::core::{
-    Actor, AskKind, AttemptKey, Command, Decided, Fact, How, Input, JournalInput, Outcome, Phase, RunStatus, State,
+    Actor, AttemptKey, Command, Decided, How, Input, JournalInput, Outcome, Phase, State,
     decide, wanted,
 };
 use crate::journal::{Append, JournalError, Pending};
@@ -39,12 +38,10 @@ pub struct Local {
     pub clock: Arc<dyn Clock>,
     /// The user of this process, as the run knows him.
     pub actor: Actor,
-    /// Nobody is at the terminal: a question without an answer pauses the run.
-    pub unattended: bool,
+    /// Nobody can be asked in this process: a question without an answer pauses the run.
+    pub alone: bool,
     /// Leave the run parked instead of sleeping through a long wait.
     pub no_wait: bool,
-    /// The run's directory, for what is said to people.
-    pub dir: PathBuf,
 }
 
 /// Why the driver ended.
@@ -97,7 +94,7 @@ impl Local {
     ///
     /// # Errors
     /// The first input is refused, or the journal or the record cannot be written.
-    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State), DriveError> {
+    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State, RecordKeeper), DriveError> {
         let mut signals = Signals::watch().map_err(DriveError::Signals)?;
         let (finish, finished) = mpsc::unbounded_channel();
         let (tail_sink, tail) = broadcast::channel(1_024);
@@ -120,7 +117,7 @@ impl Local {
         for handle in this.in_flight.values() {
             handle.kill();
         }
-        result.map(|stopped| (stopped, this.it.state))
+        result.map(|stopped| (stopped, this.it.state, this.it.keeper))
     }
 }
 
@@ -144,7 +141,7 @@ impl Loop {
             let woken = self.wait(signals).await;
             let mut batch = Vec::new();
             let mut inputs = vec![woken];
-            self.drain(&mut inputs, signals);
+            self.drain(&mut inputs);
             for woken in inputs {
                 self.take(woken, &mut batch);
             }
@@ -168,15 +165,12 @@ impl Loop {
     }
 
     /// Everything else that is ready now shares the sync.
-    fn drain(&mut self, inputs: &mut Vec<Woken>, signals: &mut Signals) {
+    fn drain(&mut self, inputs: &mut Vec<Woken>) {
         while let Ok((key, outcome)) = self.finished.try_recv() {
             inputs.push(Woken::Finished(key, outcome));
         }
         while let Ok(reply) = self.it.replies.try_recv() {
             inputs.push(Woken::Reply(reply));
-        }
-        while let Some(signal) = signals.try_next() {
-            inputs.push(Woken::Signal(signal));
         }
         while let Ok(line) = self.tail.try_recv() {
             inputs.push(Woken::Tail(line));
@@ -246,30 +240,9 @@ impl Loop {
         self.decide(input, batch);
     }
 
-    /// Writes what was decided, with one sync, then signs and tells what there is to sign and tell.
     fn commit(&mut self, batch: Vec<Decided>) -> Result<(), DriveError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let mono = self.it.clock.mono();
-        let pending =
-            batch.iter().map(|decided| Pending { at: decided.at, mono, events: decided.events.clone() }).collect();
-        let entries = self.it.keeper.journal().append(pending)?;
-        let mut attested = Vec::new();
-        for entry in &entries {
-            self.it.keeper.after_entry(&self.it.plan, &self.it.state, entry, &mut attested)?;
-            for line in narrate::entry(&self.it.plan, &self.it.state, &entry.events) {
-                self.it.operator.say(&line);
-            }
-        }
-        if !attested.is_empty() {
-            let mut batch = Vec::new();
-            for input in attested {
-                self.decide(Input::Journal(input), &mut batch);
-            }
-            self.commit(batch)?;
-        }
-        Ok(())
+        let Local { plan, state, keeper, clock, operator, .. } = &mut self.it;
+        write(plan, state, keeper, clock.as_ref(), batch, &mut |line| operator.say(&line))
     }
 
     fn head_if_due(&mut self) -> Result<(), DriveError> {
@@ -344,7 +317,7 @@ impl Loop {
             return Ok(true);
         }
         let open = !self.it.state.derived().open_asks.is_empty();
-        let nobody = self.it.unattended && open && !self.it.operator.has_answers();
+        let nobody = self.it.alone && open && self.it.replies.is_empty();
         let sleeps = self.it.no_wait && self.it.state.derived().loose.is_empty();
         if (nobody && self.it.state.derived().loose.is_empty()) || sleeps {
             let mut batch = Vec::new();
@@ -369,19 +342,42 @@ impl Loop {
     }
 }
 
-/// Whether a fact is followed by a signed tree head: a gate opens, a decision falls, the run pauses.
-pub(super) fn wants_head(state: &State, fact: &Fact) -> bool {
-    match fact {
-        Fact::AskOpened { kind, .. } => matches!(kind, AskKind::Approve | AskKind::Confirm),
-        Fact::AskAnswered { ask, .. } => {
-            state.ask(*ask).is_some_and(|ask| matches!(ask.kind, AskKind::Approve | AskKind::Confirm))
-        }
-        Fact::RunPaused { .. } => true,
-        _ => false,
+/// Takes in inputs without driving: what is on disk afterwards is all that happens.
+pub(super) fn take_in(
+    plan: &Plan,
+    state: &mut State,
+    keeper: &mut RecordKeeper,
+    clock: &dyn Clock,
+    inputs: Vec<Input>,
+) -> Result<(), DriveError> {
+    for input in inputs {
+        let decided = decide(plan, state, clock.now(), input)?;
+        write(plan, state, keeper, clock, vec![decided], &mut |_| {})?;
     }
+    Ok(())
 }
 
-/// The status a finished run is reported with.
-pub fn outcome(state: &State) -> RunStatus {
-    state.status()
+/// Appends what was decided with one sync, then signs what there is to sign, and writes down that it was.
+fn write(
+    plan: &Plan,
+    state: &mut State,
+    keeper: &mut RecordKeeper,
+    clock: &dyn Clock,
+    batch: Vec<Decided>,
+    tell: &mut dyn FnMut(String),
+) -> Result<(), DriveError> {
+    let mut batch: Vec<Decided> = batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
+    while !batch.is_empty() {
+        let mono = clock.mono();
+        let pending = batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
+        let entries = keeper.journal().append(pending.collect())?;
+        for entry in &entries {
+            for input in keeper.after_entry(plan, state, entry)? {
+                let decided = decide(plan, state, clock.now(), Input::Journal(input))?;
+                batch.extend((!decided.events.is_empty()).then_some(decided));
+            }
+            narrate::entry(plan, state, &entry.events).into_iter().for_each(&mut *tell);
+        }
+    }
+    Ok(())
 }

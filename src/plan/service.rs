@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::translate::{Known, Translator, pairs};
 use super::values::{Poll, Probe};
 use crate::diag::Diagnostic;
@@ -22,8 +24,12 @@ pub struct ServiceNeeds {
     pub state: bool,
 }
 
-/// A process to start.
-#[derive(Debug, Clone, PartialEq)]
+/// File name of the services below `plan/`. Held back: it holds paths of the host.
+pub const SERVICES_FILE: &str = "services.json";
+
+/// A process to start. Stored with the plan, so that a resume can start it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     pub name: String,
     /// The first is `consigne` where the running executable is meant.
