@@ -1,18 +1,17 @@
 //! The processes that a practice environment needs, ready to be started by an engine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use super::translate::{Known, Translator, pairs};
-use super::values::{Poll, Probe};
+use super::values::ProbeOf;
 use crate::diag::Diagnostic;
 use crate::runbook::act::Act;
-use crate::runbook::decode::Spanned;
-use crate::runbook::environment::{Environment, ReadyDecl, ServiceDecl, ServiceScope, Services};
+use crate::runbook::environment::{Environment, ReadyDecl, ServiceAt, ServiceDecl, ServiceScope, Services};
 use crate::runbook::scalar::Entries;
-use crate::runbook::template::Template;
-
-const READY_EVERY: u64 = 100;
-const READY_WITHIN: u64 = 30_000;
+use crate::runbook::template::{Rendered, Template};
 
 /// What a service wants to be given before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +21,37 @@ pub struct ServiceNeeds {
     pub state: bool,
 }
 
-/// A process to start.
-#[derive(Debug, Clone, PartialEq)]
+/// A process that runs beside a run and ends with it. Frozen into the plan, so that a resume can start it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     pub name: String,
-    /// The first is `consigne` where the running executable is meant.
+    /// The first element `consigne` stands for the running program.
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,
-    /// Holds once the service may be used; carries its own poll.
-    pub ready: Option<Probe>,
+    pub port: u16,
+    /// A private folder, kept over restarts.
+    pub state: String,
+    /// Holds once the service may be used.
+    pub ready: Option<ProbeOf<Rendered>>,
+}
+
+/// File name of the services below `plan/`; held back, since it holds paths of the host.
+pub const SERVICES_FILE: &str = "services.json";
+
+impl Service {
+    /// The services of a stored run; none where the file is absent.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what was written.
+    pub fn load_all(plan_dir: &Path) -> Result<Vec<Self>, String> {
+        let path = plan_dir.join(SERVICES_FILE);
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(format!("reading {}: {error}", path.display())),
+        }
+    }
 }
 
 /// What the services of an environment want to be given.
@@ -74,25 +95,15 @@ fn service(name: &str, decl: &ServiceDecl, given: &Services) -> Result<Service, 
         .into_iter()
         .map(|(name, value)| Ok((name, plain(&value)?)))
         .collect::<Result<_, String>>()?;
-    let ready = decl.ready.as_ref().map(|ready| probe(ready, &plain)).transpose()?;
-    Ok(Service { name: name.to_owned(), argv, env, ready })
+    let ready = decl.ready.as_ref().map(|ready| probe(ready, given)).transpose()?;
+    let at = given.get(name).cloned().unwrap_or(ServiceAt { port: 0, state: String::new() });
+    Ok(Service { name: name.to_owned(), argv, env, port: at.port, state: at.state, ready })
 }
 
-/// The probe of a service, with its address filled in.
-fn probe(ready: &ReadyDecl, plain: &dyn Fn(&Template) -> Result<String, String>) -> Result<Probe, String> {
-    let mut http = (*ready.http).clone();
-    let fill = |slot: &mut Option<Spanned<Template>>| -> Result<(), String> {
-        if let Some(text) = slot {
-            text.value = Template::literal(&plain(&text.value)?);
-        }
-        Ok(())
-    };
-    fill(&mut http.get)?;
-    fill(&mut http.head)?;
-    let none = BTreeMap::new();
-    let known = Known { inputs: &none, vars: &none };
+/// The probe of a service, with everything in it filled in.
+fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, String> {
     let act = Act {
-        http: Some(&http),
+        http: Some(&ready.http),
         shell: None,
         argv: None,
         env: None,
@@ -104,13 +115,8 @@ fn probe(ready: &ReadyDecl, plain: &dyn Fn(&Template) -> Result<String, String>)
         keys: &ready.keys,
         span: ready.span,
     };
-    let mut probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
-    probe.accept.poll.get_or_insert(Poll {
-        every_ms: READY_EVERY,
-        within_ms: READY_WITHIN,
-        until: None,
-        fail_if: None,
-        steady_ms: None,
-    });
-    Ok(probe)
+    let none = BTreeMap::new();
+    let known = Known { inputs: &none, vars: &none };
+    let probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
+    probe.render(&ServiceScope(given)).map_err(|error| error.to_string())
 }
