@@ -11,7 +11,6 @@ use std::time::Duration;
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
 use crate::plan::Effect;
 use crate::plan::service::Service;
-use crate::runbook::template::{Lookup, Scope};
 use crate::runner::{CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services};
 
 /// How long it may take to end after TERM.
@@ -141,8 +140,7 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
 }
 
 async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Result<(), String> {
-    let Some(probe) = &service.ready else { return Ok(()) };
-    let probe = probe.render(&Nothing).map_err(|error| error.to_string())?;
+    let Some(probe) = service.ready.clone() else { return Ok(()) };
     let request = AttemptRequest {
         key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
         role: Role::First,
@@ -154,15 +152,6 @@ async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Re
     };
     let outcome = runners.run(request, context, CancelToken::never(), TailSink::none()).await;
     if outcome.result == AttemptResult::Succeeded { Ok(()) } else { Err(outcome.reason) }
-}
-
-/// The probe of a service has been filled in already.
-struct Nothing;
-
-impl Scope for Nothing {
-    fn lookup(&self, _root: &str, _name: &str) -> Lookup {
-        Lookup::Missing
-    }
 }
 
 /// Makes a folder that only its owner may enter.

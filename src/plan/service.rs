@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::translate::{Known, Translator, pairs};
-use super::values::{Poll, Probe};
+use super::values::ProbeOf;
 use crate::diag::Diagnostic;
 use crate::runbook::act::Act;
-use crate::runbook::decode::Spanned;
-use crate::runbook::environment::{Environment, ReadyDecl, ServiceDecl, ServiceScope, Services};
+use crate::runbook::environment::{Environment, ReadyDecl, ServiceAt, ServiceDecl, ServiceScope, Services};
 use crate::runbook::scalar::Entries;
-use crate::runbook::template::Template;
-
-const READY_EVERY: u64 = 100;
-const READY_WITHIN: u64 = 30_000;
+use crate::runbook::template::{Rendered, Template};
 
 /// What a service wants to be given before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +20,19 @@ pub struct ServiceNeeds {
     pub state: bool,
 }
 
-/// File name of the services below `plan/`. Held back: it holds paths of the host.
-pub const SERVICES_FILE: &str = "services.json";
-
-/// A process to start. Stored with the plan, so that a resume can start it again.
+/// A process that runs beside a run and ends with it. Frozen into the plan, so that a resume can start it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     pub name: String,
-    /// The first is `consigne` where the running executable is meant.
+    /// The first element `consigne` stands for the running program.
     pub argv: Vec<String>,
     pub env: Vec<(String, String)>,
-    /// Holds once the service may be used; carries its own poll.
-    pub ready: Option<Probe>,
+    pub port: u16,
+    /// A private folder, kept over restarts.
+    pub state: String,
+    /// Holds once the service may be used.
+    pub ready: Option<ProbeOf<Rendered>>,
 }
 
 /// What the services of an environment want to be given.
@@ -80,25 +76,15 @@ fn service(name: &str, decl: &ServiceDecl, given: &Services) -> Result<Service, 
         .into_iter()
         .map(|(name, value)| Ok((name, plain(&value)?)))
         .collect::<Result<_, String>>()?;
-    let ready = decl.ready.as_ref().map(|ready| probe(ready, &plain)).transpose()?;
-    Ok(Service { name: name.to_owned(), argv, env, ready })
+    let ready = decl.ready.as_ref().map(|ready| probe(ready, given)).transpose()?;
+    let at = given.get(name).cloned().unwrap_or(ServiceAt { port: 0, state: String::new() });
+    Ok(Service { name: name.to_owned(), argv, env, port: at.port, state: at.state, ready })
 }
 
-/// The probe of a service, with its address filled in.
-fn probe(ready: &ReadyDecl, plain: &dyn Fn(&Template) -> Result<String, String>) -> Result<Probe, String> {
-    let mut http = (*ready.http).clone();
-    let fill = |slot: &mut Option<Spanned<Template>>| -> Result<(), String> {
-        if let Some(text) = slot {
-            text.value = Template::literal(&plain(&text.value)?);
-        }
-        Ok(())
-    };
-    fill(&mut http.get)?;
-    fill(&mut http.head)?;
-    let none = BTreeMap::new();
-    let known = Known { inputs: &none, vars: &none };
+/// The probe of a service, with everything in it filled in.
+fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, String> {
     let act = Act {
-        http: Some(&http),
+        http: Some(&ready.http),
         shell: None,
         argv: None,
         env: None,
@@ -110,13 +96,8 @@ fn probe(ready: &ReadyDecl, plain: &dyn Fn(&Template) -> Result<String, String>)
         keys: &ready.keys,
         span: ready.span,
     };
-    let mut probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
-    probe.accept.poll.get_or_insert(Poll {
-        every_ms: READY_EVERY,
-        within_ms: READY_WITHIN,
-        until: None,
-        fail_if: None,
-        steady_ms: None,
-    });
-    Ok(probe)
+    let none = BTreeMap::new();
+    let known = Known { inputs: &none, vars: &none };
+    let probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
+    probe.render(&ServiceScope(given)).map_err(|error| error.to_string())
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, same_when, shape};
+use super::{Checker, shape};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::Act;
 use crate::runbook::coverage::covered;
@@ -62,20 +62,17 @@ fn dangers(checker: &Checker<'_>) -> Vec<Danger> {
     for (step, written) in checker.steps.iter().enumerate() {
         let mut add = |act: Act<'_>, key: &str, what: String| {
             if act.effect() == EffectWord::Destructive {
-                let span = if key.is_empty() { checker.id_span(step) } else { written.keys.get(key).unwrap_or(act.span) };
-                out.push(Danger { step, span, what });
+                out.push(Danger { step, span: written.keys.get(key).unwrap_or(act.span), what });
             }
         };
-        if written.runs() {
-            add(written.act(), "", format!("step `{}`", written.name()));
-        } else if written.effect_word() == EffectWord::Destructive {
-            out.push(Danger { step, span: checker.id_span(step), what: format!("step `{}`", written.name()) });
-        }
         if let Some(undo) = &written.undo {
             add(undo.act(), "undo", format!("the undo of `{}`", written.name()));
         }
         if let Some(back) = &written.put_back {
             add(back.act(), "put_back", format!("the put_back of `{}`", written.name()));
+        }
+        if written.effect_word() == EffectWord::Destructive {
+            out.push(Danger { step, span: checker.id_span(step), what: format!("step `{}`", written.name()) });
         }
     }
     out

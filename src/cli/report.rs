@@ -1,0 +1,1 @@
+//! `consigne report`
