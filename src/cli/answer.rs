@@ -37,13 +37,13 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
         }
         None => me,
     };
-    let mut store = crate::engine::evidence::Kept::in_run(&dir);
+    let store = crate::engine::evidence::Kept::in_run(&dir);
     let mut evidence = Vec::new();
     for path in &args.evidence {
         evidence.push(store.keep(path).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?);
     }
     if let Some(key) = &args.key {
-        reopened.keeper.sign_with(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+        reopened.book.sign_with(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
     }
     let answer = Answer {
         ask: ask.id,
@@ -58,7 +58,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     if args.resume {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
-    reopened.note_down(input, &host).map_err(launch_error)?;
+    reopened.note_down(input).map_err(launch_error)?;
     ui.say("the answer is recorded");
     ui.hint(&format!("consigne resume {}", drive::shown_name(&reopened.id, &dir, &home)));
     Ok(Exit::Waiting)

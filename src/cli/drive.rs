@@ -13,6 +13,7 @@ use super::home::Home;
 use super::ui::Ui;
 use crate::clock::SystemClock;
 use crate::core::{RunStatus, State};
+use crate::engine::book::BookError;
 use crate::engine::identity;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
 use crate::engine::local::{DriveError, Stopped};
@@ -20,8 +21,9 @@ use crate::engine::services::ServiceError;
 use crate::journal::{JournalError, LockError};
 use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
 use crate::plan::Plan;
+use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
-use crate::runbook::answers::{self, Answers};
+use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
@@ -43,8 +45,7 @@ pub(super) fn resume_dir_with(
     ui: Ui,
 ) -> Result<Exit, CliError> {
     let host = host(home, common);
-    let lang = reopened.state.run.lang.clone();
-    let answering = answering(common, answers, dir, &reopened.plan, &lang)?;
+    let answering = answering(common, answers, dir, &reopened.plan)?;
     let (rest, swept) =
         super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
     for leftover in swept {
@@ -83,7 +84,6 @@ pub(super) fn answering(
     answers: Answers,
     dir: &Path,
     plan: &Plan,
-    lang: &str,
 ) -> Result<Answering, CliError> {
     let (send, replies) = mpsc::unbounded_channel();
     let me = identity::actor(&plan.graph.people, &identity::os_user());
@@ -91,17 +91,27 @@ pub(super) fn answering(
     let inner: Box<dyn Operator> = if alone {
         Box::new(Unattended::new())
     } else {
-        let setup = Setup::new(me.clone(), lang, common.plain, evidence(dir), send.clone());
+        let clock = Arc::new(SystemClock::new());
+        let setup = Setup { me: me.who.clone(), clock, evidence: evidence(dir), replies: send.clone() };
         let terminal = Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
         Box::new(terminal)
     };
     let operator: Box<dyn Operator> = if answers.is_empty() {
         inner
     } else {
-        let scripted = answers.into_iter().map(|(id, answer)| (id, ScriptedAnswer::from(answer))).collect();
-        Box::new(Scripted::new(scripted, me, evidence(dir), send, inner))
+        let scripted = answers.into_iter().map(|(id, answer)| (id, scripted(answer))).collect();
+        Box::new(Scripted::new(scripted, &me.who, evidence(dir), send, inner))
     };
     Ok(Answering { operator, replies })
+}
+
+fn scripted(answer: FileAnswer) -> ScriptedAnswer {
+    ScriptedAnswer {
+        value: answer.value,
+        comment: answer.comment,
+        evidence: answer.evidence.into_iter().map(Into::into).collect(),
+        plays: answer.played_as,
+    }
 }
 
 fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
@@ -133,7 +143,7 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
     let exit = exit_of(state, rest.stopped);
     let name = shown_name(&state.run.id, &rest.dir, home);
     if ui.json {
-        ui.json(&super::show::summary(state, &rest.dir, rest.head.as_deref()));
+        ui.json(&super::show::summary(state, &rest.dir, Some(&rest.head)));
         return exit;
     }
     let french = state.run.lang == "fr";
@@ -155,9 +165,7 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
             ui.hint(&format!("consigne resume {name}"));
         }
     }
-    if let Some(head) = &rest.head {
-        ui.say(&format!("{}: {head}", pick("tête du journal", "journal head")));
-    }
+    ui.say(&format!("{}: {} {}", pick("tête du journal", "journal head"), rest.head.size, rest.head.root_base64()));
     exit
 }
 
@@ -183,7 +191,8 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             let exit = if held { Exit::Held } else { Exit::Unwritable };
             hinted(CliError::new(exit, message), lock.hint())
         }
-        LaunchError::Journal(journal) | LaunchError::Drive(DriveError::Journal(journal)) => journal_error(journal),
+        LaunchError::Journal(journal) => journal_error(journal),
+        LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
         LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
             CliError::new(Exit::Damaged, message).hint("nothing was changed; keep the folder as it is")
         }
@@ -192,12 +201,6 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         }
         LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
         LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
-        LaunchError::Keeper(_) | LaunchError::Ledger(_) | LaunchError::Drive(DriveError::Keeper(_)) => {
-            CliError::new(Exit::Unwritable, message).hint("`consigne resume` completes what is missing")
-        }
-        LaunchError::Drive(DriveError::Refused(refused)) => {
-            hinted(CliError::new(Exit::Usage, message), refused.hint.clone())
-        }
         LaunchError::Drive(DriveError::Signals(_)) => CliError::new(Exit::Bug, message),
         LaunchError::File { verb: "find a run in", .. } => CliError::new(Exit::Usage, message),
         LaunchError::File { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -206,6 +209,15 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
         LaunchError::Missing(_) => CliError::new(Exit::Invalid, message).hint("nothing was started"),
         LaunchError::Over => CliError::new(Exit::Usage, message),
+    }
+}
+
+fn book_error(error: &BookError) -> CliError {
+    match error {
+        BookError::Journal(journal) | BookError::Record(RecordError::Journal(journal)) => journal_error(journal),
+        BookError::Record(_) => CliError::new(Exit::Unwritable, error.to_string())
+            .hint("`consigne resume` completes what is missing"),
+        BookError::Refused(refused) => hinted(CliError::new(Exit::Usage, error.to_string()), refused.hint.clone()),
     }
 }
 

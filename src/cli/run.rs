@@ -51,7 +51,7 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let new = new_run(&args, id, dir, plan, to_start, &document, environment.as_ref())?;
     drive::key(&home.root, ui)?;
     let host = drive::host(&home, &args.common);
-    let answering = drive::answering(&args.common, answers, &new.dir, &new.plan, &new.lang)?;
+    let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest = super::runtime()?
         .block_on(launch::begin(new, &host, answering))
         .map_err(drive::launch_error)?;

@@ -14,6 +14,7 @@ use crate::core::{Ask, State, Status};
 use crate::engine::launch;
 use crate::journal::{Journal, RunLock};
 use crate::plan::Plan;
+use crate::record::note::TreeHead;
 
 /// A run as its directory shows it now.
 pub(super) struct Seen {
@@ -90,7 +91,7 @@ fn waiting_line(state: &State, ask: &Ask) -> String {
 }
 
 /// The state of a run for scripts.
-pub(super) fn summary(state: &State, dir: &Path, head: Option<&str>) -> Value {
+pub(super) fn summary(state: &State, dir: &Path, head: Option<&TreeHead>) -> Value {
     let steps: Vec<Value> = state
         .steps()
         .map(|(node, step)| {
@@ -127,7 +128,7 @@ pub(super) fn summary(state: &State, dir: &Path, head: Option<&str>) -> Value {
         "asks": asks,
         "steps": steps,
         "dir": dir,
-        "head": head,
+        "head": head.map(|head| json!({"size": head.size, "root": head.root_base64()})),
     })
 }
 

@@ -17,3 +17,18 @@ impl Kept {
         Self { dir: dir.to_owned() }
     }
 }
+
+impl EvidenceStore for Kept {
+    fn keep(&self, path: &Path) -> Result<EvidenceRef, EvidenceError> {
+        let evidence = measure(path)?;
+        let failed = |source| EvidenceError { verb: "keep", path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(failed)?;
+        let kept = Blobs::of(&self.dir).put(&bytes).map_err(|error| failed(std::io::Error::other(error)))?;
+        // What was measured and what was kept are the same bytes, or the file changed in between.
+        if kept.sha256 == evidence.sha256 {
+            Ok(evidence)
+        } else {
+            Err(failed(std::io::Error::other("it changed while it was read")))
+        }
+    }
+}

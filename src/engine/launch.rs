@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::{identity, preflight};
@@ -22,7 +23,8 @@ use crate::plan::Plan;
 use crate::plan::digest::{self, PlanError};
 use crate::plan::service::Service;
 use crate::record::keys::{ExecutorKey, KeyError};
-use crate::record::{KeeperError, Ledger, LedgerError, RecordKeeper};
+use crate::record::ledger::{About, Ledger, Moment};
+use crate::record::note::TreeHead;
 use crate::runbook::extract::Globals;
 use crate::runner::{Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers};
 
@@ -75,8 +77,8 @@ pub struct Rest {
     pub stopped: Stopped,
     pub state: State,
     pub dir: PathBuf,
-    /// The journal's last signed head, `SIZE HASH`.
-    pub head: Option<String>,
+    /// The journal's last signed head.
+    pub head: TreeHead,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +94,7 @@ pub enum LaunchError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
-    Keeper(#[from] KeeperError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Book(#[from] BookError),
     #[error(transparent)]
     Drive(#[from] DriveError),
     #[error(transparent)]
@@ -137,13 +137,12 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
 }
 
 struct Prepared {
-    id: String,
     dir: PathBuf,
     plan: Arc<Plan>,
     context: Arc<RunContext>,
     runners: Arc<Runners>,
     services: Running,
-    keeper: RecordKeeper,
+    book: Book,
     state: State,
     first: Vec<Input>,
     actor: Actor,
@@ -183,18 +182,17 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
         attended: host.attended,
         tool: host.tool.clone(),
         lang,
-        template: crate::record::TEMPLATE_VERSION,
+        template: crate::record::render::TEMPLATE_VERSION,
         plan: digest::digests(&files),
         executor: key.signer_key().fingerprint(),
     };
     let journal = Journal::create(&dir, &id)?;
-    let mut ledger = Ledger::open(&host.home)?;
-    ledger.started(&id, &plan, host.clock.now())?;
-    let state = State::new(shape, &id);
-    let keeper = RecordKeeper::new(journal, key, &host.home);
-    let first = vec![Input::Begin(begin)];
+    let mut state = State::new(shape, &id);
+    let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
+    book.take_in(&plan, &mut state, vec![Input::Begin(begin)])?;
+    ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
     let plan = Arc::new(plan);
-    Ok(Prepared { id, dir, plan, context, runners, services, keeper, state, first, actor, _lock: lock })
+    Ok(Prepared { dir, plan, context, runners, services, book, state, first: Vec::new(), actor, _lock: lock })
 }
 
 /// A run taken from its directory, with the lock held.
@@ -204,8 +202,9 @@ pub struct Reopened {
     pub plan: Arc<Plan>,
     pub state: State,
     pub hosting: Hosting,
-    pub keeper: RecordKeeper,
-    recovered: Option<JournalInput>,
+    pub book: Book,
+    /// What the last process could not write down.
+    before: Vec<Input>,
     lock: RunLock,
 }
 
@@ -221,13 +220,18 @@ pub fn reopen(dir: &Path, host: &Host) -> Result<Reopened, LaunchError> {
     let lock = RunLock::acquire(dir, host.clock.now())?;
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
-    let key = ExecutorKey::load(&host.home)?;
-    let recovered =
-        recovered.map(|torn| JournalInput::Recovered { bytes: torn.bytes, sha256: torn.sha256.to_string() });
+    let key = Arc::new(ExecutorKey::load(&host.home)?);
+    let book = Book::new(journal, &entries, key, host.clock.clone())?;
+    let mut before: Vec<Input> = Vec::new();
+    if !state.run.sealed {
+        before.extend(recovered.map(|torn| {
+            Input::Journal(JournalInput::Recovered { bytes: torn.bytes, sha256: torn.sha256.to_string() })
+        }));
+        before.extend(book.unattested(&state)?);
+    }
     let id = state.run.id.clone();
-    let keeper = RecordKeeper::new(journal, key, &host.home);
     let plan = Arc::new(plan);
-    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, keeper, recovered, lock })
+    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, lock })
 }
 
 /// The plan of a run, what it needs of the host, and where it stands. Reads only.
@@ -294,17 +298,16 @@ impl Reopened {
             services.down().await;
             return Err(LaunchError::Missing(missing));
         }
-        let mut first: Vec<Input> = self.recovered.map(Input::Journal).into_iter().collect();
+        let mut first = self.before;
         first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
         first.extend(then);
         let prepared = Prepared {
-            id: self.id,
             dir: self.dir,
             plan: self.plan,
             context,
             runners,
             services,
-            keeper: self.keeper,
+            book: self.book,
             state: self.state,
             first,
             actor,
@@ -317,33 +320,30 @@ impl Reopened {
     ///
     /// # Errors
     /// The input is refused, or the journal cannot be written.
-    pub fn note_down(&mut self, input: Input, host: &Host) -> Result<(), LaunchError> {
-        let mut inputs: Vec<Input> = self.recovered.take().map(Input::Journal).into_iter().collect();
+    pub fn note_down(&mut self, input: Input) -> Result<(), LaunchError> {
+        let mut inputs = std::mem::take(&mut self.before);
         inputs.push(input);
-        super::local::take_in(&self.plan, &mut self.state, &mut self.keeper, host.clock.as_ref(), inputs)?;
-        self.keeper.sign_head().map_err(DriveError::from)?;
+        self.book.take_in(&self.plan, &mut self.state, inputs)?;
+        self.book.sign_head()?;
         Ok(())
     }
 
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
-        let inputs = self.recovered.take().into_iter().filter(|_| !self.state.run.sealed).map(Input::Journal);
-        let inputs = inputs.chain([Input::Journal(JournalInput::Sealed)]).collect();
-        super::local::take_in(&self.plan, &mut self.state, &mut self.keeper, host.clock.as_ref(), inputs)?;
-        self.keeper.seal(&self.plan, &self.state)?;
-        finish(&self.id, &self.plan, &self.state, &self.keeper, host)?;
-        let head = self.keeper.head_line();
+        self.book.take_in(&self.plan, &mut self.state, self.before)?;
+        let head = self.book.seal(&self.plan, &mut self.state)?;
+        finish(&self.dir, &self.plan, &self.state, &head, host)?;
         Ok(Rest { stopped: Stopped::Finished, state: self.state, dir: self.dir, head })
     }
 }
 
 impl Prepared {
     async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
-        let Self { id, dir, plan, context, runners, mut services, keeper, state, first, actor, _lock } = self;
+        let Self { dir, plan, context, runners, mut services, book, state, first, actor, _lock } = self;
         let local = Local {
             plan: plan.clone(),
             state,
-            keeper,
+            book,
             context,
             runners,
             operator: answering.operator,
@@ -355,21 +355,32 @@ impl Prepared {
         };
         let driven = local.drive(first).await;
         services.down().await;
-        let (stopped, state, keeper) = driven?;
+        let (stopped, state, mut book) = driven?;
+        let head = book.sign_head()?;
         if stopped == Stopped::Finished {
-            finish(&id, &plan, &state, &keeper, host)?;
+            finish(&dir, &plan, &state, &head, host)?;
         }
-        let head = keeper.head_line();
         Ok(Rest { stopped, state, dir, head })
     }
 }
 
 /// Frees the targets and closes the run in the ledger. Safe to repeat.
-fn finish(id: &str, plan: &Plan, state: &State, keeper: &RecordKeeper, host: &Host) -> Result<(), LaunchError> {
-    TargetLocks::of(&host.home).release(&plan.values.locks, id)?;
-    let mut ledger = Ledger::open(&host.home)?;
-    ledger.finished(id, state, keeper.head_line().as_deref(), host.clock.now())?;
-    Ok(())
+fn finish(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
+    TargetLocks::of(&host.home).release(&plan.values.locks, &state.run.id)?;
+    ledger(dir, plan, state, head, host)
+}
+
+/// Says in the ledger that a run has started, or how it ended.
+fn ledger(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
+    let finished = state.run.finished.as_ref();
+    let about = About {
+        moment: if finished.is_some() { Moment::Ended } else { Moment::Started },
+        runbook: &plan.graph.runbook,
+        mode: plan.graph.mode,
+        dir,
+        status: finished.map(|finished| finished.status.name()),
+    };
+    Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 
 fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) -> Result<RunContext, LaunchError> {

@@ -10,27 +10,26 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::book::{Book, BookError};
 use super::narrate;
 use super::signals::{Signal, Signals};
 use crate::clock::{Clock, Timestamp};
 use crate::core::{
-    Actor, AttemptKey, Command, Decided, How, Input, JournalInput, Outcome, Phase, State,
+    Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State,
     decide, wanted,
 };
-use crate::journal::{Append, JournalError, Pending};
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
-use crate::record::{KeeperError, RecordKeeper};
 use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
 
 /// Between tree heads while a run is live.
-const HEAD_EVERY_MS: u64 = 60_000;
+const HEAD_EVERY_MS: u64 = crate::record::build::HEAD_EVERY_MS;
 
 /// Everything that drives one run in this process.
 pub struct Local {
     pub plan: Arc<Plan>,
     pub state: State,
-    pub keeper: RecordKeeper,
+    pub book: Book,
     pub context: Arc<RunContext>,
     pub runners: Arc<Runners>,
     pub operator: Box<dyn Operator>,
@@ -57,11 +56,7 @@ pub enum Stopped {
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error(transparent)]
-    Keeper(#[from] KeeperError),
-    #[error(transparent)]
-    Refused(#[from] crate::core::Refused),
+    Book(#[from] BookError),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -94,7 +89,7 @@ impl Local {
     ///
     /// # Errors
     /// The first input is refused, or the journal or the record cannot be written.
-    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State, RecordKeeper), DriveError> {
+    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State, Book), DriveError> {
         let mut signals = Signals::watch().map_err(DriveError::Signals)?;
         let (finish, finished) = mpsc::unbounded_channel();
         let (tail_sink, tail) = broadcast::channel(1_024);
@@ -117,12 +112,12 @@ impl Local {
         for handle in this.in_flight.values() {
             handle.kill();
         }
-        result.map(|stopped| (stopped, this.it.state, this.it.keeper))
+        Ok((result?, this.it.state, this.it.book))
     }
 }
 
 impl Loop {
-    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, DriveError> {
+    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, BookError> {
         let mut batch = Vec::new();
         for input in first {
             let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
@@ -240,15 +235,19 @@ impl Loop {
         self.decide(input, batch);
     }
 
-    fn commit(&mut self, batch: Vec<Decided>) -> Result<(), DriveError> {
-        let Local { plan, state, keeper, clock, operator, .. } = &mut self.it;
-        write(plan, state, keeper, clock.as_ref(), batch, &mut |line| operator.say(&line))
+    fn commit(&mut self, batch: Vec<Decided>) -> Result<(), BookError> {
+        let Local { plan, state, book, operator, .. } = &mut self.it;
+        book.write(plan, state, batch, &mut |state, event| {
+            if let Some(line) = narrate::line(plan, state, event) {
+                operator.say(&line);
+            }
+        })
     }
 
-    fn head_if_due(&mut self) -> Result<(), DriveError> {
+    fn head_if_due(&mut self) -> Result<(), BookError> {
         let now = self.it.clock.now();
         if now >= self.head_due {
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             self.head_due = now.plus(HEAD_EVERY_MS);
         }
         Ok(())
@@ -305,7 +304,7 @@ impl Loop {
 
     /// Whether nothing can go on in this process: paused with nothing running, or only people could go on and nobody
     /// is there.
-    fn parks(&mut self) -> Result<bool, DriveError> {
+    fn parks(&mut self) -> Result<bool, BookError> {
         if self.leave {
             return Ok(true);
         }
@@ -313,7 +312,7 @@ impl Loop {
             return Ok(false);
         }
         if self.it.state.run.paused.is_some() {
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             return Ok(true);
         }
         let open = !self.it.state.derived().open_asks.is_empty();
@@ -326,58 +325,15 @@ impl Loop {
             let _paused =
                 self.try_decide(Input::Pause { actor, reason: reason.to_owned(), stop: false }, &mut batch);
             self.commit(batch)?;
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             return Ok(true);
         }
         Ok(false)
     }
 
     /// The ending sequence of the record.
-    fn seal(&mut self) -> Result<(), DriveError> {
-        let mut batch = Vec::new();
-        self.decide(Input::Journal(JournalInput::Sealed), &mut batch);
-        self.commit(batch)?;
-        self.it.keeper.seal(&self.it.plan, &self.it.state)?;
-        Ok(())
+    fn seal(&mut self) -> Result<(), BookError> {
+        let Local { plan, state, book, .. } = &mut self.it;
+        book.seal(plan, state).map(|_| ())
     }
-}
-
-/// Takes in inputs without driving: what is on disk afterwards is all that happens.
-pub(super) fn take_in(
-    plan: &Plan,
-    state: &mut State,
-    keeper: &mut RecordKeeper,
-    clock: &dyn Clock,
-    inputs: Vec<Input>,
-) -> Result<(), DriveError> {
-    for input in inputs {
-        let decided = decide(plan, state, clock.now(), input)?;
-        write(plan, state, keeper, clock, vec![decided], &mut |_| {})?;
-    }
-    Ok(())
-}
-
-/// Appends what was decided with one sync, then signs what there is to sign, and writes down that it was.
-fn write(
-    plan: &Plan,
-    state: &mut State,
-    keeper: &mut RecordKeeper,
-    clock: &dyn Clock,
-    batch: Vec<Decided>,
-    tell: &mut dyn FnMut(String),
-) -> Result<(), DriveError> {
-    let mut batch: Vec<Decided> = batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
-    while !batch.is_empty() {
-        let mono = clock.mono();
-        let pending = batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
-        let entries = keeper.journal().append(pending.collect())?;
-        for entry in &entries {
-            for input in keeper.after_entry(plan, state, entry)? {
-                let decided = decide(plan, state, clock.now(), Input::Journal(input))?;
-                batch.extend((!decided.events.is_empty()).then_some(decided));
-            }
-            narrate::entry(plan, state, &entry.events).into_iter().for_each(&mut *tell);
-        }
-    }
-    Ok(())
 }
