@@ -14,7 +14,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
         wrong |= report.has_errors() || report.document.is_none();
         if args.json {
             for diagnostic in &report.diagnostics {
-                ui.json(&diagnostic.to_json());
+                ui.json(&crate::diag::to_json(diagnostic));
             }
             continue;
         }

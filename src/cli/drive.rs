@@ -129,7 +129,7 @@ pub(super) fn lang(common: &DriveArgs) -> Lang {
 
 /// Makes the executor's key where there is none, and says so.
 pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
-    if ExecutorKey::exists(home) {
+    if home.join("keys/executor").exists() {
         return Ok(());
     }
     let key = ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name()).map_err(super::keys::key_error)?;
@@ -214,15 +214,26 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
 
 fn book_error(error: &BookError) -> CliError {
     match error {
-        BookError::Journal(journal) | BookError::Record(RecordError::Journal(journal)) => journal_error(journal),
-        BookError::Record(_) => CliError::new(Exit::Unwritable, error.to_string())
-            .hint("`consigne resume` completes what is missing"),
+        BookError::Journal(journal) => journal_error(journal),
+        BookError::Record(record) => record_error(record),
         BookError::Refused(refused) => hinted(CliError::new(Exit::Usage, error.to_string()), refused.hint.clone()),
     }
 }
 
+pub(super) fn record_error(error: &RecordError) -> CliError {
+    match error {
+        RecordError::Journal(journal) => journal_error(journal),
+        _ => CliError::new(Exit::Unwritable, error.to_string()).hint("`consigne resume` completes what is missing"),
+    }
+}
+
 pub(super) fn journal_error(error: &JournalError) -> CliError {
-    let exit = if error.is_damage() { Exit::Damaged } else { Exit::Unwritable };
+    let exit = match error {
+        JournalError::Damaged { .. } | JournalError::Missing { .. } => Exit::Damaged,
+        JournalError::Exists { .. } | JournalError::Sealed => Exit::Usage,
+        JournalError::Unwritable(_) => Exit::Bug,
+        JournalError::Io { .. } | JournalError::Random(_) | JournalError::Broken => Exit::Unwritable,
+    };
     hinted(CliError::new(exit, error.to_string()), error.hint())
 }
 

@@ -3,6 +3,11 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::diag::{Rendering, render_all};
+
+/// Findings that a person is shown at once.
+const MOST_DIAGNOSTICS: usize = 100;
+
 /// Where a verb prints to.
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
@@ -34,8 +39,10 @@ impl Ui {
 
     /// Findings, each with its place, on stderr.
     pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
-        for diagnostic in list {
-            self.say(&diagnostic.render(self.color));
+        if !list.is_empty() {
+            let width = textwrap::termwidth().clamp(60, 140);
+            let how = Rendering { colour: self.color, unicode: self.color, width };
+            self.say(&render_all(list, how, MOST_DIAGNOSTICS));
         }
     }
 
