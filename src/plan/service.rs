@@ -47,7 +47,9 @@ impl Service {
     pub fn load_all(plan_dir: &Path) -> Result<Vec<Self>, String> {
         let path = plan_dir.join(SERVICES_FILE);
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display())),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(format!("reading {}: {error}", path.display())),
         }
@@ -78,7 +80,11 @@ pub fn services(environment: &Environment, given: &Services) -> Result<Vec<Servi
             Ok(service) => out.push(service),
             Err(message) => {
                 let at = name.span.at(&environment.source);
-                problems.push(Diagnostic::error("environment", at, format!("service `{}`: {message}", name.value)));
+                problems.push(Diagnostic::error(
+                    "environment",
+                    at,
+                    format!("service `{}`: {message}", name.value),
+                ));
             }
         }
     }
