@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::drill;
 use super::graph::{
-    EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, Mode, OnFailure, OnTimeout, OtherwisePutBack,
-    OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
+    EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, Mode, OnFailure, OnTimeout,
+    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
+    VerifyNode, Who,
 };
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Item, SecretSource, StepValues, Values};
@@ -24,8 +25,8 @@ use crate::runbook::flow::{self, Flow};
 use crate::runbook::load::Document;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
-    Approve, By, Checklist, Class, EndWord, ErrorWord, FailureWord, ModeWord, OtherwiseWord, RejectWord, Retry,
-    RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    Approve, By, Checklist, Class, EndWord, ErrorWord, FailureWord, ModeWord, OtherwiseWord, RejectWord,
+    Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
 };
 use crate::runbook::template::Template;
 
@@ -59,18 +60,20 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     }
     let known = Known { inputs: request.inputs, vars: &vars };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
-    let builder = Builder {
-        document,
-        flow: Flow::new(&document.runbook),
-        calls: Translator::new(defaults, known),
-    };
-    let plan = Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    let builder =
+        Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
+    let plan =
+        Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
     drill::check(document, &plan, request)?;
     Ok(plan)
 }
 
 /// The variables: those of the environment in place of the runbook's.
-fn vars(document: &Document, request: &BuildRequest<'_>, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, Value> {
+fn vars(
+    document: &Document,
+    request: &BuildRequest<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Value> {
     let mut out = BTreeMap::new();
     let given = request.environment.and_then(|env| env.decl.vars.as_ref());
     for (name, var) in document.runbook.vars.iter().flat_map(Entries::iter) {
@@ -166,9 +169,12 @@ impl Builder<'_> {
         let nodes = order.iter().map(|at| {
             let mut node = self.node(*at, &steps);
             if node.run_on != RunOn::Success {
-                node.gates = upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
+                node.gates =
+                    upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
             }
-            if let Some(gate) = node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none()) {
+            if let Some(gate) =
+                node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none())
+            {
                 let bound = covered.get(at).into_iter().flatten();
                 gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
             }
@@ -217,10 +223,10 @@ impl Builder<'_> {
         });
         node.allowed = step.allowed == Some(true);
         node.keyed = step.idempotency_key.is_some();
-        node.verify = step.verify.as_ref().map(|verify| VerifyNode {
-            first: verify.first == Some(true),
-            absent: verify.absent.is_some(),
-        });
+        node.verify = step
+            .verify
+            .as_ref()
+            .map(|verify| VerifyNode { first: verify.first == Some(true), absent: verify.absent.is_some() });
         node.undo = step.undo.is_some();
         node.put_back = step.put_back.as_ref().map(|back| PutBackNode {
             only_if: back.only_if.is_some(),
@@ -256,7 +262,8 @@ impl Builder<'_> {
         secrets: BTreeMap<String, SecretSource>,
     ) -> Values {
         let runbook = &self.document.runbook;
-        let locks = runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let locks =
+            runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
         let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
         Values {
             title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
@@ -265,7 +272,9 @@ impl Builder<'_> {
             secrets,
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
-            steps: flow::steps(runbook).map(|step| (step.name().to_owned(), self.step_values(step))).collect(),
+            steps: flow::steps(runbook)
+                .map(|step| (step.name().to_owned(), self.step_values(step)))
+                .collect(),
         }
     }
 
@@ -293,13 +302,21 @@ impl Builder<'_> {
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
             items: step.checklist.as_ref().map(|list| self.items(list)).unwrap_or_default(),
-            fields: step.input.iter().flat_map(|form| form.fields.iter()).map(|(name, decl)| {
-                (name.value.clone(), field(decl, &self.calls.known))
-            }).collect(),
-            assertions: step.assert.iter().flat_map(|assert| &assert.that).map(|claim| Assertion {
-                expr: claim.expr.value.clone(),
-                message: text(claim.message.as_ref()),
-            }).collect(),
+            fields: step
+                .input
+                .iter()
+                .flat_map(|form| form.fields.iter())
+                .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.known)))
+                .collect(),
+            assertions: step
+                .assert
+                .iter()
+                .flat_map(|assert| &assert.that)
+                .map(|claim| Assertion {
+                    expr: claim.expr.value.clone(),
+                    message: text(claim.message.as_ref()),
+                })
+                .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
         }
@@ -308,10 +325,14 @@ impl Builder<'_> {
     fn items(&self, list: &Checklist) -> BTreeMap<String, Item> {
         let item = |item: &crate::runbook::schema::ItemDecl| Item {
             text: text(Some(&item.text)),
-            probe: item.probe.as_ref().filter(|probe| probe.step.is_none()).and_then(|p| self.calls.probe(p.act())),
+            probe: item
+                .probe
+                .as_ref()
+                .filter(|probe| probe.step.is_none())
+                .and_then(|p| self.calls.probe(p.act())),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
         };
-        list.items.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
+        list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
     }
 }
 
@@ -337,6 +358,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
         node.in_order = list.mode == Some(ModeWord::ReadDo);
         node.items = list
             .items
+            .value
             .iter()
             .map(|item| ItemNode {
                 id: item.id.value.clone(),
@@ -457,10 +479,9 @@ fn declared(decl: &Retry, default: Vec<ErrorClass>) -> RetryPolicy {
     RetryPolicy {
         max_attempts: decl.max_attempts.value.max(1),
         delay_ms,
-        backoff: decl
-            .backoff
-            .as_ref()
-            .map_or(base.backoff, |factor| (factor.value * 1_000.0).round().clamp(1_000.0, 1_000_000.0) as u32),
+        backoff: decl.backoff.as_ref().map_or(base.backoff, |factor| {
+            (factor.value * 1_000.0).round().clamp(1_000.0, 1_000_000.0) as u32
+        }),
         max_delay_ms: decl.max_delay.as_ref().map_or(base.max_delay_ms.max(delay_ms), |delay| delay.value.0),
         errors: errors.unwrap_or(default),
     }
@@ -492,7 +513,9 @@ fn people(environment: &Environment) -> Populace {
             .roles
             .iter()
             .flat_map(Entries::iter)
-            .map(|(role, people)| (role.value.clone(), people.iter().map(|name| name.value.clone()).collect()))
+            .map(|(role, people)| {
+                (role.value.clone(), people.iter().map(|name| name.value.clone()).collect())
+            })
             .collect(),
     }
 }

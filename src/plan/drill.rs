@@ -7,21 +7,26 @@ use super::build::BuildRequest;
 use super::graph::Mode;
 use super::translate::{Known, origin, origin_of};
 use crate::diag::Diagnostic;
+use crate::plan::action::Action;
 use crate::runbook::environment::{Environment, ServiceScope};
 use crate::runbook::load::Document;
 use crate::runbook::scalar::Entries;
 use crate::runbook::template::Template;
-use crate::plan::action::Action;
 
 /// Refuses a drill in a protected environment, and one that reaches a host of a protected environment.
-pub(super) fn check(document: &Document, plan: &Plan, request: &BuildRequest<'_>) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn check(
+    document: &Document,
+    plan: &Plan,
+    request: &BuildRequest<'_>,
+) -> Result<(), Vec<Diagnostic>> {
     if request.mode != Mode::Drill {
         return Ok(());
     }
     let mut problems = Vec::new();
     if let Some(environment) = request.environment.filter(|env| env.is_protected()) {
         let at = environment.decl.keys.get("protected").unwrap_or_default().at(&environment.source);
-        let message = format!("`{}` is protected, and a drill needs an environment that is not", environment.name);
+        let message =
+            format!("`{}` is protected, and a drill needs an environment that is not", environment.name);
         problems.push(Diagnostic::error("protected", at, message).help("drill in a practice environment"));
     }
     let ours = targets(plan);
@@ -33,7 +38,8 @@ pub(super) fn check(document: &Document, plan: &Plan, request: &BuildRequest<'_>
                 "the drill would reach {origin} ({what}), which the protected environment `{}` names as `{name}`",
                 other.name
             );
-            let help = format!("point it elsewhere, or list `{name}` under `shared` in the practice environment");
+            let help =
+                format!("point it elsewhere, or list `{name}` under `shared` in the practice environment");
             problems.push(Diagnostic::error("shared-target", at, message).help(help));
         }
     }

@@ -59,7 +59,11 @@ pub fn services(environment: &Environment, given: &Services) -> Result<Vec<Servi
             Ok(service) => out.push(service),
             Err(message) => {
                 let at = name.span.at(&environment.source);
-                problems.push(Diagnostic::error("environment", at, format!("service `{}`: {message}", name.value)));
+                problems.push(Diagnostic::error(
+                    "environment",
+                    at,
+                    format!("service `{}`: {message}", name.value),
+                ));
             }
         }
     }

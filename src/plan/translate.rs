@@ -11,8 +11,8 @@ use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
-    Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output, Poll as PollDecl,
-    TypeWord,
+    Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
+    Poll as PollDecl, TypeWord,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -67,7 +67,10 @@ impl<'a> Translator<'a> {
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
         if let Some(script) = act.shell {
-            return Some((Action::Shell(ShellCall { script: script.value.clone(), env, cwd }), PROGRAM_TIMEOUT));
+            return Some((
+                Action::Shell(ShellCall { script: script.value.clone(), env, cwd }),
+                PROGRAM_TIMEOUT,
+            ));
         }
         let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
         Some((Action::Argv(ProgramCall { argv, env, cwd }), PROGRAM_TIMEOUT))
@@ -271,7 +274,9 @@ pub(super) fn plain(tree: &Tree<Rendered>) -> Option<Value> {
         Tree::Number(number) => serde_json::from_str(number).ok()?,
         Tree::Text(text) => text.as_plain()?.into(),
         Tree::List(list) => list.iter().map(plain).collect::<Option<_>>()?,
-        Tree::Map(map) => map.iter().map(|(key, tree)| Some((key.clone(), plain(tree)?))).collect::<Option<_>>()?,
+        Tree::Map(map) => {
+            map.iter().map(|(key, tree)| Some((key.clone(), plain(tree)?))).collect::<Option<_>>()?
+        }
     })
 }
 
@@ -281,7 +286,10 @@ mod tests {
 
     #[test]
     fn an_origin_has_its_port_and_no_credentials() {
-        assert_eq!(origin_of("https://U:p@API.example.com/x", true).as_deref(), Some("https://api.example.com:443"));
+        assert_eq!(
+            origin_of("https://U:p@API.example.com/x", true).as_deref(),
+            Some("https://api.example.com:443")
+        );
         assert_eq!(origin_of("http://127.0.0.1:80", true), origin_of("http://127.0.0.1/", true));
         assert_eq!(origin_of("http://example", false), None, "the host may go on");
         assert_eq!(origin_of("/path", true), None);

@@ -204,6 +204,10 @@ impl Reader<'_> {
     }
 
     pub fn foreign_key(&mut self, key: &Key, value: &Node, flow: bool, names: &[&str], later: &[&str]) {
+        if key.text.is_empty() && !key.plain {
+            // Not a text at all, which was reported when it was read.
+            return;
+        }
         let at = key.span.at(self.source);
         if later.contains(&key.text.as_str()) {
             let message =

@@ -86,12 +86,13 @@ impl Flow {
 
     /// Which of the pairs (step, target) have the target upstream of the step.
     pub fn are_upstream(&self, pairs: &[(usize, usize)]) -> Vec<bool> {
-        let mut targets: Vec<usize> = pairs.iter().map(|(_, target)| *target).collect();
-        targets.sort_unstable();
-        targets.dedup();
-        let mut out = vec![false; pairs.len()];
-        let mut by_target: Vec<usize> = (0..pairs.len()).collect();
+        let mut out: Vec<bool> =
+            pairs.iter().map(|(step, target)| self.is_plainly_upstream(*step, *target)).collect();
+        let open = |at: &usize| !out[*at];
+        let mut by_target: Vec<usize> = (0..pairs.len()).filter(open).collect();
         by_target.sort_by_key(|at| pairs[*at].1);
+        let mut targets: Vec<usize> = by_target.iter().map(|at| pairs[*at].1).collect();
+        targets.dedup();
         let mut next = by_target.into_iter().peekable();
         for chunk in targets.chunks(64) {
             let masks = self.masks(chunk, &[]);
@@ -106,17 +107,19 @@ impl Flow {
 
     fn blocks(&self, targets: &[usize], stop: &[bool], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
         let mut found = vec![Vec::new(); self.len()];
-        for (block, chunk) in targets.chunks(64).enumerate() {
-            let masks = self.masks(chunk, stop);
+        let mut block = 0;
+        self.each_block(targets, stop, |_, masks| {
             for (step, mask) in masks.iter().enumerate().filter(|(step, _)| of(*step)) {
-                let mut rest = *mask;
-                while rest != 0 {
-                    found[step].push(u32::try_from(block * 64).unwrap_or(u32::MAX) + rest.trailing_zeros());
-                    rest &= rest - 1;
-                }
+                found[step].extend(bits(*mask).map(|bit| block + bit));
             }
-        }
+            block += 64;
+        });
         found
+    }
+
+    /// Hands over 64 targets at a time, with the bits of those upstream of each step.
+    pub fn each_block(&self, targets: &[usize], stop: &[bool], mut take: impl FnMut(&[usize], &[u64])) {
+        targets.chunks(64).for_each(|chunk| take(chunk, &self.masks(chunk, stop)));
     }
 
     /// For each step: the bits of at most 64 targets that lie strictly upstream, not looking past `stop`.
@@ -139,6 +142,11 @@ impl Flow {
         masks
     }
 
+    /// What stands above a step without `needs` is upstream of it; no search is needed.
+    fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
+        self.above[step] && target < step && (target < self.main) == (step < self.main) && self.order.is_ok()
+    }
+
     /// A way from a step that waits for nothing to `step`, first to last.
     pub fn path_to(&self, step: usize) -> Vec<usize> {
         let mut path = vec![step];
@@ -153,6 +161,16 @@ impl Flow {
         path.reverse();
         path
     }
+}
+
+/// The places of the bits that are set.
+pub fn bits(mask: u64) -> impl Iterator<Item = u32> {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        let bit = rest.trailing_zeros();
+        rest &= rest.checked_sub(1)?;
+        Some(bit)
+    })
 }
 
 /// Every step, those of `finally` last.

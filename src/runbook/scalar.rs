@@ -313,8 +313,8 @@ mod tests {
 
     fn read<T: Decode>(text: &str) -> (Option<T>, Vec<&'static str>) {
         let source = Source::new("t.yaml", text);
-        let (node, _) = yaml::parse(&source);
-        let mut reader = Reader { source: &source, problems: Vec::new() };
+        let (node, problems) = yaml::parse(&source);
+        let mut reader = Reader { source: &source, problems };
         let found = node.and_then(|node| reader.value(&node));
         (found, reader.problems.into_iter().map(|p| p.code).collect())
     }

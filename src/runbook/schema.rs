@@ -346,7 +346,7 @@ record! {
 record! {
     pub struct Checklist {
         may mode: ModeWord,
-        must items: Vec<ItemDecl>,
+        must items: Spanned<Vec<ItemDecl>>,
     }
 }
 

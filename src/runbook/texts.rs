@@ -83,15 +83,25 @@ pub struct ExprRef<'a> {
 impl<'a> Written<'a> {
     pub fn exprs(self) -> Vec<ExprRef<'a>> {
         match self {
-            Self::Template(template) => template.value.parts().iter().filter_map(|part| match part {
-                Part::Text(_) => None,
-                Part::Expr { expr, offset } => {
-                    let whole = template.value.source();
-                    Some(ExprRef { expr, whole, offset: *offset, span: template.span })
-                }
-            }).collect(),
+            Self::Template(template) => template
+                .value
+                .parts()
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text(_) => None,
+                    Part::Expr { expr, offset } => {
+                        let whole = template.value.source();
+                        Some(ExprRef { expr, whole, offset: *offset, span: template.span })
+                    }
+                })
+                .collect(),
             Self::Condition(condition) => {
-                vec![ExprRef { expr: &condition.value, whole: condition.value.source(), offset: 0, span: condition.span }]
+                vec![ExprRef {
+                    expr: &condition.value,
+                    whole: condition.value.source(),
+                    offset: 0,
+                    span: condition.span,
+                }]
             }
         }
     }
@@ -113,7 +123,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.condition(Some(&claim.expr));
         all.words(claim.message.as_ref());
     }
-    for item in step.checklist.iter().flat_map(|list| &list.items) {
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         all.words(Some(&item.text));
         if let Some(probe) = &item.probe {
             all.act(probe.act());

@@ -267,7 +267,7 @@ fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> K
         Value::List(_) | Value::Map { .. } => {
             let message = "a key must be a text, found a list or a mapping";
             let help = "a value that begins with `{{` must be quoted: \"{{ … }}\"";
-            problems.push(Diagnostic::error("syntax", node.span.at(source), message).help(help));
+            problems.push(Diagnostic::error("flow-accident", node.span.at(source), message).help(help));
             Key { text: String::new(), span: node.span, plain: false }
         }
     }

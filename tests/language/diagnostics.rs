@@ -77,10 +77,14 @@ fn every_code_has_a_file() {
         .collect();
     // A missing file cannot stand in a folder of files.
     let elsewhere = ["not-readable"];
-    let missing: Vec<&str> =
-        codes().iter().map(|code| code.name).filter(|name| !shown.contains(*name) && !elsewhere.contains(name)).collect();
+    let missing: Vec<&str> = codes()
+        .iter()
+        .map(|code| code.name)
+        .filter(|name| !shown.contains(*name) && !elsewhere.contains(name))
+        .collect();
     assert!(missing.is_empty(), "codes without a file: {missing:?}");
-    let unknown: Vec<&String> = shown.iter().filter(|name| !codes().iter().any(|code| code.name == **name)).collect();
+    let unknown: Vec<&String> =
+        shown.iter().filter(|name| !codes().iter().any(|code| code.name == **name)).collect();
     assert!(unknown.is_empty(), "files for codes that do not exist: {unknown:?}");
 }
 

@@ -36,7 +36,8 @@ fn drill(path: &Path) -> Plan {
     assert!(given.read_file(&path.with_extension("inputs.yaml")).is_empty());
     let (values, problems) = inputs::resolve(&document, &given);
     assert!(problems.is_empty(), "{}", render_all(&problems, Rendering::default(), 50));
-    let services = Services::from([("platform".to_owned(), ServiceAt { port: 4321, state: "/state".to_owned() })]);
+    let services =
+        Services::from([("platform".to_owned(), ServiceAt { port: 4321, state: "/state".to_owned() })]);
     let (others, _) = Environment::all(path);
     let request = BuildRequest {
         mode: Mode::Drill,
@@ -70,7 +71,8 @@ fn every_shipped_runbook_is_clean_and_can_be_planned() {
 fn a_suspension_is_planned_with_every_policy_explicit() {
     let plan = drill(&runbooks().join("tenants/suspend.yaml"));
     let ids: Vec<&str> = plan.graph.steps.iter().map(|step| step.id.as_str()).collect();
-    let wanted = ["before", "already", "is_active", "open_before", "go", "suspend", "tell_client", "control_points"];
+    let wanted =
+        ["before", "already", "is_active", "open_before", "go", "suspend", "tell_client", "control_points"];
     assert_eq!(ids, wanted);
     let step = |id: &str| plan.graph.steps.iter().find(|step| step.id == id).unwrap();
     let gate = step("go").gate.as_ref().unwrap();
@@ -80,7 +82,9 @@ fn a_suspension_is_planned_with_every_policy_explicit() {
     assert_eq!((step("suspend").effect, step("suspend").kind), (Effect::Write, Kind::Http));
     assert_eq!(step("before").retry.max_attempts, 3, "reads over HTTP are tried three times");
     assert_eq!(step("suspend").needs, ["go"]);
-    assert!(step("suspend").keyed && step("suspend").undo && step("suspend").verify.is_some_and(|v| v.absent));
+    assert!(
+        step("suspend").keyed && step("suspend").undo && step("suspend").verify.is_some_and(|v| v.absent)
+    );
     let values = serde_json::to_string_pretty(&plan.values.steps["suspend"]).unwrap();
     insta::assert_snapshot!("suspend_values", values);
 }

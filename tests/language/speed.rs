@@ -5,14 +5,31 @@ use consigne::runbook::{check, load};
 
 /// A runbook with every kind of reference: gates, outputs, explicit needs.
 fn large(steps: usize) -> String {
-    let mut text = String::from("consigne: v1\nid: large\ndefaults:\n  http: {base: \"http://127.0.0.1:1\"}\nsteps:\n");
+    let mut text =
+        String::from("consigne: v1\nid: large\ndefaults:\n  http: {base: \"http://127.0.0.1:1\"}\nsteps:\n");
     for at in 0..steps {
         let _ = match at % 5 {
-            0 => writeln!(text, "  - id: s{at}\n    http: {{get: \"/x/{at}\"}}\n    outputs: {{v: \".body.v{at}\"}}"),
-            1 => writeln!(text, "  - id: s{at}\n    confirm: {{}}\n    message: \"{{{{ steps.s{}.v }}}}\"", at - 1),
+            0 => writeln!(
+                text,
+                "  - id: s{at}\n    http: {{get: \"/x/{at}\"}}\n    outputs: {{v: \".body.v{at}\"}}"
+            ),
+            1 => writeln!(
+                text,
+                "  - id: s{at}\n    confirm: {{}}\n    message: \"{{{{ steps.s{}.v }}}}\"",
+                at - 1
+            ),
             2 => writeln!(text, "  - id: s{at}\n    http: {{delete: \"/x/{{{{ steps.s{}.v }}}}\"}}", at - 2),
-            3 => writeln!(text, "  - id: s{at}\n    needs: [s{}, s{}]\n    http: {{get: \"/y/{{{{ steps.s0.v }}}}\"}}", at - 1, at - 2),
-            _ => writeln!(text, "  - id: s{at}\n    argv: [\"true\", \"{{{{ steps.s{}.v }}}}\"]\n    effect: read", at - 4),
+            3 => writeln!(
+                text,
+                "  - id: s{at}\n    needs: [s{}, s{}]\n    http: {{get: \"/y/{{{{ steps.s0.v }}}}\"}}",
+                at - 1,
+                at - 2
+            ),
+            _ => writeln!(
+                text,
+                "  - id: s{at}\n    argv: [\"true\", \"{{{{ steps.s{}.v }}}}\"]\n    effect: read",
+                at - 4
+            ),
         };
     }
     text

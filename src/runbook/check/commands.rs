@@ -45,7 +45,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
         acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
         acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), true))));
-        let items = step.checklist.iter().flat_map(|list| &list.items);
+        let items = step.checklist.iter().flat_map(|list| &list.items.value);
         acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), true))));
         for (act, probe) in acts {
             pasted(checker, act);
@@ -58,21 +58,28 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 /// Programs and people do anything: what it is should be said.
 fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     let Some(kind @ ("shell" | "argv" | "manual")) = step.kind() else { return };
-    if step.keys.has("effect") {
+    if step.keys.has("effect") || step.keys.foreign {
         return;
     }
     let span = step.keys.get(kind).unwrap_or(step.span);
     let message = format!("step `{}` does not say what it does to the world; taken as `write`", step.name());
     let problem = checker.warning("effect-undeclared", span, message);
-    let likely = if looks_destructive(step.act()) { "destructive" } else { "read, write, destructive or notify" };
+    let likely =
+        if looks_destructive(step.act()) { "destructive" } else { "read, write, destructive or notify" };
     checker.push(problem.help(format!("add `effect:` {likely}")));
 }
 
 fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let declared = act.effect.map(|effect| effect.value);
-    let span = act.effect.map(|effect| effect.span).or(act.kinds().first().map(|(_, span)| *span)).unwrap_or(act.span);
+    let span = act
+        .effect
+        .map(|effect| effect.span)
+        .or(act.kinds().first().map(|(_, span)| *span))
+        .unwrap_or(act.span);
     if let Some(http) = act.http {
-        if http.effect() == EffectWord::Destructive && declared.is_some_and(|word| word != EffectWord::Destructive) {
+        if http.effect() == EffectWord::Destructive
+            && declared.is_some_and(|word| word != EffectWord::Destructive)
+        {
             let message = format!("a DELETE that is declared `{}`", declared.map_or("", EffectWord::name));
             let problem = if declared == Some(EffectWord::Read) {
                 checker.error("effect-contradiction", span, message)
@@ -88,9 +95,17 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     }
     let reads = probe || declared == Some(EffectWord::Read);
     let problem = match declared {
-        _ if reads => checker.error("effect-contradiction", span, "this command looks destructive, and it is taken as a read"),
+        _ if reads => checker.error(
+            "effect-contradiction",
+            span,
+            "this command looks destructive, and it is taken as a read",
+        ),
         Some(EffectWord::Destructive) => return,
-        Some(_) => checker.warning("effect-contradiction", span, "this command looks destructive, and it is declared otherwise"),
+        Some(_) => checker.warning(
+            "effect-contradiction",
+            span,
+            "this command looks destructive, and it is declared otherwise",
+        ),
         None => checker.warning("effect-contradiction", span, "this command looks destructive"),
     };
     checker.push(problem.help("declare `effect: destructive`, and put a gate in front of it"));
@@ -113,7 +128,11 @@ fn pasted(checker: &mut Checker<'_>, act: Act<'_>) {
     let end = script.value[at..].find("}}").map_or(2, |length| length + 2);
     let span = yaml::inner(checker.source, script.span, &script.value, at, end);
     let problem = checker
-        .error("shell-template", span, "a value is never pasted into a script: the shell would read it as code")
+        .error(
+            "shell-template",
+            span,
+            "a value is never pasted into a script: the shell would read it as code",
+        )
         .help("give it a name under `env:` and write \"$NAME\" here")
         .help("a literal `{{` goes the same way, as `env: {FORMAT: \"{{ '{{' }}…\"}`");
     checker.push(problem);
@@ -141,15 +160,21 @@ fn parsed_again<'a>(args: &[&'a Spanned<Template>]) -> Vec<(usize, &'a str)> {
         let program = name.rsplit('/').next().unwrap_or(name);
         match program {
             _ if SHELLS.contains(&program) => {
-                let flag = (at + 1..args.len()).take_while(|at| text(*at).starts_with('-')).find(|at| text(*at).contains('c'));
+                let flag = (at + 1..args.len())
+                    .take_while(|at| text(*at).starts_with('-'))
+                    .find(|at| text(*at).contains('c'));
                 found.extend(flag.map(|flag| (flag + 1, program)));
             }
             "ssh" => found.extend(remote(args, at).map(|at| (at, "ssh"))),
             "psql" => found.extend(after(args, at, &["-c", "--command"]).map(|at| (at, "psql"))),
-            "mysql" | "mariadb" => found.extend(after(args, at, &["-e", "--execute"]).map(|at| (at, program))),
+            "mysql" | "mariadb" => {
+                found.extend(after(args, at, &["-e", "--execute"]).map(|at| (at, program)))
+            }
             "mongosh" | "mongo" => found.extend(after(args, at, &["--eval"]).map(|at| (at, program))),
             "python" | "python3" => found.extend(after(args, at, &["-c"]).map(|at| (at, program))),
-            "perl" | "ruby" | "node" => found.extend(after(args, at, &["-e", "--eval"]).map(|at| (at, program))),
+            "perl" | "ruby" | "node" => {
+                found.extend(after(args, at, &["-e", "--eval"]).map(|at| (at, program)))
+            }
             "su" => found.extend(after(args, at, &["-c", "--command"]).map(|at| (at, "su"))),
             "eval" => found.extend((at + 1..args.len()).map(|at| (at, "eval"))),
             _ => {}
@@ -160,10 +185,15 @@ fn parsed_again<'a>(args: &[&'a Spanned<Template>]) -> Vec<(usize, &'a str)> {
 }
 
 /// The arguments right after one of `flags`, or joined to it by `=`.
-fn after<'a>(args: &'a [&Spanned<Template>], from: usize, flags: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
+fn after<'a>(
+    args: &'a [&Spanned<Template>],
+    from: usize,
+    flags: &'a [&str],
+) -> impl Iterator<Item = usize> + 'a {
     (from + 1..args.len()).filter_map(move |at| {
         let text = args[at].value.source();
-        let joined = flags.iter().any(|flag| text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')));
+        let joined =
+            flags.iter().any(|flag| text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')));
         if joined { Some(at) } else { flags.contains(&text).then_some(at + 1) }
     })
 }

