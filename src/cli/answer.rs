@@ -18,8 +18,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let host = drive::host(&home, &args.common);
-    let mut reopened = launch::reopen(&dir, &host).map_err(launch_error)?;
+    let mut reopened = launch::reopen(&dir, &home.root, &drive::clock()).map_err(launch_error)?;
     let (step, part) = match args.step.split_once('/') {
         Some((step, part)) => (step, Some(part.to_owned())),
         None => (args.step.as_str(), None),

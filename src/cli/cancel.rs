@@ -14,8 +14,7 @@ pub(super) fn cancel(args: &CancelArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let host = drive::host(&home, &args.common);
-    let reopened = launch::reopen(&dir, &host).map_err(drive::launch_error)?;
+    let reopened = launch::reopen(&dir, &home.root, &drive::clock()).map_err(drive::launch_error)?;
     if reopened.state.run.finished.is_some() {
         return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id)));
     }

@@ -10,8 +10,9 @@ use super::args::{DriveArgs, Lang, ResumeArgs};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::secret::Asked;
 use super::ui::Ui;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::core::{RunStatus, State};
 use crate::engine::book::BookError;
 use crate::engine::identity;
@@ -30,7 +31,7 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
-    let reopened = launch::reopen(&dir, &host(&home, &args.common)).map_err(launch_error)?;
+    let reopened = launch::reopen(&dir, &home.root, &clock()).map_err(launch_error)?;
     resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
 }
 
@@ -44,7 +45,7 @@ pub(super) fn resume_dir_with(
     then: Vec<crate::core::Input>,
     ui: Ui,
 ) -> Result<Exit, CliError> {
-    let host = host(home, common);
+    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
     let answering = answering(common, answers, dir, &reopened.plan)?;
     let (rest, swept) =
         super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
@@ -53,6 +54,11 @@ pub(super) fn resume_dir_with(
         ui.say(&format!("left behind by the last process, {end}: {} {}", leftover.pid, leftover.command));
     }
     Ok(report(&rest, home, ui))
+}
+
+/// The machine's clock, for everything this process does.
+pub(super) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
 }
 
 /// The answers file, read; none gives no answers.
@@ -66,15 +72,20 @@ pub(super) fn answers(file: Option<&Path>) -> Result<Answers, CliError> {
     Ok(answers)
 }
 
-pub(super) fn host(home: &Home, common: &DriveArgs) -> Host {
+/// Where this process works. What `prompts` holds was asked before anything else had the terminal.
+pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host {
+    // Without it, what a step leaves behind would be adopted by somebody who does not clean up.
+    if let Err(error) = crate::runner::become_subreaper() {
+        tracing::warn!(%error, "processes that detach themselves from a step are found by their marks only");
+    }
     Host {
         home: home.root.clone(),
-        clock: Arc::new(SystemClock::new()),
+        clock: clock(),
         tool: super::tool(),
         attended: !common.unattended,
         alone: common.unattended || !std::io::stdin().is_terminal(),
         no_wait: common.no_wait,
-        prompt_secret: None,
+        prompt_secret: Some(prompts),
     }
 }
 
@@ -91,8 +102,7 @@ pub(super) fn answering(
     let inner: Box<dyn Operator> = if alone {
         Box::new(Unattended::new())
     } else {
-        let clock = Arc::new(SystemClock::new());
-        let setup = Setup { me: me.who.clone(), clock, evidence: evidence(dir), replies: send.clone() };
+        let setup = Setup { me: me.who.clone(), clock: clock(), evidence: evidence(dir), replies: send.clone() };
         let terminal = Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
         Box::new(terminal)
     };

@@ -13,6 +13,7 @@ mod list;
 mod practice;
 mod report;
 mod run;
+mod secret;
 mod show;
 mod ui;
 mod verify;

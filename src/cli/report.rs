@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
 use super::{drive, verify};
-use crate::record::build::{self, View};
+use crate::record::build;
 use crate::record::keys::ExecutorKey;
 
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
@@ -16,8 +16,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     let verified =
         if args.verified { Some(verify::verified(&dir, &home, args.trust.as_deref(), None)?) } else { None };
     let host = ExecutorKey::load(&home.root).map_or_else(|_| super::keys::host_name(), |key| key.host().to_owned());
-    let view = View { open: args.open, lang: args.lang.map(super::args::Lang::code) };
-    let text = build::view(&dir, &host, view).map_err(|error| drive::record_error(&error))?;
+    let text = build::open_report(&dir, ("x", &host)).map_err(|error| drive::record_error(&error))?;
     if args.run.json {
         ui.json(&serde_json::json!({"report": text, "verification": verified}));
         return Ok(Exit::Done);

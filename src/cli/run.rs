@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::secret::Asked;
 use super::ui::Ui;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::launch::{self, Hosting, NewRun};
@@ -50,7 +52,7 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     };
     let new = new_run(&args, id, dir, plan, to_start, &document, environment.as_ref())?;
     drive::key(&home.root, ui)?;
-    let host = drive::host(&home, &args.common);
+    let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?));
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest = super::runtime()?
         .block_on(launch::begin(new, &host, answering))

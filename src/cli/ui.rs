@@ -40,7 +40,8 @@ impl Ui {
     /// Findings, each with its place, on stderr.
     pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
         if !list.is_empty() {
-            let width = textwrap::termwidth().clamp(60, 140);
+            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(110, |size| size.ws_col);
+            let width = usize::from(columns).clamp(60, 140);
             let how = Rendering { colour: self.color, unicode: self.color, width };
             self.say(&render_all(list, how, MOST_DIAGNOSTICS));
         }

@@ -63,10 +63,16 @@ impl Book {
     ///
     /// # Errors
     /// One of them is refused, or cannot be written.
-    pub fn take_in(&mut self, plan: &Plan, state: &mut State, inputs: Vec<Input>) -> Result<(), BookError> {
+    pub fn take_in(
+        &mut self,
+        plan: &Plan,
+        state: &mut State,
+        inputs: Vec<Input>,
+        tell: &mut dyn FnMut(&State, &Event),
+    ) -> Result<(), BookError> {
         for input in inputs {
             let decided = decide(plan, state, self.clock.now(), input)?;
-            self.write(plan, state, vec![decided], &mut |_, _| {})?;
+            self.write(plan, state, vec![decided], tell)?;
         }
         Ok(())
     }
@@ -141,7 +147,7 @@ impl Book {
     /// A part cannot be made; calling again goes on where it stopped.
     pub fn seal(&mut self, plan: &Plan, state: &mut State) -> Result<TreeHead, BookError> {
         debug_assert_eq!(state.phase(), Phase::Finished);
-        self.take_in(plan, state, vec![Input::Journal(JournalInput::Sealed)])?;
+        self.take_in(plan, state, vec![Input::Journal(JournalInput::Sealed)], &mut |_, _| {})?;
         Ok(self.keeper.seal(&mut self.journal)?)
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
-use super::{identity, preflight};
+use super::{identity, narrate, preflight};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
@@ -144,6 +144,8 @@ struct Prepared {
     services: Running,
     book: Book,
     state: State,
+    /// Lines that the operator has not been told yet.
+    said: Vec<String>,
     first: Vec<Input>,
     actor: Actor,
     _lock: RunLock,
@@ -182,17 +184,20 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
         attended: host.attended,
         tool: host.tool.clone(),
         lang,
-        template: crate::record::render::TEMPLATE_VERSION,
+        template: crate::record::render::TEMPLATE,
         plan: digest::digests(&files),
         executor: key.signer_key().fingerprint(),
     };
     let journal = Journal::create(&dir, &id)?;
     let mut state = State::new(shape, &id);
     let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
-    book.take_in(&plan, &mut state, vec![Input::Begin(begin)])?;
+    let mut said = Vec::new();
+    book.take_in(&plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
+        said.extend(narrate::line(&plan, state, event));
+    })?;
     ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
     let plan = Arc::new(plan);
-    Ok(Prepared { dir, plan, context, runners, services, book, state, first: Vec::new(), actor, _lock: lock })
+    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
 }
 
 /// A run taken from its directory, with the lock held.
@@ -212,16 +217,16 @@ pub struct Reopened {
 ///
 /// # Errors
 /// It is driven by another process, it is damaged, or its plan is not the one that it began with.
-pub fn reopen(dir: &Path, host: &Host) -> Result<Reopened, LaunchError> {
+pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopened, LaunchError> {
     if !dir.join("plan").is_dir() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(LaunchError::File { verb: "find a run in", path: dir.to_owned(), source });
     }
-    let lock = RunLock::acquire(dir, host.clock.now())?;
+    let lock = RunLock::acquire(dir, clock.now())?;
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
-    let key = Arc::new(ExecutorKey::load(&host.home)?);
-    let book = Book::new(journal, &entries, key, host.clock.clone())?;
+    let key = Arc::new(ExecutorKey::load(home)?);
+    let book = Book::new(journal, &entries, key, clock.clone())?;
     let mut before: Vec<Input> = Vec::new();
     if !state.run.sealed {
         before.extend(recovered.map(|torn| {
@@ -309,6 +314,7 @@ impl Reopened {
             services,
             book: self.book,
             state: self.state,
+            said: Vec::new(),
             first,
             actor,
             _lock: self.lock,
@@ -323,14 +329,14 @@ impl Reopened {
     pub fn note_down(&mut self, input: Input) -> Result<(), LaunchError> {
         let mut inputs = std::mem::take(&mut self.before);
         inputs.push(input);
-        self.book.take_in(&self.plan, &mut self.state, inputs)?;
+        self.book.take_in(&self.plan, &mut self.state, inputs, &mut |_, _| {})?;
         self.book.sign_head()?;
         Ok(())
     }
 
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
-        self.book.take_in(&self.plan, &mut self.state, self.before)?;
+        self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;
         Ok(Rest { stopped: Stopped::Finished, state: self.state, dir: self.dir, head })
@@ -339,14 +345,16 @@ impl Reopened {
 
 impl Prepared {
     async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
-        let Self { dir, plan, context, runners, mut services, book, state, first, actor, _lock } = self;
+        let Self { dir, plan, context, runners, mut services, book, state, said, first, actor, _lock } = self;
+        let mut operator = answering.operator;
+        said.iter().for_each(|line| operator.say(line));
         let local = Local {
             plan: plan.clone(),
             state,
             book,
             context,
             runners,
-            operator: answering.operator,
+            operator,
             replies: answering.replies,
             clock: host.clock.clone(),
             actor,
@@ -374,7 +382,7 @@ fn finish(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) 
 fn ledger(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
     let finished = state.run.finished.as_ref();
     let about = About {
-        moment: if finished.is_some() { Moment::Ended } else { Moment::Started },
+        moment: if finished.is_some() { Moment::End } else { Moment::Start },
         runbook: &plan.graph.runbook,
         mode: plan.graph.mode,
         dir,

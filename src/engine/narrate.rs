@@ -1,7 +1,7 @@
 //! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
 //! Facts only; the prompts themselves are the operator's.
 
-use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, Role, State, Status};
+use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, ReversalEnd, Role, State, Status};
 use crate::plan::{Action, Mode, Plan};
 use crate::runner::TailLine;
 
@@ -86,6 +86,7 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             "! {step}: {} ({because})",
             pick(french, "approbation annulée, ce qui serait fait a changé", "approval void, what would be done changed")
         ),
+        Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. } => return None,
         Fact::ReversalClosed { how, .. } => {
             let how = serde_json::to_value(how).ok()?;
             format!("  {step}: {} ({})", pick(french, "retour arrière", "reversal"), how.as_str()?)
