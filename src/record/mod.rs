@@ -8,13 +8,21 @@
 //! directory, never from the record; whatever we accept, stock tools accept too.
 
 pub mod allowed_signers;
+pub mod approval;
+pub mod build;
 pub mod dsse;
+pub mod history;
 pub mod keys;
+pub(crate) mod layout;
+pub mod ledger;
 pub mod namespace;
 pub mod note;
+pub mod render;
 pub mod sshsig;
+mod summary;
 pub mod sums;
 pub mod trust;
+pub mod verify;
 
 pub(crate) use crate::journal::encoding;
 pub use crate::journal::{disclosure, place};
