@@ -357,6 +357,8 @@ fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
         return all.map_or(Ok(()), |(name, _)| Err(format!("{name} is not settled")));
     }
     let Some((node, _)) = model.seen(event) else { return Ok(()) };
+    let cancelled = matches!(event.fact, Fact::StepSettled { status: Status::Cancelled, .. });
+    ensure(!cancelled || model.ending.is_some(), "a step is cancelled with its run only")?;
     let begins = match &event.fact {
         Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
         Fact::AskOpened { kind, .. } => *kind != AskKind::PutBack,

@@ -193,7 +193,7 @@ impl<'a> Life<'a> {
 
     /// The process dies, and another one takes up the run.
     fn crash(&mut self) {
-        let lost = self.sim.world.fuse.take().map_or(0, |fuse| fuse.lost);
+        let lost = self.sim.world.fuse.take().map_or(0, crate::world::Fuse::drops);
         remark(format!("-- crash, {lost} entries lost"));
         let kept = self.sim.entries.len().saturating_sub(lost);
         let entries = self.sim.entries[..kept].to_vec();

@@ -103,12 +103,17 @@ impl Truth {
 /// The process is about to die: how many entries are lost, and how many effects of the last one still begin.
 #[derive(Debug, Clone, Copy)]
 pub struct Fuse {
-    pub lost: usize,
+    lost: usize,
     entries: usize,
     effects: usize,
 }
 
 impl Fuse {
+    /// Entries that are lost if it dies now.
+    pub fn drops(self) -> usize {
+        self.entries.min(self.lost)
+    }
+
     pub fn burnt(self) -> bool {
         self.entries >= self.lost
     }
