@@ -314,7 +314,11 @@ fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let Some(policy) = node.put_back else { return Ok(()) };
     match &event.fact {
         Fact::AttemptStarted { role: Role::PutBack, .. } => {
-            let clean = model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded);
+            let failed = model.plan.graph.steps.iter().any(|step| {
+                let counts = step.section == Section::Main && !step.allowed;
+                counts && model.failed(step) && model.steps[&step.id].settled != Some((Status::Cancelled, None))
+            });
+            let clean = !failed && model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded);
             let holds = clean && (!policy.only_if || top.only_if == Some(true));
             let told = top.said.contains(&Decision::PutBack);
             ensure(holds || told || policy.otherwise == OtherwisePutBack::Auto, "nobody allowed to put it back")

@@ -90,9 +90,12 @@ fn a_crash_after_every_entry() {
 fn survey() {
     let mut seen: std::collections::BTreeMap<String, (u64, String)> = Default::default();
     std::panic::set_hook(Box::new(|_| {}));
+    let mut runs = 0;
     for seed in 1..=setting("CONSIGNE_SIM_RUNS").unwrap_or(400) {
         for (kind, run) in [("swarm", one_swarm as fn(u64) -> Result<u64, String>), ("crash", one_with_crashes)] {
-            if let Err(why) = run(seed) {
+            let result = run(seed);
+            runs += result.as_ref().copied().unwrap_or(0);
+            if let Err(why) = result {
                 let first = why.lines().next().unwrap_or_default();
                 let key: String = first.chars().filter(|c| !c.is_ascii_digit()).take(110).collect();
                 let entry = seen.entry(key).or_insert((0, why.clone()));
@@ -103,6 +106,7 @@ fn survey() {
             }
         }
     }
+    println!("{runs} runs");
     for (key, (count, why)) in &seen {
         println!("##### {count} x {key}\n{}", if why.len() > 6000 { &why[why.len() - 6000..] } else { why });
     }

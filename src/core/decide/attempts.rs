@@ -371,10 +371,11 @@ impl Draft<'_> {
             if self.state.has_slot() {
                 self.start_do(step);
             }
-        } else if node.keyed && !self.draining() && !last.interrupted && state.tries < allowed {
-            self.schedule_retry(step, last);
         } else {
-            self.ask_about_unknown(step);
+            let again = node.keyed && !self.draining() && !last.interrupted && state.tries < allowed;
+            if !(again && self.schedule_retry(step, last)) {
+                self.ask_about_unknown(step);
+            }
         }
     }
 

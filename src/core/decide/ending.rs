@@ -64,6 +64,8 @@ impl Draft<'_> {
     fn finish(&mut self) {
         let Some(ending) = self.state.run.ending.clone() else { return };
         let (status, reason) = match ending.outcome {
+            // What still ran when the end was decided may have failed since.
+            Ended::Succeeded if self.state.run.failed => (RunStatus::Failed, "steps_failed".to_owned()),
             Ended::Succeeded if self.state.run.ending_failed => (RunStatus::Failed, "ending_failed".to_owned()),
             Ended::Succeeded => (RunStatus::Succeeded, ending.reason),
             Ended::Failed => (RunStatus::Failed, ending.reason),
@@ -102,7 +104,8 @@ impl Draft<'_> {
 
     fn begin_put_back(&mut self, top: &ReversalState) {
         let node = self.state.shape().node(top.step).put_back;
-        let clean = self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        let succeeds = self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        let clean = succeeds && !self.state.run.failed;
         let only_if = node.is_some_and(|node| node.only_if);
         match top.allowed {
             None if clean && only_if => {
