@@ -21,7 +21,7 @@ pub use graph::{
     OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
-pub use service::{SERVICES_FILE, Service, ServiceNeeds};
+pub use service::{Service, ServiceNeeds};
 pub use values::{Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values};
 
 use serde::{Deserialize, Serialize};

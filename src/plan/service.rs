@@ -1,7 +1,6 @@
 //! The processes that a practice environment needs, ready to be started by an engine.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +20,8 @@ pub struct ServiceNeeds {
     pub state: bool,
 }
 
-/// A process that runs beside a run and ends with it. Frozen into the plan, so that a resume can start it again.
+/// A process that runs beside a run and ends with it. Serialisable, so that a resume can
+/// start it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
@@ -34,26 +34,6 @@ pub struct Service {
     pub state: String,
     /// Holds once the service may be used.
     pub ready: Option<ProbeOf<Rendered>>,
-}
-
-/// File name of the services below `plan/`; held back, since it holds paths of the host.
-pub const SERVICES_FILE: &str = "services.json";
-
-impl Service {
-    /// The services of a stored run; none where the file is absent.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is not what was written.
-    pub fn load_all(plan_dir: &Path) -> Result<Vec<Self>, String> {
-        let path = plan_dir.join(SERVICES_FILE);
-        match std::fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(format!("reading {}: {error}", path.display())),
-        }
-    }
 }
 
 /// What the services of an environment want to be given.
