@@ -112,9 +112,10 @@ impl State {
             | Fact::JournalRecovered { .. }
             | Fact::JournalExported { .. }
             | Fact::NoteRecorded {} => Ok(()),
-            Fact::ApprovalAttested { ask, .. } => {
+            Fact::ApprovalAttested { ask, file, .. } => {
                 let ask = self.asks.get_mut(ask).ok_or("no such question")?;
-                ask.attested = true;
+                need(ask.attested.len() < ask.answers.len(), "there is no decision to attest")?;
+                ask.attested.push(file.clone());
                 Ok(())
             }
             Fact::AskAnswered { ask, part, decision } => self.ask_answered(at, event, *ask, part.as_deref(), *decision),
@@ -526,7 +527,7 @@ impl State {
             end: None,
             shown,
             binds,
-            attested: false,
+            attested: Vec::new(),
         };
         self.asks.insert(id, ask);
         self.derived.open_asks.insert(id);

@@ -5,33 +5,31 @@
 //! ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::book::{Book, BookError};
 use super::narrate;
 use super::signals::{Signal, Signals};
 use crate::clock::{Clock, Timestamp};
 use crate::core::{
-    Actor, AskKind, AttemptKey, Command, Decided, Fact, How, Input, JournalInput, Outcome, Phase, RunStatus, State,
+    Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State,
     decide, wanted,
 };
-use crate::journal::{Append, JournalError, Pending};
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
-use crate::record::{KeeperError, RecordKeeper};
 use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
 
 /// Between tree heads while a run is live.
-const HEAD_EVERY_MS: u64 = 60_000;
+const HEAD_EVERY_MS: u64 = crate::record::build::HEAD_EVERY_MS;
 
 /// Everything that drives one run in this process.
 pub struct Local {
     pub plan: Arc<Plan>,
     pub state: State,
-    pub keeper: RecordKeeper,
+    pub book: Book,
     pub context: Arc<RunContext>,
     pub runners: Arc<Runners>,
     pub operator: Box<dyn Operator>,
@@ -39,12 +37,10 @@ pub struct Local {
     pub clock: Arc<dyn Clock>,
     /// The user of this process, as the run knows him.
     pub actor: Actor,
-    /// Nobody is at the terminal: a question without an answer pauses the run.
-    pub unattended: bool,
+    /// Nobody can be asked in this process: a question without an answer pauses the run.
+    pub alone: bool,
     /// Leave the run parked instead of sleeping through a long wait.
     pub no_wait: bool,
-    /// The run's directory, for what is said to people.
-    pub dir: PathBuf,
 }
 
 /// Why the driver ended.
@@ -60,11 +56,7 @@ pub enum Stopped {
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error(transparent)]
-    Keeper(#[from] KeeperError),
-    #[error(transparent)]
-    Refused(#[from] crate::core::Refused),
+    Book(#[from] BookError),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -97,7 +89,7 @@ impl Local {
     ///
     /// # Errors
     /// The first input is refused, or the journal or the record cannot be written.
-    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State), DriveError> {
+    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State, Book), DriveError> {
         let mut signals = Signals::watch().map_err(DriveError::Signals)?;
         let (finish, finished) = mpsc::unbounded_channel();
         let (tail_sink, tail) = broadcast::channel(1_024);
@@ -120,12 +112,12 @@ impl Local {
         for handle in this.in_flight.values() {
             handle.kill();
         }
-        result.map(|stopped| (stopped, this.it.state))
+        Ok((result?, this.it.state, this.it.book))
     }
 }
 
 impl Loop {
-    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, DriveError> {
+    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, BookError> {
         let mut batch = Vec::new();
         for input in first {
             let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
@@ -144,7 +136,7 @@ impl Loop {
             let woken = self.wait(signals).await;
             let mut batch = Vec::new();
             let mut inputs = vec![woken];
-            self.drain(&mut inputs, signals);
+            self.drain(&mut inputs);
             for woken in inputs {
                 self.take(woken, &mut batch);
             }
@@ -168,15 +160,12 @@ impl Loop {
     }
 
     /// Everything else that is ready now shares the sync.
-    fn drain(&mut self, inputs: &mut Vec<Woken>, signals: &mut Signals) {
+    fn drain(&mut self, inputs: &mut Vec<Woken>) {
         while let Ok((key, outcome)) = self.finished.try_recv() {
             inputs.push(Woken::Finished(key, outcome));
         }
         while let Ok(reply) = self.it.replies.try_recv() {
             inputs.push(Woken::Reply(reply));
-        }
-        while let Some(signal) = signals.try_next() {
-            inputs.push(Woken::Signal(signal));
         }
         while let Ok(line) = self.tail.try_recv() {
             inputs.push(Woken::Tail(line));
@@ -246,36 +235,19 @@ impl Loop {
         self.decide(input, batch);
     }
 
-    /// Writes what was decided, with one sync, then signs and tells what there is to sign and tell.
-    fn commit(&mut self, batch: Vec<Decided>) -> Result<(), DriveError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let mono = self.it.clock.mono();
-        let pending =
-            batch.iter().map(|decided| Pending { at: decided.at, mono, events: decided.events.clone() }).collect();
-        let entries = self.it.keeper.journal().append(pending)?;
-        let mut attested = Vec::new();
-        for entry in &entries {
-            self.it.keeper.after_entry(&self.it.plan, &self.it.state, entry, &mut attested)?;
-            for line in narrate::entry(&self.it.plan, &self.it.state, &entry.events) {
-                self.it.operator.say(&line);
+    fn commit(&mut self, batch: Vec<Decided>) -> Result<(), BookError> {
+        let Local { plan, state, book, operator, .. } = &mut self.it;
+        book.write(plan, state, batch, &mut |state, event| {
+            if let Some(line) = narrate::line(plan, state, event) {
+                operator.say(&line);
             }
-        }
-        if !attested.is_empty() {
-            let mut batch = Vec::new();
-            for input in attested {
-                self.decide(Input::Journal(input), &mut batch);
-            }
-            self.commit(batch)?;
-        }
-        Ok(())
+        })
     }
 
-    fn head_if_due(&mut self) -> Result<(), DriveError> {
+    fn head_if_due(&mut self) -> Result<(), BookError> {
         let now = self.it.clock.now();
         if now >= self.head_due {
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             self.head_due = now.plus(HEAD_EVERY_MS);
         }
         Ok(())
@@ -332,7 +304,7 @@ impl Loop {
 
     /// Whether nothing can go on in this process: paused with nothing running, or only people could go on and nobody
     /// is there.
-    fn parks(&mut self) -> Result<bool, DriveError> {
+    fn parks(&mut self) -> Result<bool, BookError> {
         if self.leave {
             return Ok(true);
         }
@@ -340,11 +312,11 @@ impl Loop {
             return Ok(false);
         }
         if self.it.state.run.paused.is_some() {
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             return Ok(true);
         }
         let open = !self.it.state.derived().open_asks.is_empty();
-        let nobody = self.it.unattended && open && !self.it.operator.has_answers();
+        let nobody = self.it.alone && open && self.it.replies.is_empty();
         let sleeps = self.it.no_wait && self.it.state.derived().loose.is_empty();
         if (nobody && self.it.state.derived().loose.is_empty()) || sleeps {
             let mut batch = Vec::new();
@@ -353,35 +325,15 @@ impl Loop {
             let _paused =
                 self.try_decide(Input::Pause { actor, reason: reason.to_owned(), stop: false }, &mut batch);
             self.commit(batch)?;
-            self.it.keeper.sign_head()?;
+            self.it.book.sign_head()?;
             return Ok(true);
         }
         Ok(false)
     }
 
     /// The ending sequence of the record.
-    fn seal(&mut self) -> Result<(), DriveError> {
-        let mut batch = Vec::new();
-        self.decide(Input::Journal(JournalInput::Sealed), &mut batch);
-        self.commit(batch)?;
-        self.it.keeper.seal(&self.it.plan, &self.it.state)?;
-        Ok(())
+    fn seal(&mut self) -> Result<(), BookError> {
+        let Local { plan, state, book, .. } = &mut self.it;
+        book.seal(plan, state).map(|_| ())
     }
-}
-
-/// Whether a fact is followed by a signed tree head: a gate opens, a decision falls, the run pauses.
-pub(super) fn wants_head(state: &State, fact: &Fact) -> bool {
-    match fact {
-        Fact::AskOpened { kind, .. } => matches!(kind, AskKind::Approve | AskKind::Confirm),
-        Fact::AskAnswered { ask, .. } => {
-            state.ask(*ask).is_some_and(|ask| matches!(ask.kind, AskKind::Approve | AskKind::Confirm))
-        }
-        Fact::RunPaused { .. } => true,
-        _ => false,
-    }
-}
-
-/// The status a finished run is reported with.
-pub fn outcome(state: &State) -> RunStatus {
-    state.status()
 }

@@ -5,11 +5,6 @@ use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, Role, Stat
 use crate::plan::{Action, Mode, Plan};
 use crate::runner::TailLine;
 
-/// The lines that an entry is worth.
-pub(super) fn entry(plan: &Plan, state: &State, events: &[Event]) -> Vec<String> {
-    events.iter().filter_map(|event| line(plan, state, event)).collect()
-}
-
 /// A masked line of output.
 pub(super) fn tail(line: &TailLine) -> String {
     format!("    {} | {}", line.key.step, line.text)
@@ -40,7 +35,8 @@ pub(super) fn closed(state: &State, ask: u32) -> String {
     }
 }
 
-fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+/// The line that an event is worth.
+pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
     let step = event.step.as_deref().unwrap_or_default();
     let text = match &event.fact {

@@ -9,11 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
-use crate::plan::{Effect, Service};
+use crate::plan::Effect;
+use crate::plan::service::Service;
 use crate::runner::{CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services};
 
-/// How long a service may take until it answers.
-const READY_MS: u64 = 30_000;
 /// How long it may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -107,8 +106,6 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
     if let Some(folder) = log.parent() {
         private_folder(folder).map_err(file_error("create", folder))?;
     }
-    let state = Path::new(&service.state);
-    private_folder(state).map_err(file_error("create", state))?;
     let mut options = std::fs::OpenOptions::new();
     let output = options.append(true).create(true).mode(0o600).open(log).map_err(file_error("open", log))?;
     let errors = output.try_clone().map_err(file_error("open", log))?;
@@ -143,15 +140,7 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
 }
 
 async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Result<(), String> {
-    let Some(probe) = &service.ready else { return Ok(()) };
-    let mut probe = probe.clone();
-    probe.accept.poll.get_or_insert(crate::plan::Poll {
-        every_ms: 50,
-        within_ms: READY_MS,
-        until: None,
-        fail_if: None,
-        steady_ms: None,
-    });
+    let Some(probe) = service.ready.clone() else { return Ok(()) };
     let request = AttemptRequest {
         key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
         role: Role::First,
@@ -165,7 +154,11 @@ async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Re
     if outcome.result == AttemptResult::Succeeded { Ok(()) } else { Err(outcome.reason) }
 }
 
-fn private_folder(path: &Path) -> std::io::Result<()> {
+/// Makes a folder that only its owner may enter.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

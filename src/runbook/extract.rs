@@ -3,8 +3,8 @@
 //! Owns how a filter is compiled and run, and how a schema is checked. Filters are jq without what reaches outside
 //! or ends the process: no `halt`, `env`, `input`, `debug`, `stderr`, `$ENV`, no modules. They define no functions,
 //! and everything that may repeat spends [`FUEL`], so a filter ends by itself: no clock is needed to stop it. What
-//! fuel cannot bound is the size of one value (`"x" * 1000000000`); callers with untrusted runbooks run [`run`] on
-//! a blocking thread and stop waiting after a while. No message quotes the document, which may hold secrets.
+//! fuel cannot bound is the size of one value (`"x" * 1000000000`); runners call this on a blocking thread and stop
+//! waiting after a while. No message quotes the document, which may hold secrets.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

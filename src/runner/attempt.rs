@@ -4,12 +4,15 @@
 //! nothing happened and *unknown* where something may have. An output that cannot be taken after a successful
 //! write is *unknown* too: the effect took place, and *failed* would invite a retry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::judge::{self, Answer, Breach};
-use super::{Call, CancelLevel, CancelToken, End, Observation, RunContext, Runner, TailSink};
+use super::findings::{self, Findings};
+use super::judge::Breach;
+use super::{Call, CancelLevel, CancelToken, End, Observation, RunContext, Runner, TailSink, Trouble};
+use crate::clock::Timestamp;
 use crate::core::{AttemptRequest, AttemptResult, Outcome};
 use crate::plan::{Accept, Effect, ErrorClass, Poll};
 
@@ -26,29 +29,38 @@ pub(super) async fn run(
 ) -> Outcome {
     let started = context.clock.now();
     let timeout = Duration::from_millis(request.probe.timeout_ms.unwrap_or(request.timeout_ms));
-    let attempt = Attempt { runner, request, context, cancel, tail, timeout };
-    let (observation, verdict) = if cancel.level() > CancelLevel::Go {
-        (Observation::default(), Verdict::plain(AttemptResult::Cancelled, "cancelled", None))
+    let accept = Arc::new(request.probe.accept.clone());
+    let attempt = Attempt { runner, request, accept, context, cancel, tail, timeout };
+    let (seen, verdict) = if cancel.level() > CancelLevel::Go {
+        (Seen::default(), Verdict::cancelled())
     } else {
         match &request.probe.accept.poll {
             Some(poll) => attempt.poll(poll).await,
             None => {
-                let observation = attempt.observe().await;
-                let verdict = attempt.once(&observation);
-                (observation, verdict)
+                let seen = attempt.observe().await;
+                let verdict = attempt.once(&seen);
+                (seen, verdict)
             }
         }
     };
-    attempt.outcome(started, observation, verdict)
+    attempt.outcome(started, seen, verdict)
 }
 
 struct Attempt<'a> {
     runner: &'a dyn Runner,
     request: &'a AttemptRequest,
+    accept: Arc<Accept>,
     context: &'a RunContext,
     cancel: &'a CancelToken,
     tail: &'a TailSink,
     timeout: Duration,
+}
+
+/// One observation; its answer, where there was one, has become findings.
+#[derive(Default)]
+struct Seen {
+    observation: Observation,
+    findings: Option<Findings>,
 }
 
 /// What an observation means.
@@ -65,31 +77,45 @@ impl Verdict {
         Self { result, reason, class, message: None }
     }
 
+    const fn ok() -> Self {
+        Self::plain(AttemptResult::Succeeded, "ok", None)
+    }
+
+    const fn cancelled() -> Self {
+        Self::plain(AttemptResult::Cancelled, "cancelled", None)
+    }
+
     fn because(self, message: &str) -> Self {
         Self { message: Some(message.to_owned()), ..self }
     }
 }
 
 impl Attempt<'_> {
-    async fn observe(&self) -> Observation {
+    async fn observe(&self) -> Seen {
         let Self { request, context, cancel, tail, timeout, .. } = *self;
-        self.runner.observe(Call { request, context, cancel, tail, timeout }).await
-    }
-
-    fn accept(&self) -> &Accept {
-        &self.request.probe.accept
+        let mut observation = self.runner.observe(Call { request, context, cancel, tail, timeout }).await;
+        let findings = match std::mem::take(&mut observation.end) {
+            End::Answered(answer) => Some(findings::find(answer, &self.accept, context).await),
+            end => {
+                observation.end = end;
+                None
+            }
+        };
+        Seen { observation, findings }
     }
 
     /// The verdict on a single call.
-    fn once(&self, observation: &Observation) -> Verdict {
-        match &observation.end {
-            End::Answered(answer) => match judge::judge(answer, &self.accept().expect, &self.context.globals)
-            {
-                Ok(()) => Verdict::plain(AttemptResult::Succeeded, "ok", None),
-                Err(breach) if self.request.role.is_probe() => self.no(answer, &breach),
-                Err(breach) => self.refused(answer, &breach),
-            },
-            End::Nothing(_) | End::Lost(_) if self.request.role.is_probe() => self.unreachable(observation),
+    fn once(&self, seen: &Seen) -> Verdict {
+        let probe = self.request.role.is_probe();
+        if let Some(findings) = &seen.findings {
+            return match &findings.expect {
+                Ok(()) => Verdict::ok(),
+                Err(breach) if probe => no(findings, breach),
+                Err(breach) => self.refused(findings.status, breach),
+            };
+        }
+        match &seen.observation.end {
+            End::Nothing(trouble) | End::Lost(trouble) if probe => unreachable(trouble),
             End::Nothing(trouble) => {
                 Verdict::plain(AttemptResult::Failed, trouble.reason, Some(trouble.class))
                     .because(&trouble.message)
@@ -103,140 +129,92 @@ impl Attempt<'_> {
                 };
                 Verdict::plain(result, trouble.reason, Some(trouble.class)).because(&trouble.message)
             }
-            End::Cancelled => Verdict::plain(AttemptResult::Cancelled, "cancelled", None),
-        }
-    }
-
-    /// A probe whose condition does not hold: is it explicitly absent?
-    fn no(&self, answer: &Answer, breach: &Breach) -> Verdict {
-        let absent = self.accept().absent.as_ref();
-        let says_absent =
-            absent.is_some_and(|absent| judge::judge(answer, absent, &self.context.globals).is_ok());
-        let reason = if says_absent { crate::core::attempt::ABSENT } else { "not_true" };
-        Verdict::plain(AttemptResult::Failed, reason, Some(ErrorClass::Expect)).because(&breach.message)
-    }
-
-    fn unreachable(&self, observation: &Observation) -> Verdict {
-        match &observation.end {
-            End::Lost(trouble) if trouble.reason == "cancelled" => {
-                Verdict::plain(AttemptResult::Cancelled, "cancelled", None)
-            }
-            End::Lost(trouble) | End::Nothing(trouble) => {
-                let verdict = Verdict::plain(AttemptResult::Unknown, "unreachable", Some(trouble.class));
-                verdict.because(&trouble.message)
-            }
-            End::Answered(_) | End::Cancelled => Verdict::plain(AttemptResult::Cancelled, "cancelled", None),
+            End::Answered(_) | End::Cancelled => Verdict::cancelled(),
         }
     }
 
     /// An answer that is not what was expected, of something that is not a probe.
-    fn refused(&self, answer: &Answer, breach: &Breach) -> Verdict {
-        let (result, class) = match (breach.reason, answer.status()) {
+    fn refused(&self, status: Option<u16>, breach: &Breach) -> Verdict {
+        let (result, class) = match (breach.reason, status) {
             ("status", Some(429)) => (AttemptResult::Failed, ErrorClass::TooMany),
             // The server gave up on the way: whether it acted is anybody's guess.
-            ("status", Some(500..)) if !is_read(self.request) => (AttemptResult::Unknown, ErrorClass::Server),
-            ("status", Some(500..)) => (AttemptResult::Failed, ErrorClass::Server),
+            ("status", Some(500..)) => (self.at_best_unknown(), ErrorClass::Server),
             ("status", Some(300..)) => (AttemptResult::Failed, ErrorClass::Other),
             // It acted, and how cannot be told.
-            ("too_large", _) if !is_read(self.request) => (AttemptResult::Unknown, ErrorClass::Other),
-            ("too_large", _) => (AttemptResult::Failed, ErrorClass::Other),
+            ("too_large" | "extract", _) => (self.at_best_unknown(), ErrorClass::Other),
             _ => (AttemptResult::Failed, ErrorClass::Expect),
         };
         Verdict::plain(result, breach.reason, Some(class)).because(&breach.message)
     }
 
+    fn at_best_unknown(&self) -> AttemptResult {
+        if is_read(self.request) { AttemptResult::Failed } else { AttemptResult::Unknown }
+    }
+
     /// Calls at intervals. The condition is `until`, else `expect`; it ends the loop as soon as it has held for
     /// `steady`. `absent` is judged on the last document only, when the time is over.
-    async fn poll(&self, poll: &Poll) -> (Observation, Verdict) {
+    async fn poll(&self, poll: &Poll) -> (Seen, Verdict) {
         let end = Instant::now() + Duration::from_millis(poll.within_ms);
         let every = Duration::from_millis(poll.every_ms.max(1));
         let steady = Duration::from_millis(poll.steady_ms.unwrap_or(0));
         let mut held_since = None;
         loop {
             let begun = Instant::now();
-            let observation = self.observe().await;
-            if let End::Cancelled = observation.end {
-                return (observation, Verdict::plain(AttemptResult::Cancelled, "cancelled", None));
+            let seen = self.observe().await;
+            if let Some(findings) = &seen.findings
+                && findings.fail_if
+            {
+                let verdict = Verdict::plain(AttemptResult::Failed, "fail_if", Some(ErrorClass::Expect));
+                let filter = poll.fail_if.as_deref().unwrap_or_default();
+                return (seen, verdict.because(&format!("`{filter}` is true")));
             }
-            let breach = match self.met(poll, &observation) {
-                Ok(()) => {
-                    let since = *held_since.get_or_insert(begun);
-                    if Instant::now() - since >= steady {
-                        return (observation, Verdict::plain(AttemptResult::Succeeded, "ok", None));
-                    }
-                    Some(Breach { reason: "expect", message: "it did not hold long enough".into() })
+            if seen.findings.as_ref().is_some_and(|findings| findings.condition.is_ok()) {
+                let since = *held_since.get_or_insert(begun);
+                if Instant::now() - since >= steady {
+                    return (seen, Verdict::ok());
                 }
-                Err(Stop::FailIf(filter)) => {
-                    let verdict = Verdict::plain(AttemptResult::Failed, "fail_if", Some(ErrorClass::Expect));
-                    return (observation, verdict.because(&format!("`{filter}` is true")));
-                }
-                Err(Stop::NotYet(breach)) => {
-                    held_since = None;
-                    breach
-                }
-            };
+            } else {
+                held_since = None;
+            }
             // The last call is made when the time is over, and decides.
             if begun >= end {
-                let verdict = self.over(&observation, breach);
-                return (observation, verdict);
+                let verdict = self.over(&seen);
+                return (seen, verdict);
             }
             tokio::select! {
                 () = tokio::time::sleep_until((begun + every).min(end)) => {}
-                () = self.cancel.reached(CancelLevel::Stop) => {
-                    return (observation, Verdict::plain(AttemptResult::Cancelled, "cancelled", None));
-                }
+                () = self.cancel.reached(CancelLevel::Stop) => return (seen, Verdict::cancelled()),
             }
         }
-    }
-
-    fn met(&self, poll: &Poll, observation: &Observation) -> Result<(), Stop> {
-        let End::Answered(answer) = &observation.end else { return Err(Stop::NotYet(None)) };
-        let globals = &self.context.globals;
-        if let Some(filter) = &poll.fail_if
-            && judge::holds(answer, filter, globals).is_ok()
-        {
-            return Err(Stop::FailIf(filter.clone()));
-        }
-        match &poll.until {
-            Some(filter) => judge::holds(answer, filter, globals),
-            None => judge::judge(answer, &self.accept().expect, globals),
-        }
-        .map_err(|breach| Stop::NotYet(Some(breach)))
     }
 
     /// The time is over and the condition was never true for long enough.
-    fn over(&self, observation: &Observation, breach: Option<Breach>) -> Verdict {
-        match (&observation.end, breach) {
-            (End::Answered(answer), Some(breach)) if self.request.role.is_probe() => self.no(answer, &breach),
-            (End::Answered(_), Some(breach)) => {
-                let verdict = Verdict::plain(AttemptResult::TimedOut, "within", Some(ErrorClass::Timeout));
-                verdict.because(&breach.message)
-            }
-            _ => self.once(observation),
+    fn over(&self, seen: &Seen) -> Verdict {
+        let Some(findings) = &seen.findings else { return self.once(seen) };
+        let short = Breach { reason: "expect", message: "it did not hold long enough".to_owned() };
+        let breach = findings.condition.as_ref().err().unwrap_or(&short);
+        if self.request.role.is_probe() {
+            return no(findings, breach);
         }
+        Verdict::plain(AttemptResult::TimedOut, "within", Some(ErrorClass::Timeout)).because(&breach.message)
     }
 
-    fn outcome(
-        &self,
-        started: crate::clock::Timestamp,
-        observation: Observation,
-        mut verdict: Verdict,
-    ) -> Outcome {
-        let masker = self.context.secrets.masker();
+    fn outcome(&self, started: Timestamp, seen: Seen, mut verdict: Verdict) -> Outcome {
+        let Seen { observation, findings } = seen;
         let mut outputs = std::collections::BTreeMap::new();
         if verdict.result == AttemptResult::Succeeded
-            && let End::Answered(answer) = &observation.end
+            && let Some(findings) = findings
         {
-            match judge::outputs(answer, &self.accept().outputs, &self.context.globals, &masker) {
+            match findings.outputs {
                 Ok(taken) => outputs = taken,
                 Err(breach) => {
-                    let read = is_read(self.request);
-                    let result = if read { AttemptResult::Failed } else { AttemptResult::Unknown };
-                    let plain = Verdict::plain(result, breach.reason, Some(ErrorClass::Other));
+                    let plain =
+                        Verdict::plain(self.at_best_unknown(), breach.reason, Some(ErrorClass::Other));
                     verdict = plain.because(&breach.message);
                 }
             }
         }
+        let masker = self.context.secrets.masker();
         let mut excerpts = observation.excerpts;
         excerpts.extend(verdict.message.map(|message| ("error".to_owned(), message)));
         // Secrets that became known while this ran are masked as well.
@@ -258,21 +236,33 @@ impl Attempt<'_> {
     }
 }
 
-/// Why a poll does not end with success now.
-enum Stop {
-    FailIf(String),
-    NotYet(Option<Breach>),
+/// A probe whose condition does not hold: does it say "not done"?
+fn no(findings: &Findings, breach: &Breach) -> Verdict {
+    if ["too_large", "extract"].contains(&breach.reason) {
+        let verdict = Verdict::plain(AttemptResult::Unknown, "unreachable", Some(ErrorClass::Other));
+        return verdict.because(&breach.message);
+    }
+    let reason = if findings.absent { crate::core::attempt::ABSENT } else { "not_true" };
+    Verdict::plain(AttemptResult::Failed, reason, Some(ErrorClass::Expect)).because(&breach.message)
+}
+
+/// A probe that could not ask.
+fn unreachable(trouble: &Trouble) -> Verdict {
+    if trouble.reason == "cancelled" {
+        return Verdict::cancelled();
+    }
+    Verdict::plain(AttemptResult::Unknown, "unreachable", Some(trouble.class)).because(&trouble.message)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, VecDeque};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use indexmap::IndexMap;
 
-    use super::super::judge::Parts;
-    use super::super::{Boxed, Inherited, Secrets, Trouble, cancellation};
+    use super::super::judge::{Answer, Parts};
+    use super::super::{Boxed, Inherited, Secrets, cancellation};
     use super::*;
     use crate::clock::SystemClock;
     use crate::core::{AttemptKey, Role};

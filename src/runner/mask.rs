@@ -257,6 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn every_form_is_found_byte_by_byte() {
+        for secret in [CANARY, "hunter2hunter2", "12345678"] {
+            let masker = Masker::of([secret, "hunter2hunter2"]);
+            for form in forms(secret) {
+                let text = [b"-".as_slice(), &form, b"-"].concat();
+                assert_eq!(streamed(&masker, &text, &vec![1; text.len()]), masker.bytes(&text));
+                let masked = masker.bytes(&form);
+                assert!(masked.starts_with(MASK.as_bytes()), "{}", String::from_utf8_lossy(&masked));
+            }
+        }
+    }
+
+    #[test]
     fn wrapped_base64_of_a_long_secret_is_found() {
         let secret = "0123456789abcdef".repeat(10);
         let text = STANDARD.encode(&secret);

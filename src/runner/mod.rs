@@ -13,6 +13,7 @@ mod cancel;
 mod capture;
 mod context;
 mod fill;
+mod findings;
 mod http;
 mod judge;
 mod leftovers;

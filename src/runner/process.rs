@@ -153,11 +153,13 @@ async fn drain(
     let mut failed = Ok(());
     if let Some(mut pipe) = pipe {
         let mut buffer = vec![0; 64 * 1024];
+        let mut used = 0;
         loop {
             let read = tokio::select! {
                 read = pipe.read(&mut buffer) => read,
                 _ = gave_up.wait_for(|yes| *yes) => break,
             };
+            used = used.max(*read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => break,
                 // A blob that cannot be written must not block the program: the rest is read and dropped.
@@ -171,7 +173,8 @@ async fn drain(
                 }
             }
         }
-        zeroize::Zeroize::zeroize(&mut buffer);
+        // Wiping all of it would cost more than the step.
+        zeroize::Zeroize::zeroize(&mut buffer[..used]);
     }
     open.send_modify(|open| *open -= 1);
     failed

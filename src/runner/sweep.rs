@@ -147,9 +147,9 @@ pub(super) async fn linger(mark: &Mark, leader: u32, until: Instant) {
     }
 }
 
-/// Kills what carries the marks, without waiting.
+/// Kills what carries the marks, wherever it stands below us, without waiting.
 pub(super) fn kill_marked(mark: &Mark) {
-    for pid in children(own_pid()) {
+    for (pid, _) in descendants(own_pid()) {
         if Marks::of(pid).is_some_and(|marks| marks.fit(mark))
             && let Some(handle) = open(pid)
         {

@@ -157,7 +157,8 @@ async fn no_child_outlives_its_step() {
 async fn what_hides_every_trace_is_gone_when_no_step_runs() {
     let world = World::new("hidden-run");
     let pid = world.dir.path().join("pid");
-    let script = "(env -i setsid sleep 76 >/dev/null 2>&1 & echo $! > pid) & until [ -s pid ]; do :; done";
+    let script = "(env -i setsid sleep 76 >/dev/null 2>&1 & echo $! > pid) &
+        until [ -s pid ] && [ \"$(cut -d' ' -f6 /proc/$(cat pid)/stat)\" = \"$(cat pid)\" ]; do :; done";
     world.shell(Effect::Write, script).await;
     // Whose it is can only be told when nothing else of this process runs.
     for _ in 0..500 {
@@ -173,7 +174,7 @@ async fn what_hides_every_trace_is_gone_when_no_step_runs() {
 async fn a_dropped_attempt_takes_its_processes_with_it() {
     let world = World::new("drop-run");
     let up = world.dir.path().join("up");
-    let attempt = world.shell(Effect::Write, "sleep 81 & echo > up; sleep 82");
+    let attempt = world.shell(Effect::Write, "setsid bash -c 'echo > up; exec sleep 81' & sleep 82");
     tokio::select! {
         outcome = attempt => panic!("{outcome:?}"),
         () = until("it is up", || up.exists()) => {}
