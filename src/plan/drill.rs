@@ -64,10 +64,10 @@ fn targets(plan: &Plan) -> BTreeMap<String, String> {
         let items = step.items.values().filter_map(|item| item.probe.as_ref());
         let own = [&step.act, &step.verify, &step.undo, &step.put_back, &step.only_if];
         for probe in own.into_iter().flatten().chain(items) {
-            if let Action::Http(call) = &probe.action {
-                if let Some(origin) = origin(&call.url, &known) {
-                    out.entry(origin).or_insert_with(|| format!("step `{id}`"));
-                }
+            if let Action::Http(call) = &probe.action
+                && let Some(origin) = origin(&call.url, &known)
+            {
+                out.entry(origin).or_insert_with(|| format!("step `{id}`"));
             }
         }
     }

@@ -20,7 +20,8 @@ pub struct ServiceNeeds {
     pub state: bool,
 }
 
-/// A process that runs beside a run and ends with it. Frozen into the plan, so that a resume can start it again.
+/// A process that runs beside a run and ends with it. Serialisable, so that a resume can
+/// start it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {

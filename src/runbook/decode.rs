@@ -467,6 +467,7 @@ mod tests {
         assert_eq!(codes, ["unknown-key", "bad-value", "wrong-type", "not-built-yet", "missing-key"]);
         assert_eq!(problems[0].1, ["did you mean `name`?"]);
         assert_eq!(problems[1].1, ["did you mean `red`?"]);
+        assert_eq!(thing("name: x\ncolour: green\n").0.unwrap().colour.map(Colour::name), Some("green"));
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Environment {
     ///
     /// # Errors
     /// There is none: names what there is.
+    #[allow(clippy::result_large_err, reason = "once for each run")]
     pub fn find(runbook: &Path, name: &str) -> Result<PathBuf, Diagnostic> {
         let mut known = Vec::new();
         for folder in folders(runbook) {

@@ -226,10 +226,10 @@ fn check_scalar(decl: &InputDecl, kind: TypeWord, value: &Value) -> Result<(), S
             return Err(format!("{number} is more than {}", max.value));
         }
     }
-    if let (Some(pattern), Some(text)) = (&decl.pattern, value.as_str()) {
-        if Regex::new(&pattern.value).is_ok_and(|regex| !regex.is_match(text)) {
-            return Err(format!("the text does not match {}", pattern.value));
-        }
+    if let (Some(pattern), Some(text)) = (&decl.pattern, value.as_str())
+        && Regex::new(&pattern.value).is_ok_and(|regex| !regex.is_match(text))
+    {
+        return Err(format!("the text does not match {}", pattern.value));
     }
     if let Some(words) = &decl.r#enum {
         let words: Vec<Value> = words.value.iter().map(Data::literal).collect();
@@ -277,8 +277,8 @@ mod tests {
     fn resolve_with(options: &[(&str, &str)], file: &str) -> (BTreeMap<String, Value>, Vec<Diagnostic>) {
         let (document, problems) = load::runbook(&Source::new("r.yaml", RUNBOOK));
         assert!(problems.is_empty(), "{problems:?}");
-        let mut given = Given::default();
-        given.options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut given = Given { options, ..Given::default() };
         let mut problems = given.take_source(&Source::new("i.yaml", file));
         let (values, more) = resolve(&document.unwrap(), &given);
         problems.extend(more);

@@ -27,6 +27,7 @@ pub struct Document {
 ///
 /// # Errors
 /// It cannot be read, is larger than the limit, or is not UTF-8.
+#[allow(clippy::result_large_err, reason = "once for each file")]
 pub fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     let name = path.display().to_string();
     let fail =
@@ -41,6 +42,7 @@ pub fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
 ///
 /// # Errors
 /// As [`source`].
+#[allow(clippy::result_large_err, reason = "once for each file")]
 pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic> {
     if bytes.len() > yaml::MAX_BYTES {
         let message = format!("the file is larger than {} MiB", yaml::MAX_BYTES / (1024 * 1024));

@@ -15,8 +15,9 @@ use crate::diag::{Diagnostic, Source, Span, offset};
 pub const MAX_DEPTH: usize = 64;
 /// Bytes of a file.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Values that aliases may add, beyond one for each byte of the file.
-const ALIAS_SLACK: usize = 1_000;
+/// What anchors and aliases may add, in bytes: this much, and a few times the size of the file.
+const ALIAS_SLACK: usize = 64 * 1024;
+const ALIAS_FACTOR: usize = 4;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,7 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
         open: Vec::new(),
         root: None,
     };
-    tree.budget = source.text().len() + ALIAS_SLACK;
+    tree.budget = source.text().len() * ALIAS_FACTOR + ALIAS_SLACK;
     let mut documents = 0;
     for next in Parser::new_from_str(source.text()) {
         let (event, span) = match next {
@@ -87,7 +88,7 @@ struct Tree<'s> {
     source: &'s Arc<Source>,
     problems: Vec<Diagnostic>,
     anchors: BTreeMap<usize, Node>,
-    /// Values that aliases may still add.
+    /// Bytes that anchors and aliases may still add.
     budget: usize,
     open: Vec<Open>,
     root: Option<Node>,
@@ -116,7 +117,8 @@ impl Tree<'_> {
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     _ => Style::Block,
                 };
-                self.add(Node { span, value: Value::Scalar { text: text.into_owned(), style } }, anchor);
+                let node = Node { span, value: Value::Scalar { text: text.into_owned(), style } };
+                return self.add(node, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
@@ -128,7 +130,7 @@ impl Tree<'_> {
                 let holds = Holds::Map { entries: Vec::new(), seen: BTreeSet::new(), key: None, flow };
                 return self.enter(Open { start: span, anchor, holds });
             }
-            Event::SequenceEnd | Event::MappingEnd => self.leave(span),
+            Event::SequenceEnd | Event::MappingEnd => return self.leave(span),
             Event::Alias(anchor) => return self.alias(anchor, span),
             _ => {}
         }
@@ -145,15 +147,15 @@ impl Tree<'_> {
         true
     }
 
-    fn leave(&mut self, end: Span) {
-        let Some(open) = self.open.pop() else { return };
+    fn leave(&mut self, end: Span) -> bool {
+        let Some(open) = self.open.pop() else { return true };
         let value = match open.holds {
             Holds::List(list) => Value::List(list),
             Holds::Map { entries, flow, .. } => Value::Map { entries, flow },
         };
         let start = open.start.start;
         let span = Span { start, end: self.trimmed(start, end.end) };
-        self.add(Node { span, value }, open.anchor);
+        self.add(Node { span, value }, open.anchor)
     }
 
     /// Where a block really ends: the parser counts the white space after it.
@@ -168,26 +170,41 @@ impl Tree<'_> {
             self.problems.push(Diagnostic::error("limit", span.at(self.source), message));
             return false;
         };
-        let size = node.size();
-        if size > self.budget {
-            let message = "aliases make this file larger than it is written: more values than bytes";
-            self.problems.push(Diagnostic::error("limit", span.at(self.source), message));
+        let (size, depth) = (node.size(), node.depth());
+        if !self.spend(size, span) {
             return false;
         }
-        let mut node = node.clone();
-        self.budget -= size;
-        if self.open.len() + node.depth() > MAX_DEPTH {
+        let Some(mut node) = self.anchors.get(&anchor).cloned() else { return false };
+        if self.open.len() + depth > MAX_DEPTH {
             let message = format!("nested deeper than {MAX_DEPTH} levels");
             self.problems.push(Diagnostic::error("limit", span.at(self.source), message));
             return false;
         }
         node.span = span;
-        self.add(node, 0);
-        true
+        self.add(node, 0)
     }
 
-    fn add(&mut self, node: Node, anchor: usize) {
+    /// Takes from the budget; false, with a problem, when it is used up.
+    fn spend(&mut self, size: usize, span: Span) -> bool {
+        match self.budget.checked_sub(size) {
+            Some(rest) => {
+                self.budget = rest;
+                true
+            }
+            None => {
+                let message = "anchors and aliases make this file many times larger than it is written";
+                self.problems.push(Diagnostic::error("limit", span.at(self.source), message));
+                false
+            }
+        }
+    }
+
+    /// False when reading cannot go on.
+    fn add(&mut self, node: Node, anchor: usize) -> bool {
         if anchor != 0 {
+            if !self.spend(node.size(), node.span) {
+                return false;
+            }
             self.anchors.insert(anchor, node.clone());
         }
         let source = self.source;
@@ -211,6 +228,7 @@ impl Tree<'_> {
                 }
             },
         }
+        true
     }
 
     fn refuse_tag(&mut self, tagged: bool, span: Span) {
@@ -288,11 +306,15 @@ fn duplicate(name: &Key, entries: &[(Key, Node)], flow: bool, source: &Arc<Sourc
 }
 
 impl Node {
+    /// About what a copy of it takes, in bytes.
     fn size(&self) -> usize {
+        const EACH: usize = 16;
         match &self.value {
-            Value::Scalar { .. } => 1,
-            Value::List(list) => 1 + list.iter().map(Self::size).sum::<usize>(),
-            Value::Map { entries, .. } => 1 + entries.iter().map(|(_, node)| 1 + node.size()).sum::<usize>(),
+            Value::Scalar { text, .. } => EACH + text.len(),
+            Value::List(list) => EACH + list.iter().map(Self::size).sum::<usize>(),
+            Value::Map { entries, .. } => {
+                EACH + entries.iter().map(|(key, node)| EACH + key.text.len() + node.size()).sum::<usize>()
+            }
         }
     }
 
@@ -442,6 +464,8 @@ mod tests {
         assert_eq!(tree(&bomb).1, ["limit"]);
         assert_eq!(tree(&format!("{}x", "- ".repeat(100))).1, ["limit"]);
         assert_eq!(tree("a: &x [1]\nb: *x\n").1, [""; 0]);
+        let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1_000));
+        assert_eq!(tree(&long).1, ["limit"], "a long text repeated counts by its length");
     }
 
     #[test]

@@ -89,14 +89,27 @@ fn every_code_has_a_file() {
 }
 
 #[test]
-fn nothing_that_is_cut_off_makes_the_reader_panic() {
+fn nothing_that_is_cut_off_or_torn_makes_the_reader_panic() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/tenants/suspend.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
-        let source = load::from_bytes("cut.yaml", text.as_bytes()[..end].to_vec()).unwrap();
-        let (document, problems) = load::runbook(&source);
-        let checked = document.map(|document| consigne::runbook::check::check(&document, None));
-        let all: Vec<Diagnostic> = problems.into_iter().chain(checked.into_iter().flatten()).collect();
-        render_all(&all, Rendering::default(), 100);
+        survive(&text[..end]);
     }
+    let shards = [
+        "{", "}", "[", ":", ": ", "\"", "'", "\t", "é", "&a ", "*a", "!x ", " #", "|", "- ", "\n", "{{",
+        "}}", "\0",
+    ];
+    for (at, shard) in (0..text.len()).step_by(11).zip(shards.iter().cycle()) {
+        if text.is_char_boundary(at) {
+            survive(&format!("{}{shard}{}", &text[..at], &text[at..]));
+        }
+    }
+}
+
+fn survive(text: &str) {
+    let Ok(source) = load::from_bytes("torn.yaml", text.as_bytes().to_vec()) else { return };
+    let (document, problems) = load::runbook(&source);
+    let checked = document.map(|document| consigne::runbook::check::check(&document, None));
+    let all: Vec<Diagnostic> = problems.into_iter().chain(checked.into_iter().flatten()).collect();
+    render_all(&all, Rendering::default(), 100);
 }

@@ -5,5 +5,6 @@
 //! inputs are resolved and a plan is built as well. Its name begins with the code that it must show.
 
 mod diagnostics;
+mod plans;
 mod shipped;
 mod speed;

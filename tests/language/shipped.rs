@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use consigne::diag::{Rendering, render_all};
 use consigne::plan::{BuildRequest, Effect, Kind, Mode, Plan, build, digest};
 use consigne::runbook::environment::{Environment, ServiceAt, Services};
+use consigne::runbook::extract::{self, Document, Globals};
 use consigne::runbook::inputs::{self, Given};
 use consigne::runbook::{answers, check_file};
 
@@ -96,4 +97,44 @@ fn a_changed_byte_of_a_plan_is_refused() {
     let digests = digest::digests(&files);
     files.get_mut("graph.json").unwrap()[10] ^= 1;
     assert!(matches!(digest::from_files(&files, &digests), Err(digest::PlanError::Digest { .. })));
+}
+
+/// Answers of the platform before and after the suspension, by control point.
+const ANSWERS: [(&str, &str, &str); 4] = [
+    (
+        "status",
+        r#"{"body": {"status": "active", "suspensionReason": null}}"#,
+        r#"{"body": {"status": "suspended", "suspensionReason": "payment-overdue"}}"#,
+    ),
+    ("jobs", r#"{"body": []}"#, r#"{"body": [{"name": "a", "state": "suspended"}]}"#),
+    (
+        "told",
+        r#"{"body": {"notifications": []}}"#,
+        r#"{"body": {"notifications": [{"type": "welcome"}, {"type": "suspension_notice"}]}}"#,
+    ),
+    (
+        "audit",
+        r#"{"body": {"entries": [{"action": "tenant.created"}]}}"#,
+        r#"{"body": {"entries": [{"action": "tenant.suspended"}, {"action": "notification.sent"}]}}"#,
+    ),
+];
+
+#[test]
+fn control_points_tell_done_from_not_done() {
+    let plan = drill(&runbooks().join("tenants/suspend.yaml"));
+    let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
+    for (item, before, after) in ANSWERS {
+        let probe = plan.values.steps["control_points"].items[item].probe.as_ref().unwrap();
+        let holds = |text: &str| {
+            let document = Document::parse(text).unwrap();
+            probe
+                .accept
+                .expect
+                .that
+                .iter()
+                .all(|filter| extract::holds(filter, &document, &globals) == Ok(true))
+        };
+        assert!(!holds(before), "{item} before");
+        assert!(holds(after), "{item} after");
+    }
 }

@@ -26,11 +26,12 @@ fn approve(checker: &mut Checker<'_>, approve: &Approve) {
     }
     let escalates = approve.escalate_to.iter().flatten();
     approve.roles.value.iter().chain(escalates).for_each(|role| known_role(checker, role));
-    if let Some(word) = approve.on_timeout.as_ref().filter(|word| word.value == TimeoutWord::Escalate) {
-        if approve.escalate_to.as_ref().is_none_or(Vec::is_empty) && !approve.keys.has("escalate_to") {
-            let problem = checker.error("escalation", word.span, "`escalate` needs somebody to escalate to");
-            checker.push(problem.help("add `escalate_to: [role]`"));
-        }
+    if let Some(word) = approve.on_timeout.as_ref().filter(|word| word.value == TimeoutWord::Escalate)
+        && approve.escalate_to.as_ref().is_none_or(Vec::is_empty)
+        && !approve.keys.has("escalate_to")
+    {
+        let problem = checker.error("escalation", word.span, "`escalate` needs somebody to escalate to");
+        checker.push(problem.help("add `escalate_to: [role]`"));
     }
     if let Some(quorum) = &approve.quorum {
         if quorum.value == 0 {

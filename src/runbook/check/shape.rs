@@ -66,14 +66,13 @@ fn declarations(checker: &mut Checker<'_>) {
     for (name, var) in runbook.vars.iter().flat_map(Entries::iter) {
         let required = matches!(var, crate::runbook::schema::Var::Required);
         let given = checker.environment.and_then(|env| env.decl.vars.as_ref());
-        if let Some(environment) = checker.environment.filter(|_| required) {
-            if given.is_none_or(|vars| vars.get(&name.value).is_none()) {
-                let message =
-                    format!("environment `{}` gives no variable `{}`", environment.name, name.value);
-                let problem = checker.error("environment", name.span, message);
-                let help = format!("add it under `vars` in {}", environment.source.name());
-                checker.push(problem.help(help));
-            }
+        if let Some(environment) = checker.environment.filter(|_| required)
+            && given.is_none_or(|vars| vars.get(&name.value).is_none())
+        {
+            let message = format!("environment `{}` gives no variable `{}`", environment.name, name.value);
+            let problem = checker.error("environment", name.span, message);
+            let help = format!("add it under `vars` in {}", environment.source.name());
+            checker.push(problem.help(help));
         }
     }
 }
@@ -108,18 +107,18 @@ fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
     for bound in decl.min.iter().chain(&decl.max).filter(|_| !numeric) {
         checker.fail("key-not-for-kind", bound.span, "`min` and `max` belong to numbers");
     }
-    if let (Some(min), Some(max)) = (&decl.min, &decl.max) {
-        if min.value > max.value {
-            checker.fail("bad-value", max.span, "`max` is less than `min`");
-        }
+    if let (Some(min), Some(max)) = (&decl.min, &decl.max)
+        && min.value > max.value
+    {
+        checker.fail("bad-value", max.span, "`max` is less than `min`");
     }
     if let Some(pattern) = &decl.pattern {
         regex(checker, pattern);
     }
-    if let Some(default) = &decl.default {
-        if let Err(message) = inputs::check_value(decl, &default.value.literal()) {
-            checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
-        }
+    if let Some(default) = &decl.default
+        && let Err(message) = inputs::check_value(decl, &default.value.literal())
+    {
+        checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
     }
 }
 
@@ -253,7 +252,11 @@ fn references(checker: &mut Checker<'_>, at: usize) {
                 let message = format!("step `{}` has no `verify` that could prove this item", id.value);
                 checker.fail("bad-value", id.span, message);
             }
-            Some(_) => {}
+            Some(found) => {
+                let message = format!("step `{}` does not come before this checklist", id.value);
+                let problem = checker.error("not-upstream", id.span, message);
+                checker.unless_upstream.push((at, found, problem));
+            }
         }
     }
 }
@@ -268,10 +271,11 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
     if let Some(retry) = &step.retry {
         retries(checker, step, retry);
     }
-    if let Some(wait) = &step.wait {
-        if wait.keys.has("for") == wait.keys.has("until") && !wait.keys.foreign {
-            checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
-        }
+    if let Some(wait) = &step.wait
+        && wait.keys.has("for") == wait.keys.has("until")
+        && !wait.keys.foreign
+    {
+        checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
     }
     if step.manual.is_some() && step.message.is_none() && step.title.is_none() {
         checker.fail("missing-key", step.span, "a manual step says what to do in its `message`");
@@ -315,10 +319,10 @@ fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
     if let Some(backoff) = retry.backoff.as_ref().filter(|factor| !(1.0..=100.0).contains(&factor.value)) {
         checker.fail("retry-policy", backoff.span, "`backoff` is a factor from 1 to 100");
     }
-    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay) {
-        if max.value < delay.value {
-            checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
-        }
+    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay)
+        && max.value < delay.value
+    {
+        checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
     }
     let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
     if step.effect_word() == EffectWord::Read || resolvable {
@@ -501,10 +505,10 @@ fn expect(checker: &mut Checker<'_>, expect: &Expect) {
         let span = expect.keys.get("status").unwrap_or(expect.span);
         checker.fail("bad-value", span, format!("{status} is not an HTTP status"));
     }
-    if let Some(schema) = &expect.schema {
-        if let Err(error) = extract::check_schema(&Data::literal(&schema.value)) {
-            checker.fail("bad-schema", schema.span, error.message);
-        }
+    if let Some(schema) = &expect.schema
+        && let Err(error) = extract::check_schema(&Data::literal(&schema.value))
+    {
+        checker.fail("bad-schema", schema.span, error.message);
     }
 }
 
