@@ -80,6 +80,7 @@ const OWN: [&str; 9] = [
     layout::SEAL,
     "lock",
     "procs.jsonl",
+    "services",
 ];
 
 fn uncovered(
