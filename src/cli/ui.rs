@@ -3,6 +3,11 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::diag::{Rendering, render_all};
+
+/// Findings that a person is shown at once.
+const MOST_DIAGNOSTICS: usize = 100;
+
 /// Where a verb prints to.
 #[derive(Debug, Clone, Copy)]
 pub struct Ui {
@@ -30,6 +35,24 @@ impl Ui {
     /// A value for scripts, on one line.
     pub fn json(self, value: &serde_json::Value) {
         self.data(&value.to_string());
+    }
+
+    /// Findings, each with its place, on stderr.
+    pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
+        if !list.is_empty() {
+            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(110, |size| size.ws_col);
+            let width = usize::from(columns).clamp(60, 140);
+            let how = Rendering { colour: self.color, unicode: self.color, width };
+            self.say(&render_all(list, how, MOST_DIAGNOSTICS));
+        }
+    }
+
+    pub fn error(self, error: &super::error::CliError) {
+        self.diagnostics(&error.diagnostics);
+        self.say(&format!("error: {}", error.message));
+        for hint in &error.hints {
+            self.hint(hint);
+        }
     }
 
     pub fn hint(self, hint: &str) {

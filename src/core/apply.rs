@@ -3,7 +3,7 @@
 //! Never needs a hidden value to find an event legal, so that a reader without disclosures folds the same journal to
 //! the same statuses. Never looks at a clock: the time of an event is the time of its entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attempt::{AttemptResult, BlobRef, Json, Role};
@@ -112,9 +112,10 @@ impl State {
             | Fact::JournalRecovered { .. }
             | Fact::JournalExported { .. }
             | Fact::NoteRecorded {} => Ok(()),
-            Fact::ApprovalAttested { ask, .. } => {
+            Fact::ApprovalAttested { ask, file, .. } => {
                 let ask = self.asks.get_mut(ask).ok_or("no such question")?;
-                ask.attested = true;
+                need(ask.attested.len() < ask.answers.len(), "there is no decision to attest")?;
+                ask.attested.push(file.clone());
                 Ok(())
             }
             Fact::AskAnswered { ask, part, decision } => self.ask_answered(at, event, *ask, part.as_deref(), *decision),
@@ -179,11 +180,19 @@ impl State {
         self.run.paused = None;
         self.derived.timers.retain(|(_, timer)| *timer != Timer::RunDeadline);
         for step in 0..self.shape.main() {
-            if matches!(self.steps[step].status, Status::Pending | Status::Ready) {
-                self.steps[step].skipped = Some(SkipReason::Ended);
-                self.settle(at, step, Status::Skipped, "ended");
-                self.refresh(step);
+            let state = &mut self.steps[step];
+            if !matches!(state.status, Status::Pending | Status::Ready) {
+                continue;
             }
+            // What waits to be tried again has been tried: it is not skipped, and may be unknown.
+            let status = match (state.first_started, state.belief) {
+                (None, _) => Status::Skipped,
+                (_, Belief::Unknown) => Status::Unknown,
+                _ => Status::Failed,
+            };
+            state.skipped = (status == Status::Skipped).then_some(SkipReason::Ended);
+            self.settle(at, step, status, "ended");
+            self.refresh(step);
         }
     }
 
@@ -225,7 +234,8 @@ impl State {
     fn gate_is_open(&self, step: usize) -> bool {
         let Some(gate) = &self.shape.node(step).gate else { return false };
         let Some(ask) = self.steps[step].last_ask.and_then(|id| self.asks.get(&id)) else { return false };
-        let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes)).count();
+        let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
+        let yes = yes.map(|a| &a.actor.who).collect::<BTreeSet<_>>().len();
         let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
         ask.end == Some(AskEnd::Answered) && !no && yes >= gate.quorum.max(1) as usize
     }
@@ -252,7 +262,6 @@ impl State {
                 let state = &mut self.steps[step];
                 state.granted += 1;
                 state.status = Status::Ready;
-                state.belief = Belief::NotDone;
                 state.interruptions = 0;
                 state.last_ask = None;
                 for (item, node) in state.items.iter_mut().zip(&self.shape.node(step).items) {
@@ -358,9 +367,14 @@ impl State {
 
     /// Every gate that covers the step, or stands among its needs, is open or was not wanted.
     fn gates_open(&self, step: usize) -> bool {
+        self.gates_before(step).all(|gate| self.satisfies(gate))
+    }
+
+    /// The gates that cover the step, stand among its needs, or are named by it.
+    pub(super) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
         let needs = self.shape.needs(step).iter().filter(|need| self.shape.node(**need).kind.is_gate());
         let named = self.shape.node(step).gates.iter().filter_map(|gate| self.shape.find(gate));
-        needs.chain(self.shape.covered_by(step)).copied().chain(named).all(|gate| self.satisfies(gate))
+        needs.chain(self.shape.covered_by(step)).copied().chain(named)
     }
 
     fn arm(&mut self, step: usize, hidden: &Hidden) {
@@ -384,7 +398,7 @@ impl State {
                     requests,
                 };
                 self.reversals.push(state);
-                self.derived.open_reversals += 1;
+                self.derived.open_reversals[usize::from(!self.shape.is_main(step))] += 1;
             }
         }
     }
@@ -411,8 +425,13 @@ impl State {
         });
         match running.role {
             Role::Do => {
-                state.tries += 1;
-                state.interruptions = 0;
+                // Told to stop before anything happened: cut off, as by a crash, and no try of the policy.
+                if *result == AttemptResult::Cancelled {
+                    state.interruptions += 1;
+                } else {
+                    state.tries += 1;
+                    state.interruptions = 0;
+                }
                 state.outputs.extend(values);
                 state.belief = match result {
                     AttemptResult::Succeeded => Belief::Done,
@@ -435,12 +454,14 @@ impl State {
             Role::Item => {
                 let at = self.shape.node(step).items.iter().position(|i| Some(&i.id) == running.part.as_ref());
                 let proved = *result == AttemptResult::Succeeded;
-                if let Some(item) = at.and_then(|at| state.items.get_mut(at)) {
+                let asked = *result != AttemptResult::Cancelled;
+                if let Some(item) = at.and_then(|at| state.items.get_mut(at)).filter(|_| asked) {
                     *item = if proved { ItemState::Proved } else { ItemState::Refuted };
                 }
             }
             Role::OnlyIf => {
-                if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none()) {
+                let top = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none());
+                if let Some(reversal) = top.filter(|_| *result != AttemptResult::Cancelled) {
                     reversal.allowed = Some(*result == AttemptResult::Succeeded);
                 }
             }
@@ -452,7 +473,8 @@ impl State {
     fn attempt_interrupted(&mut self, step: usize, event: &Event) -> Applied {
         let state = &mut self.steps[step];
         let running = state.running.take_if(|r| Some(r.attempt) == event.attempt).ok_or("no such attempt is running")?;
-        if !state.settled && state.status != Status::Waiting {
+        // A question stays a question, and what nobody knows stays unknown.
+        if !state.settled && !matches!(state.status, Status::Waiting | Status::Unknown) {
             state.status = Status::Interrupted;
         }
         if running.role == Role::Do {
@@ -502,9 +524,13 @@ impl State {
         match kind {
             AskKind::PutBack => need(self.phase() == Phase::Unwinding, "the run is not unwinding")?,
             AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
-            AskKind::Failure => need(state.status == Status::Ready || state.is_loose(), "it has not failed")?,
+            AskKind::Failure => {
+                let failed = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
+                need(failed, "it has not failed")?;
+            }
             _ => need(state.status == Status::Ready || state.is_loose(), "its turn has not come")?,
         }
+        self.set_due(step, None);
         let state = &mut self.steps[step];
         state.ask = Some(id);
         state.last_ask = Some(id);
@@ -526,7 +552,7 @@ impl State {
             end: None,
             shown,
             binds,
-            attested: false,
+            attested: Vec::new(),
         };
         self.asks.insert(id, ask);
         self.derived.open_asks.insert(id);
@@ -599,27 +625,28 @@ impl State {
         Ok(())
     }
 
-    /// The gate is shut again: it and the steps it covers that have not begun wait for a new decision.
+    /// The gate is shut again: what it covers and has not begun waits for a new decision.
     fn approval_voided(&mut self, id: u32) -> Applied {
         let phase = self.phase();
         let ask = self.asks.get_mut(&id).ok_or("no such question")?;
         let gate = ask.step;
-        need(ask.kind == AskKind::Approve && phase == Phase::Main, "that is no approval in force")?;
+        let section = usize::from(!self.shape.is_main(gate));
+        let turn = [Phase::Main, Phase::Finally][section];
+        need(ask.kind == AskKind::Approve && phase == turn, "that is no approval in force")?;
         need(ask.end == Some(AskEnd::Answered), "that is no approval in force")?;
+        need(self.steps[gate].status == Status::Succeeded, "that is no approval in force")?;
         ask.end = Some(AskEnd::Voided);
         let covers = ask.covers.clone();
-        need(self.steps[gate].status == Status::Succeeded, "that is no approval in force")?;
-        self.steps[gate].settled = false;
-        self.steps[gate].status = Status::Ready;
-        self.steps[gate].human = None;
-        self.derived.undecided[0] += 1;
-        let shape = self.shape.clone();
-        for covered in covers.iter().filter_map(|name| shape.find(name)) {
-            if matches!(self.steps[covered].status, Status::Pending | Status::Ready | Status::Retrying) {
+        let state = &mut self.steps[gate];
+        state.settled = false;
+        state.status = Status::Ready;
+        state.human = None;
+        state.reopened = true;
+        self.derived.undecided[section] += 1;
+        for covered in covers.iter().filter_map(|name| self.shape.find(name)).collect::<Vec<_>>() {
+            if self.steps[covered].status == Status::Retrying {
                 self.set_due(covered, None);
-                self.steps[covered].status = Status::Pending;
-                self.steps[covered].blockers += 1;
-                self.steps[gate].holds.push(covered);
+                self.steps[covered].status = Status::Ready;
                 self.refresh(covered);
             }
         }
@@ -644,7 +671,7 @@ impl State {
         let top = top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
         top.end = Some(how);
         top.review_at = review_at;
-        self.derived.open_reversals -= 1;
+        self.derived.open_reversals[usize::from(!self.shape.is_main(step))] -= 1;
         self.run.ending_failed |= how == ReversalEnd::Failed;
         self.set_due(step, None);
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::event::{Status};
-use super::state::{Derived, Phase, State, Timer};
+use super::event::Status;
+use super::state::{Derived, State, Timer};
 use crate::clock::Timestamp;
 
 impl State {
@@ -37,7 +37,7 @@ impl State {
         state.settled = true;
         state.reason = Some(reason.to_owned());
         state.ended = Some(at);
-        let held = std::mem::take(&mut state.holds);
+        let again = std::mem::take(&mut state.reopened);
         self.derived.undecided[section] -= 1;
         let failed = matches!(status, Status::Failed | Status::TimedOut | Status::Unknown);
         if failed && !self.shape.node(step).allowed {
@@ -53,8 +53,11 @@ impl State {
         if !self.satisfies(step) {
             first(&mut self.derived.first_unsatisfied[section], step);
         }
+        if again {
+            return;
+        }
         let shape = self.shape.clone();
-        for dependent in shape.dependents(step).iter().chain(&held) {
+        for dependent in shape.dependents(step) {
             self.steps[*dependent].blockers = self.steps[*dependent].blockers.saturating_sub(1);
             self.make_ready(*dependent);
         }
@@ -88,7 +91,7 @@ impl State {
 
     /// The derived sets, computed from nothing but the facts: what the incremental ones must equal.
     pub fn scan(&self) -> Derived {
-        let mut scan = Derived { finally_open: self.phase() >= Phase::Finally, ..Derived::default() };
+        let mut scan = Derived::default();
         for (at, step) in self.steps.iter().enumerate() {
             let section = usize::from(!self.shape.is_main(at));
             member(&mut scan.ready, at, step.status == Status::Ready && !step.settled);
@@ -119,7 +122,10 @@ impl State {
         {
             scan.timers.insert((started.plus(deadline), Timer::RunDeadline));
         }
-        scan.open_reversals = self.reversals.iter().filter(|r| r.end.is_none()).count();
+        for reversal in self.reversals.iter().filter(|r| r.end.is_none()) {
+            scan.open_reversals[usize::from(!self.shape.is_main(reversal.step))] += 1;
+        }
+        scan.finally_open = self.run.ending.is_some() && scan.undecided[0] == 0 && scan.open_reversals[0] == 0;
         scan
     }
 }

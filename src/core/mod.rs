@@ -28,5 +28,5 @@ pub use decide::{Decided, Refused, Shown, choices, decide, needed_outputs};
 pub use event::{Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus, Status};
 pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
 pub use shape::Shape;
-pub use state::{Phase, State};
+pub use state::{Ask, Phase, State};
 pub use wanted::{Command, wanted};

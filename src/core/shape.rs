@@ -51,6 +51,9 @@ impl Shape {
             for name in step.gate.iter().flat_map(|gate| &gate.covers) {
                 let covered =
                     *by_name.get(name).ok_or_else(|| format!("`{}` covers `{name}`, which is no step", step.id))?;
+                if covered <= at {
+                    return Err(format!("`{}` covers `{name}`, which does not come after it", step.id));
+                }
                 covered_by[covered].push(at);
             }
         }

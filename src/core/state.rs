@@ -107,8 +107,8 @@ pub struct Step {
     /// The last question about it, open or closed.
     pub last_ask: Option<u32>,
     pub items: Vec<ItemState>,
-    /// For a gate asked again: the steps that wait for it besides its dependents.
-    pub(super) holds: Vec<usize>,
+    /// For a gate that is asked again: its dependents have counted its first end already.
+    pub(super) reopened: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -184,7 +184,8 @@ pub struct Ask {
     pub shown: BTreeMap<String, String>,
     /// The request digests that it binds.
     pub binds: Option<Binds>,
-    pub attested: bool,
+    /// Files of the texts that were signed about its answers, in the order of the answers.
+    pub attested: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,7 +240,8 @@ pub struct Derived {
     pub first_unsatisfied: [Option<usize>; 2],
     /// First settled step that failed: main, finally.
     pub first_failed: [Option<usize>; 2],
-    pub open_reversals: usize,
+    /// Reversals not closed: of main steps, of `finally`.
+    pub open_reversals: [usize; 2],
     /// The steps of `finally` have had their turn announced.
     pub finally_open: bool,
 }
@@ -259,7 +261,7 @@ pub enum Phase {
     Main,
     /// Ending: what runs is awaited or stopped.
     Draining,
-    /// Ending: reversals, newest first.
+    /// Ending: reversals, newest first; what `finally` switched is reversed after it.
     Unwinding,
     Finally,
     /// Everything is done but for saying so.
@@ -346,14 +348,15 @@ impl State {
     }
 
     pub fn phase(&self) -> Phase {
-        let [main, finally] = self.derived.undecided;
+        let ([main, finally], reversals) = (self.derived.undecided, self.derived.open_reversals);
         match (&self.run.started, &self.run.finished, &self.run.ending) {
             (None, ..) => Phase::New,
             (_, Some(_), _) => Phase::Finished,
             (.., None) => Phase::Main,
             _ if main > 0 => Phase::Draining,
-            _ if self.derived.open_reversals > 0 => Phase::Unwinding,
+            _ if reversals[0] > 0 => Phase::Unwinding,
             _ if finally > 0 => Phase::Finally,
+            _ if reversals[1] > 0 => Phase::Unwinding,
             _ => Phase::Over,
         }
     }
@@ -380,10 +383,12 @@ impl State {
         step.settled
             && match step.status {
                 Status::Succeeded | Status::Overridden => true,
-                Status::Skipped => matches!(
-                    step.skipped,
-                    Some(SkipReason::When | SkipReason::AlreadyDone | SkipReason::NotNeeded)
-                ),
+                // A gate that was skipped for any reason but its own condition never lets anything pass.
+                Status::Skipped => match step.skipped {
+                    Some(SkipReason::When | SkipReason::AlreadyDone) => true,
+                    Some(SkipReason::NotNeeded) => !self.shape.node(at).kind.is_gate(),
+                    Some(SkipReason::Upstream | SkipReason::Ended) | None => false,
+                },
                 _ => false,
             }
     }
@@ -433,7 +438,7 @@ impl Step {
             ask: None,
             last_ask: None,
             items,
-            holds: Vec::new(),
+            reopened: false,
         }
     }
 

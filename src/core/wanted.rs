@@ -36,10 +36,9 @@ pub fn wanted(state: &State) -> BTreeSet<Command> {
     }
     if paused.is_none() {
         wanted.extend(state.derived().open_asks.iter().map(|ask| Command::Ask(*ask)));
-        // A retry that is due but has no slot waits for an attempt to end, not for the clock.
-        let full = !state.has_slot();
+        // A retry that is due waits for a slot, or for a gate that is asked again, not for the clock.
         let next = state.derived().timers.iter().find(|(due, timer)| {
-            !(full && *due <= state.run.last_at && matches!(timer, Timer::Retry(_)))
+            !(*due <= state.run.last_at && matches!(timer, Timer::Retry(_)))
         });
         wanted.extend(next.map(|(due, _)| Command::WakeAt(*due)));
     }

@@ -51,6 +51,8 @@ pub struct Sim<'a, W> {
     stopping: BTreeSet<AttemptKey>,
     asked: BTreeSet<u32>,
     wake: Option<Timestamp>,
+    /// The attempts in the state are those of a process that died, until the run is resumed.
+    dormant: bool,
 }
 
 impl<'a, W: World> Sim<'a, W> {
@@ -61,7 +63,8 @@ impl<'a, W: World> Sim<'a, W> {
         Ok(Self::over(plan, state, Vec::new(), now, world))
     }
 
-    /// A new process takes up what `entries` hold.
+    /// A new process takes up what `entries` hold. Until `Input::Resume` has told the core that nothing of the
+    /// old process runs any more, nothing is started: it would be a second start of the same attempt (law L5).
     ///
     /// # Errors
     /// The entries are no legal history of this plan.
@@ -78,7 +81,8 @@ impl<'a, W: World> Sim<'a, W> {
                 state.apply(entry.at, event).map_err(|illegal| illegal.to_string())?;
             }
         }
-        Ok(Self::over(plan, state, entries, now, world))
+        let dormant = state.phase() != Phase::New;
+        Ok(Self { dormant, ..Self::over(plan, state, entries, now, world) })
     }
 
     fn over(plan: &'a Plan, state: State, entries: Vec<Decided>, now: Timestamp, world: W) -> Self {
@@ -94,6 +98,7 @@ impl<'a, W: World> Sim<'a, W> {
             stopping: BTreeSet::new(),
             asked: BTreeSet::new(),
             wake: None,
+            dormant: false,
         }
     }
 
@@ -119,12 +124,16 @@ impl<'a, W: World> Sim<'a, W> {
             self.in_flight.remove(key);
             self.stopping.remove(key);
         }
+        let resumes = matches!(input, Input::Resume { .. });
         let decided = decide(self.plan, &mut self.state, self.now, input)?;
+        self.dormant &= !resumes;
         if !decided.events.is_empty() {
             self.world.entered(self.plan, &self.state, &decided);
             self.entries.push(decided);
         }
-        self.reconcile();
+        if !self.dormant {
+            self.reconcile();
+        }
         Ok(())
     }
 

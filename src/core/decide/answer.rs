@@ -116,6 +116,9 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     }
     hidden.put("value", &choice);
     let node = state.shape().node(ask.step);
+    if let Some(part) = answer.part.as_ref().filter(|_| ask.kind != AskKind::Checklist) {
+        return Err(Refused::new("unknown-item", format!("the question has no item `{part}`")));
+    }
     match ask.kind {
         AskKind::Approve => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
@@ -477,6 +480,9 @@ impl Draft<'_> {
                 let undo = decision == Decision::UndoEnd;
                 if !unknown {
                     self.settle(ask.step, Status::Failed, ask.reason.as_deref().unwrap_or("failed"));
+                } else if self.state.run.ending.is_some() {
+                    // In `finally` there is nothing left to end but the step.
+                    self.settle(ask.step, Status::Unknown, ask.reason.as_deref().unwrap_or("unknown"));
                 }
                 if self.state.run.ending.is_none() {
                     let reason = format!("ended_at:{}", self.name(ask.step));

@@ -65,6 +65,9 @@ impl Draft<'_> {
         if open.is_empty() {
             return self.settle_checklist(step);
         }
+        if self.state.run.ending.is_some() && self.state.shape().is_main(step) {
+            return self.settle(step, Status::Cancelled, "ended");
+        }
         let expires = node.timeout_ms.map(|timeout| self.at.plus(timeout));
         let hidden = self.prompt(step);
         let ask = self.open(step, AskKind::Checklist, expires, Vec::new(), open, None, hidden);
@@ -125,7 +128,7 @@ impl Draft<'_> {
     }
 
     /// Gives the declared answer of an unattended run.
-    fn answer_by_policy(&mut self, step: usize, ask: u32) {
+    pub(super) fn answer_by_policy(&mut self, step: usize, ask: u32) {
         if self.state.run.attended || !self.state.shape().node(step).unattended {
             return;
         }

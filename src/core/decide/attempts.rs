@@ -66,6 +66,12 @@ impl Draft<'_> {
             self.emit_step(gate, Fact::ApprovalVoided { ask, because });
             return;
         }
+        if self.waits_for_a_gate(step) {
+            return;
+        }
+        if self.state.gates_before(step).any(|gate| !self.state.satisfies(gate)) {
+            return self.not_allowed_again(step);
+        }
         let Some(values) = self.plan.step_values(step) else { return };
         let Some(act) = &values.act else {
             self.fail(step, Status::Failed, "render", Some("there is nothing to do"));
@@ -78,6 +84,15 @@ impl Draft<'_> {
         match self.build_do(step, act) {
             Ok((request, hidden)) => self.start(step, request, hidden),
             Err(error) => self.fail(step, Status::Failed, "render", Some(&error.to_string())),
+        }
+    }
+
+    /// Its approval was voided between two attempts, and not given again.
+    fn not_allowed_again(&mut self, step: usize) {
+        if self.state.step(step).status == Status::Unknown {
+            self.ask_about_unknown(step);
+        } else {
+            self.fail(step, Status::Failed, "not_approved", None);
         }
     }
 
@@ -239,13 +254,33 @@ impl Draft<'_> {
             (Status::Interrupted, Role::First) => self.start_first(step),
             (Status::Interrupted, Role::Verify) => self.start_verify(step),
             (Status::Interrupted, _) => self.interrupted(step),
+            (Status::Unknown, Role::Verify) if self.was_cut_off(&last) => {
+                if self.state.has_slot() {
+                    self.start_verify(step);
+                }
+            }
             (Status::Unknown, Role::Verify) => self.after_settling_verify(step, &last),
             (Status::Unknown, _) => self.resolve_unknown(step, &last),
+            (_, Role::First) if self.was_cut_off(&last) => {
+                if self.state.has_slot() {
+                    self.start_first(step);
+                }
+            }
+            (_, Role::Verify) if self.was_cut_off(&last) => {
+                if self.state.has_slot() {
+                    self.start_verify(step);
+                }
+            }
             (_, Role::First) => self.after_first(step, &last),
             (_, Role::Verify) if state.belief == Belief::NotDone => self.not_done(step, &last),
             (_, Role::Verify) => self.after_verify(step, &last),
             _ => self.after_do(step, &last),
         }
+    }
+
+    /// A crash or a pause cut the attempt off: it says nothing about the world, and the run goes on.
+    fn was_cut_off(&self, last: &Last) -> bool {
+        (last.interrupted || last.result == AttemptResult::Cancelled) && !self.draining()
     }
 
     fn start_verify(&mut self, step: usize) {
@@ -294,6 +329,11 @@ impl Draft<'_> {
                 self.emit_step(step, Fact::StepUnknown { reason: last.reason.clone() });
             }
             AttemptResult::Unknown => self.not_done(step, last),
+            AttemptResult::Cancelled if self.was_cut_off(last) && state.interruptions <= MAX_INTERRUPTIONS => {
+                if self.state.has_slot() {
+                    self.start_do(step);
+                }
+            }
             AttemptResult::Failed | AttemptResult::TimedOut | AttemptResult::Cancelled => {
                 let may = last.class.is_some_and(|class| node.retry.errors.contains(&class));
                 self.retry_or_fail(step, last, may);
@@ -331,10 +371,11 @@ impl Draft<'_> {
             if self.state.has_slot() {
                 self.start_do(step);
             }
-        } else if node.keyed && !self.draining() && !last.interrupted && state.tries < allowed {
-            self.schedule_retry(step, last);
         } else {
-            self.ask_about_unknown(step);
+            let again = node.keyed && !self.draining() && !last.interrupted && state.tries < allowed;
+            if !(again && self.schedule_retry(step, last)) {
+                self.ask_about_unknown(step);
+            }
         }
     }
 

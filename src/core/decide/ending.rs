@@ -5,7 +5,8 @@ use super::super::attempt::{AttemptResult, Role};
 use super::super::event::{
     Actor, AskEnd, AskKind, Ended, Event, Fact, Reversal, ReversalEnd, RunStatus, Status,
 };
-use super::super::state::{Phase, ReversalState, Timer};
+use super::super::retry::MAX_INTERRUPTIONS;
+use super::super::state::{Belief, Phase, ReversalState, Timer};
 use super::Draft;
 use crate::plan::OtherwisePutBack;
 
@@ -34,8 +35,10 @@ impl Draft<'_> {
             match timer {
                 Timer::Wait(step) => self.settle(step, Status::Cancelled, "ended"),
                 Timer::Retry(step) if !self.state.step(step).settled => {
-                    let last = self.state.step(step).last.as_ref().map(|last| last.reason.clone());
-                    self.settle(step, Status::Failed, last.as_deref().unwrap_or("ended"));
+                    let state = self.state.step(step);
+                    let last = state.last.as_ref().map(|last| last.reason.clone());
+                    let status = if state.belief == Belief::Unknown { Status::Unknown } else { Status::Failed };
+                    self.settle(step, status, last.as_deref().unwrap_or("ended"));
                 }
                 Timer::Retry(_) | Timer::AskExpiry(_) | Timer::RunDeadline => {}
             }
@@ -61,6 +64,8 @@ impl Draft<'_> {
     fn finish(&mut self) {
         let Some(ending) = self.state.run.ending.clone() else { return };
         let (status, reason) = match ending.outcome {
+            // What still ran when the end was decided may have failed since.
+            Ended::Succeeded if self.state.run.failed => (RunStatus::Failed, "steps_failed".to_owned()),
             Ended::Succeeded if self.state.run.ending_failed => (RunStatus::Failed, "ending_failed".to_owned()),
             Ended::Succeeded => (RunStatus::Succeeded, ending.reason),
             Ended::Failed => (RunStatus::Failed, ending.reason),
@@ -99,7 +104,8 @@ impl Draft<'_> {
 
     fn begin_put_back(&mut self, top: &ReversalState) {
         let node = self.state.shape().node(top.step).put_back;
-        let clean = self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        let succeeds = self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        let clean = succeeds && !self.state.run.failed;
         let only_if = node.is_some_and(|node| node.only_if);
         match top.allowed {
             None if clean && only_if => {
@@ -135,6 +141,7 @@ impl Draft<'_> {
         let again = last.class.is_some_and(|class| policy.errors.contains(&class)) && top.tries < policy.max_attempts;
         match last.result {
             AttemptResult::Succeeded => self.close_reversal(top, ReversalEnd::Done),
+            AttemptResult::Cancelled if top.tries <= MAX_INTERRUPTIONS => self.reverse(top),
             AttemptResult::Unknown if node.keyed && top.tries < policy.max_attempts.max(3) => self.reverse(top),
             AttemptResult::Failed | AttemptResult::TimedOut if again && self.schedule_retry(top.step, &last) => {}
             AttemptResult::Failed | AttemptResult::TimedOut | AttemptResult::Cancelled

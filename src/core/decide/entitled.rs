@@ -90,12 +90,19 @@ fn not_excluded(state: &State, actor: &Actor, who: &Who) -> Result<(), Refused> 
         return Err(refused(&format!("{} started the run: it takes another person", actor.who), None));
     }
     for name in &who.not_steps {
-        let by = state.find(name).and_then(|(_, step)| step.human.as_ref());
-        if by.is_some_and(|human| same(&human.by, actor)) {
+        // Everybody who answered it: a quorum is several people, and a checklist may be.
+        let of_step = state.find(name).map(|(at, _)| at);
+        let own = state.asks().filter(|ask| Some(ask.step) == of_step && is_own(ask.kind));
+        if own.into_iter().flat_map(|ask| &ask.answers).any(|given| same(&given.actor, actor)) {
             return Err(refused(&format!("{} answered `{name}`: it takes another person", actor.who), None));
         }
     }
     Ok(())
+}
+
+/// The question is the step itself, not what became of it.
+pub(super) const fn is_own(kind: AskKind) -> bool {
+    !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
 }
 
 /// The same person; for played answers, the same played identity.

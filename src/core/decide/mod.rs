@@ -100,7 +100,9 @@ fn admit(plan: &Plan, state: &State, input: Input) -> Result<Admitted, Refused> 
         }
         Input::Journal(_) if state.run.sealed => Ok(Admitted::Stale),
         _ if phase == Phase::New => Err(Refused::new("not-started", "the run has not started")),
-        Input::Journal(JournalInput::Attested { ask, .. }) if state.ask(ask).is_none_or(|a| a.attested) => {
+        Input::Journal(JournalInput::Attested { ask, .. })
+            if state.ask(ask).is_none_or(|ask| ask.attested.len() >= ask.answers.len()) =>
+        {
             Ok(Admitted::Stale)
         }
         Input::Finished { ref key, .. } => {
@@ -210,6 +212,12 @@ impl Draft<'_> {
             self.emit(Event { attempt, ..Event::of_step(&name, Fact::AttemptInterrupted {}) });
         }
         self.emit(Event::of_run(Fact::RunResumed { attended, tool }).by(actor));
+        // What was asked while somebody was there may have a declared answer now that nobody is.
+        let open = self.state.open_asks().filter(|ask| entitled::is_own(ask.kind));
+        let open: Vec<(usize, u32)> = open.map(|ask| (ask.step, ask.id)).collect();
+        for (step, ask) in open {
+            self.answer_by_policy(step, ask);
+        }
     }
 
     fn journal(&mut self, input: JournalInput) {

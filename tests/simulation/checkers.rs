@@ -1,0 +1,442 @@
+//! What must hold after every entry, each rule by itself and with no code of the core.
+//!
+//! The checkers of history look at events alone, so a history can be doctored to show that they object
+//! (`sabotage.rs`). Those of the live state compare it with its own fold and scan.
+
+use std::collections::BTreeSet;
+
+use consigne::clock::Timestamp;
+use consigne::core::event::{Override, SkipReason};
+use consigne::core::state::{Derived, Timer};
+use consigne::core::*;
+use consigne::plan::*;
+use serde_json::Value;
+
+use crate::model::{AskSeen, Model, key_of, request_of};
+use crate::plans::SECRET;
+
+/// A checker's name and what it found.
+pub type Objection = (&'static str, String);
+
+type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
+
+/// The rules over history. Each sees the events before, and the one that is about to be taken in.
+pub const RULES: [(&str, Rule); 12] = [
+    ("L5", once),
+    ("L7", no_secret),
+    ("max_in_flight", slots),
+    ("order", order),
+    ("gate", gates),
+    ("binding", binding),
+    ("unknown", unknown),
+    ("put_back", put_back),
+    ("reversals", reversals),
+    ("ending", ending),
+    ("keys", keys),
+    ("outcome", outcome),
+];
+
+/// Folds events and collects what the rules object to.
+#[derive(Debug, Clone)]
+pub struct Historian<'a> {
+    pub model: Model<'a>,
+    pub objections: Vec<Objection>,
+    last: Timestamp,
+}
+
+impl<'a> Historian<'a> {
+    pub fn new(plan: &'a Plan) -> Self {
+        Self { model: Model::new(plan), objections: Vec::new(), last: Timestamp::from_millis(i64::MIN) }
+    }
+
+    /// What came before, without judging it.
+    pub fn recall(&mut self, entries: &[Decided]) {
+        for entry in entries {
+            self.last = entry.at;
+            entry.events.iter().for_each(|event| self.model.take(event));
+        }
+    }
+
+    pub fn entry(&mut self, entry: &Decided) {
+        if entry.events.is_empty() || entry.at < self.last {
+            self.objections.push(("L8", format!("an empty entry, or one before its predecessor: {entry:?}")));
+        }
+        self.last = entry.at;
+        for event in &entry.events {
+            for (name, rule) in RULES {
+                if let Err(why) = rule(&self.model, event) {
+                    let of = event.step.as_deref().unwrap_or("run");
+                    self.objections.push((name, format!("{of} {}: {why}", event.fact.name())));
+                }
+            }
+            self.model.take(event);
+        }
+    }
+}
+
+fn ensure(holds: bool, why: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why.to_owned()) }
+}
+
+/// L5: an attempt is started once, and attempts are counted without gaps.
+fn once(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let (Fact::AttemptStarted { .. }, Some((_, seen))) = (&event.fact, model.seen(event)) else { return Ok(()) };
+    let number = event.attempt.unwrap_or(0);
+    ensure(!seen.attempts.contains(&number), "this attempt was started before")?;
+    ensure(number as usize == seen.attempts.len() + 1, "an attempt number was left out")?;
+    ensure(seen.running.is_none(), "another attempt at the step is running")
+}
+
+/// L7: a planted secret never shows.
+fn no_secret(_: &Model<'_>, event: &Event) -> Result<(), String> {
+    let public = serde_json::to_string(&event.fact).unwrap_or_default();
+    let hidden = event.hidden.0.values().any(|text| text.contains(SECRET));
+    let step = event.step.as_ref().is_some_and(|step| step.contains(SECRET));
+    ensure(!hidden && !step && !public.contains(SECRET), "the planted secret stands in it")
+}
+
+fn slots(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    if !matches!(event.fact, Fact::AttemptStarted { .. }) {
+        return Ok(());
+    }
+    ensure(!model.paused, "an attempt starts while the run is paused")?;
+    ensure(model.running() < model.plan.graph.max_in_flight as usize, "too many attempts at once")
+}
+
+/// Order, `above`, `run_on` and the reasons of skips (language rules 1, 2, 7).
+fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let Some((node, seen)) = model.seen(event) else { return Ok(()) };
+    let before = model.before(node);
+    let ended = before.iter().all(|step| model.steps[&step.id].settled.is_some());
+    let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step));
+    let gates_shut = node.gates.iter().any(|gate| !model.satisfied(model.node(gate)));
+    let none_failed = !before.iter().any(|step| model.failed(step));
+    match &event.fact {
+        Fact::StepSkipped { reason, .. } => {
+            ensure(seen.settled.is_none(), "it is settled already")?;
+            match reason {
+                SkipReason::Ended => return Err("a step ends with its run in the entry of the ending".into()),
+                SkipReason::When => ensure(node.conditional, "it has no condition")?,
+                SkipReason::AlreadyDone => ensure(node.verify.is_some_and(|v| v.first), "nothing was asked first")?,
+                SkipReason::Upstream if node.run_on == RunOn::Success => ensure(shut, "everything before it is fine")?,
+                SkipReason::Upstream => ensure(gates_shut, "every gate before it is open")?,
+                SkipReason::NotNeeded => {
+                    ensure(node.run_on == RunOn::Failure && none_failed, "something failed, or it runs anyway")?;
+                }
+            }
+            ensure(ended, "what stands before it has not ended")
+        }
+        Fact::AttemptStarted { role: Role::Undo | Role::PutBack | Role::OnlyIf, .. }
+        | Fact::AskOpened { kind: AskKind::PutBack, .. }
+        | Fact::ReversalClosed { .. } => Ok(()),
+        Fact::AttemptStarted { .. } | Fact::AskOpened { .. } | Fact::WaitStarted { .. } | Fact::StepSettled { .. }
+            if !seen.begun =>
+        {
+            ensure(ended, "what stands before it has not ended")?;
+            match node.run_on {
+                RunOn::Success => ensure(!shut, "something before it did not succeed"),
+                RunOn::Failure => ensure(!gates_shut && !none_failed, "a gate is shut, or nothing failed"),
+                RunOn::Finished => ensure(!gates_shut, "a gate is shut"),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the person may answer: language rules 4 to 6.
+pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
+    let (graph, node) = (&model.plan.graph, model.node(&ask.step));
+    let known = match actor.how {
+        How::Executor => false,
+        How::Played => graph.role_play && graph.mode != Mode::Live,
+        How::Policy => {
+            let asks = matches!(ask.kind, AskKind::Confirm | AskKind::Input | AskKind::Checklist | AskKind::Manual);
+            return asks && node.unattended && !model.attended;
+        }
+        How::OsUser => ask.kind != AskKind::Approve || graph.identity == Identity::Any,
+        How::Answers => ask.kind != AskKind::Approve,
+        How::SshKey => true,
+    };
+    let who = match ask.kind {
+        AskKind::Approve | AskKind::Confirm => node.gate.as_ref().map(|gate| &gate.who),
+        AskKind::Input | AskKind::Checklist | AskKind::Manual => node.by.as_ref(),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => None,
+    };
+    let Some(who) = who else { return known };
+    let mut roles = who.roles.clone();
+    if let (true, Some(gate)) = (ask.escalated, &node.gate) {
+        roles.extend(gate.escalate_to.iter().cloned());
+    }
+    let holds = roles.iter().any(|role| graph.people.roles.get(role).is_some_and(|all| all.contains(&actor.who)));
+    let starter = who.not_starter && model.starter.as_ref() == Some(&actor.who);
+    let human = [AskKind::Approve, AskKind::Confirm, AskKind::Input, AskKind::Checklist, AskKind::Manual];
+    let other = model.asks.values().filter(|other| who.not_steps.contains(&other.step) && human.contains(&other.kind));
+    let excluded = other.into_iter().flat_map(|other| &other.answers).any(|(by, ..)| by.who == actor.who);
+    known && (holds || (roles.is_empty() && ask.kind != AskKind::Approve)) && !starter && !excluded
+}
+
+/// No gate opens without enough entitled people, and nobody answers what is not his (rules 2, 4, 5, 6).
+fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    match &event.fact {
+        Fact::AskAnswered { ask, .. } => {
+            let ask = model.asks.get(ask).ok_or("nothing was asked")?;
+            ensure(ask.end.is_none(), "the question is closed")?;
+            let actor = event.actor.as_ref().ok_or("nobody said it")?;
+            ensure(may_answer(model, ask, actor), "he is not entitled")
+        }
+        Fact::StepSettled { status: Status::Succeeded, .. } => {
+            let Some((node, _)) = model.seen(event) else { return Ok(()) };
+            let Some(gate) = &node.gate else { return Ok(()) };
+            let ask = model.asks.values().rfind(|ask| ask.step == node.id).ok_or("nobody was asked")?;
+            let (mut yes, mut no) = (BTreeSet::new(), 0);
+            for (actor, _, decision) in &ask.answers {
+                match decision {
+                    Decision::Approve | Decision::Yes => drop(yes.insert(&actor.who)),
+                    _ => no += 1,
+                }
+            }
+            ensure(ask.end == Some(AskEnd::Answered) && no == 0, "it was not answered with yes")?;
+            ensure(yes.len() >= gate.quorum.max(1) as usize, "too few different people said yes")
+        }
+        Fact::StepOverridden { how } => {
+            let Some((node, _)) = model.seen(event) else { return Ok(()) };
+            ensure(!node.kind.is_gate(), "a gate is not overridden")?;
+            let person = event.actor.as_ref().is_some_and(|a| !matches!(a.how, How::Policy | How::Executor));
+            ensure(person, "no person did it")?;
+            let second = model.plan.graph.protected && node.effect == Effect::Destructive;
+            let replaces = !matches!(how, Override::Retry | Override::NotDone);
+            let starter = event.actor.as_ref().map(|actor| &actor.who) == model.starter.as_ref();
+            ensure(!(second && replaces && starter), "it takes a second person")
+        }
+        Fact::AttemptStarted { role: Role::Do, .. } => {
+            let Some((node, _)) = model.seen(event) else { return Ok(()) };
+            let shut = model.covering(&node.id).find(|gate| !model.satisfied(gate));
+            shut.map_or(Ok(()), |gate| Err(format!("gate {} that covers it is not open", gate.id)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A covered step starts with the request that was shown (rule 3).
+fn binding(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let Fact::AttemptStarted { role: Role::Do, .. } = event.fact else { return Ok(()) };
+    let Some((node, _)) = model.seen(event) else { return Ok(()) };
+    let request = request_of(event).ok_or("there is no request in it")?;
+    for gate in model.covering(&node.id).filter(|gate| gate.kind == Kind::Approve) {
+        let Some(ask) = model.asks.values().rfind(|ask| ask.step == gate.id) else { continue };
+        if ask.end == Some(AskEnd::Answered) {
+            let shown = ask.shown.get(&node.id).ok_or("it was not shown")?;
+            ensure(fills(shown, &request["probe"]["action"]), "what was approved is something else")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `full` is `shown` with nothing but its references to later values filled in.
+fn fills(shown: &Value, full: &Value) -> bool {
+    if let Some(pieces) = rendered(shown) {
+        return rendered(full).is_some_and(|full| matches(&pieces, &full));
+    }
+    if let Some(pieces) = shown.get("text").and_then(rendered)
+        && matches!(pieces.as_slice(), [Piece::Later])
+    {
+        return true;
+    }
+    match (shown, full) {
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| fills(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| fills(a, b)))
+        }
+        _ => shown == full,
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Piece {
+    Char(char),
+    Secret(String),
+    Later,
+}
+
+fn rendered(value: &Value) -> Option<Vec<Piece>> {
+    let list = value.as_array()?;
+    let mut out = Vec::new();
+    for segment in list {
+        let (kind, text) = segment.as_object().filter(|o| o.len() == 1)?.iter().next()?;
+        let text = text.as_str()?;
+        match kind.as_str() {
+            "text" => out.extend(text.chars().map(Piece::Char)),
+            "secret" => out.push(Piece::Secret(text.to_owned())),
+            "later" => out.push(Piece::Later),
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+fn matches(shown: &[Piece], full: &[Piece]) -> bool {
+    match shown {
+        [] => full.is_empty(),
+        [Piece::Later, rest @ ..] => (0..=full.len()).any(|skip| {
+            full[..skip].iter().all(|p| matches!(p, Piece::Char(_))) && matches(rest, &full[skip..])
+        }),
+        [first, rest @ ..] => full.first() == Some(first) && matches(rest, &full[1..]),
+    }
+}
+
+/// What nobody knows is not run again by itself, and not told as known (rule 14).
+fn unknown(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let Some((node, seen)) = model.seen(event) else { return Ok(()) };
+    if !seen.doubt {
+        return Ok(());
+    }
+    match &event.fact {
+        Fact::AttemptStarted { role: Role::Do, .. } => {
+            let by_key = node.keyed && node.verify.is_none();
+            ensure(by_key || seen.turn_again, "its outcome is unknown, and nothing has settled it")
+        }
+        Fact::StepSettled { status, .. } => ensure(*status == Status::Unknown, "its outcome is unknown"),
+        Fact::StepSkipped { reason, .. } => {
+            ensure(*reason == SkipReason::AlreadyDone, "its outcome is unknown")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Rule 10: no toggle is forgotten, none switched back blindly.
+fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    if matches!(event.fact, Fact::RunFinished { .. }) {
+        let open = model.toggles.iter().find(|toggle| toggle.closed.is_none());
+        return open.map_or(Ok(()), |toggle| Err(format!("{} is still switched", toggle.step)));
+    }
+    let Some((node, _)) = model.seen(event) else { return Ok(()) };
+    let Some(top) = model.top().filter(|top| top.kind == Reversal::PutBack && top.step == node.id) else { return Ok(()) };
+    let Some(policy) = node.put_back else { return Ok(()) };
+    match &event.fact {
+        Fact::AttemptStarted { role: Role::PutBack, .. } => {
+            let failed = model.plan.graph.steps.iter().any(|step| {
+                let counts = step.section == Section::Main && !step.allowed;
+                counts && model.failed(step) && model.steps[&step.id].settled != Some((Status::Cancelled, None))
+            });
+            let clean = !failed && model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded);
+            let holds = clean && (!policy.only_if || top.only_if == Some(true));
+            let told = top.said.contains(&Decision::PutBack);
+            ensure(holds || told || policy.otherwise == OtherwisePutBack::Auto, "nobody allowed to put it back")
+        }
+        Fact::ReversalClosed { how, .. } => {
+            let said = top.said.last();
+            let decided = match how {
+                ReversalEnd::Done => top.last == Some(AttemptResult::Succeeded) || said == Some(&Decision::Done),
+                ReversalEnd::LeftOpen => said == Some(&Decision::LeaveOpen),
+                ReversalEnd::Failed | ReversalEnd::NotChosen => false,
+            };
+            ensure(decided, "nobody decided about it")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reversals run newest first, an undo only if it was chosen (rule 9).
+fn reversals(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let kind = match event.fact {
+        Fact::AttemptStarted { role: Role::Undo, .. } => Reversal::Undo,
+        Fact::AttemptStarted { role: Role::PutBack | Role::OnlyIf, .. } => Reversal::PutBack,
+        Fact::ReversalClosed { kind, .. } => kind,
+        _ => return Ok(()),
+    };
+    let newest = model.top().is_some_and(|top| Some(&top.step) == event.step.as_ref() && top.kind == kind);
+    ensure(newest, "it is not the newest")?;
+    let chosen = model.ending.is_some_and(|(_, undo, _)| undo);
+    let undo = kind == Reversal::Undo && !matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
+    ensure(!undo || chosen, "nobody chose to undo")?;
+    let skipped = matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
+    ensure(!(skipped && chosen), "undo was chosen")
+}
+
+/// Once a run ends nothing of its main section begins; `finally` begins when all of it is over.
+fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    if let Fact::RunFinished { .. } = event.fact {
+        ensure(model.ending.is_some() && model.running() == 0, "something is still running")?;
+        let all = model.steps.iter().find(|(_, seen)| seen.settled.is_none());
+        return all.map_or(Ok(()), |(name, _)| Err(format!("{name} is not settled")));
+    }
+    let Some((node, _)) = model.seen(event) else { return Ok(()) };
+    let cancelled = matches!(event.fact, Fact::StepSettled { status: Status::Cancelled, .. });
+    ensure(!cancelled || model.ending.is_some(), "a step is cancelled with its run only")?;
+    let begins = match &event.fact {
+        Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
+        Fact::AskOpened { kind, .. } => *kind != AskKind::PutBack,
+        Fact::WaitStarted { .. } | Fact::RetryScheduled { .. } => model.top().is_none_or(|top| top.step != node.id),
+        _ => false,
+    };
+    let reverses = match &event.fact {
+        Fact::AttemptStarted { role, .. } => matches!(role, Role::Undo | Role::PutBack | Role::OnlyIf),
+        Fact::AskOpened { kind, .. } => *kind == AskKind::PutBack,
+        _ => false,
+    };
+    ensure(!reverses || (model.ending.is_some() && model.main_settled()), "the run is not unwinding")?;
+    match node.section {
+        Section::Main => ensure(!begins || model.ending.is_none(), "the run is ending"),
+        Section::Finally => {
+            let main = |toggle: &crate::model::Toggle| model.node(&toggle.step).section == Section::Main;
+            let open = model.toggles.iter().any(|toggle| toggle.closed.is_none() && main(toggle));
+            ensure(!begins || (model.ending.is_some() && model.main_settled() && !open), "its turn has not come")
+        }
+    }
+}
+
+/// Every attempt at the same thing bears the same key.
+fn keys(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let (Fact::AttemptStarted { role, .. }, Some((node, _))) = (&event.fact, model.seen(event)) else { return Ok(()) };
+    if role.is_probe() || !node.keyed {
+        return Ok(());
+    }
+    let key = key_of(event).ok_or("it has no key")?;
+    let first = model.keys.get(&(node.id.clone(), *role));
+    ensure(first.is_none_or(|first| *first == key), "the key has changed")
+}
+
+/// The run's own word on how it went.
+fn outcome(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let Fact::RunFinished { status: RunStatus::Succeeded, .. } = event.fact else { return Ok(()) };
+    for node in &model.plan.graph.steps {
+        let failed = model.failed(node) && !node.allowed;
+        let cancelled = matches!(model.steps[&node.id].settled, Some((Status::Cancelled, _)));
+        let early = model.ending_reason == "end";
+        ensure(!failed || (cancelled && early), "a step failed, and the run says it succeeded")?;
+    }
+    Ok(())
+}
+
+/// L2 and the derived sets: the live state is the fold of its entries, and its sets are what a scan gives.
+pub fn compare(state: &State, shadow: &State) -> Vec<Objection> {
+    let mut found = Vec::new();
+    if state != shadow {
+        found.push(("L2", "the live state is not the fold of its entries".to_owned()));
+    }
+    found.extend(same_sets(state.derived(), &state.scan()));
+    found
+}
+
+pub fn same_sets(kept: &Derived, scanned: &Derived) -> Option<Objection> {
+    (kept != scanned).then(|| ("derived", format!("kept {kept:?}\nscan {scanned:?}")))
+}
+
+/// L6: while a run goes on, something is wanted, and a wake-up lies ahead.
+pub fn moves(state: &State, commands: &BTreeSet<Command>) -> Option<Objection> {
+    if matches!(state.phase(), Phase::New | Phase::Finished) || state.run.paused.is_some() {
+        return None;
+    }
+    if commands.is_empty() {
+        return Some(("L6", "the run goes on, and nothing is wanted".to_owned()));
+    }
+    let past = commands.iter().find(|command| matches!(command, Command::WakeAt(at) if *at <= state.run.last_at));
+    past.map(|command| ("L6", format!("{command:?} is not later than {}", state.run.last_at)))
+}
+
+/// Timers of the state that are overdue though nothing holds them up.
+pub fn overdue(state: &State) -> Option<Objection> {
+    let late = state.derived().timers.iter().find(|(at, timer)| *at <= state.run.last_at && !matches!(timer, Timer::Retry(_)));
+    let runs = state.run.paused.is_none() && state.phase() != Phase::Finished;
+    late.filter(|_| runs).map(|late| ("L6", format!("{late:?} is overdue at {}", state.run.last_at)))
+}

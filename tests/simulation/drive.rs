@@ -1,0 +1,356 @@
+//! Driving one run through everything that can happen to it, and on to its end.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use consigne::clock::Timestamp;
+use consigne::core::*;
+use consigne::engine::sim::Sim;
+use consigne::plan::*;
+
+use crate::checkers::Objection;
+use crate::people::actor;
+use crate::rng::Rng;
+use crate::world::{Rates, Town, Truth};
+
+thread_local! {
+    /// The journal of the run under way, for a failure to show. Filled only when a failure is run again.
+    static NOTES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+pub fn note(entry: &Decided) {
+    NOTES.with_borrow_mut(|notes| {
+        if let Some(notes) = notes {
+            for event in &entry.events {
+                let (step, attempt) = (event.step.as_deref().unwrap_or("-"), event.attempt.unwrap_or(0));
+                let who = event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
+                let fact = serde_json::to_string(&event.fact).unwrap_or_default();
+                notes.push(format!("{:>8} {step}#{attempt}{who} {fact}", entry.at.millis()));
+            }
+        }
+    });
+}
+
+fn remark(text: String) {
+    NOTES.with_borrow_mut(|notes| notes.iter_mut().for_each(|notes| notes.push(text.clone())));
+}
+
+/// What a run came to.
+pub struct Driven {
+    pub entries: Vec<Decided>,
+    pub objections: Vec<Objection>,
+    pub snapshots: Vec<Truth>,
+}
+
+/// Runs `of`; a panic or an objection becomes a report with seed, plan and journal.
+pub fn judged(seed: u64, plan: &Plan, of: impl Fn() -> Driven) -> Result<Driven, String> {
+    let found = match catch_unwind(AssertUnwindSafe(&of)) {
+        Ok(driven) if driven.objections.is_empty() => return Ok(driven),
+        Ok(driven) => driven.objections,
+        Err(panic) => vec![("panic", panic_text(&*panic))],
+    };
+    NOTES.set(Some(Vec::new()));
+    let _again = catch_unwind(AssertUnwindSafe(of));
+    let notes = NOTES.take().unwrap_or_default().join("\n");
+    let steps: Vec<String> = plan.graph.steps.iter().map(brief).collect();
+    let values: Vec<String> = plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
+    let values = values.join("\n");
+    let graph = Graph { steps: Vec::new(), ..plan.graph.clone() };
+    let graph = serde_json::to_string(&graph).unwrap_or_default();
+    let found: Vec<String> = found.iter().take(5).map(|(name, why)| format!("{name}: {why}")).collect();
+    let (steps, found) = (steps.join("\n"), found.join("\n"));
+    Err(format!("{found}\nseed {seed}\n{graph}\n{steps}\n{values}\n{notes}\n{found}"))
+}
+
+/// A part of a plan as JSON, without what is null, empty or false.
+fn brief(part: &impl serde::Serialize) -> String {
+    fn prune(value: serde_json::Value) -> Option<serde_json::Value> {
+        use serde_json::Value;
+        match value {
+            Value::Null | Value::Bool(false) => None,
+            Value::Array(list) if list.is_empty() => None,
+            Value::Array(list) => Some(list.into_iter().filter_map(prune).collect()),
+            Value::Object(map) => {
+                let map: serde_json::Map<_, _> = map.into_iter().filter_map(|(k, v)| Some((k, prune(v)?))).collect();
+                (!map.is_empty()).then_some(Value::Object(map))
+            }
+            other => Some(other),
+        }
+    }
+    serde_json::to_value(part).ok().and_then(prune).map_or(String::new(), |value| value.to_string())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default()
+}
+
+pub fn begin(rng: &mut Rng, attended: bool) -> Input {
+    Input::Begin(Begin {
+        actor: actor(rng.pick(&["alice", "os:root"]), How::OsUser),
+        attended,
+        tool: "consigne test".into(),
+        lang: rng.pick(&["en", "fr"]).into(),
+        template: 1,
+        plan: std::collections::BTreeMap::default(),
+        executor: "test".into(),
+    })
+}
+
+/// One life of a run: chaos as its seed draws it, then calm until it is over.
+pub struct Life<'a> {
+    plan: &'a Plan,
+    rng: Rng,
+    pub sim: Sim<'a, Town<'a>>,
+    happened: usize,
+    still: (Timestamp, usize),
+}
+
+/// A run with every fault of the model.
+pub fn swarm(plan: &Plan, seed: u64) -> Driven {
+    let mut rng = Rng::stream(seed, 2);
+    let rates = Rates::swarm(&mut rng);
+    let mut life = Life::new(plan, rng, rates);
+    life.chaos(40 + plan.graph.steps.len() * 8);
+    life.calm();
+    life.done()
+}
+
+/// A run in which the process never dies, with the truth at each entry.
+pub fn steady(plan: &Plan, seed: u64) -> Driven {
+    let mut rng = Rng::stream(seed, 3);
+    let rates = Rates::without_crashes(&mut rng);
+    let mut life = Life::new(plan, rng, rates);
+    life.sim.world.snapshots = Some(Vec::new());
+    life.begin();
+    life.chaos(40 + plan.graph.steps.len() * 8);
+    let mut driven = Driven { entries: life.sim.entries.clone(), ..life.done() };
+    driven.objections.retain(|(name, _)| *name != "liveness");
+    driven
+}
+
+/// A new process takes up the first `kept` entries of `of`. The truth is that of the moment after them; what was
+/// under way may or may not have happened.
+pub fn revived(plan: &Plan, of: &Driven, kept: usize, torn: bool, seed: u64) -> Driven {
+    let mut rng = Rng::stream(seed, 5 + 2 * kept as u64 + u64::from(torn));
+    let rates = Rates::without_crashes(&mut rng);
+    let mut life = Life::new(plan, rng, rates);
+    let entries = of.entries[..kept].to_vec();
+    // Clean: the last entry is on disk, and some of its effects may have begun. Torn: it is on disk half.
+    let at = if torn { kept } else { kept.saturating_sub(1) };
+    life.sim.world.truth = of.snapshots.get(at).cloned().unwrap_or_default();
+    life.take_up(entries);
+    let keys: Vec<AttemptKey> = life.sim.state.derived().in_flight.iter().filter_map(|step| life.sim.state.running_key(*step)).collect();
+    for key in keys {
+        if let Some(request) = life.sim.state.request(&key) {
+            let happened = life.rng.percent(50);
+            life.sim.world.truth.guess(&key, &request, happened);
+        }
+    }
+    life.resume();
+    life.chaos(20 + plan.graph.steps.len() * 4);
+    life.calm();
+    life.done()
+}
+
+impl<'a> Life<'a> {
+    pub fn new(plan: &'a Plan, mut rng: Rng, rates: Rates) -> Self {
+        let town = Town::new(plan, Rng::new(rng.next()), rates);
+        let now = Timestamp::from_millis(1_000_000);
+        let sim = Sim::new(plan, "run", now, town).expect("plans of these tests are well formed");
+        Self { plan, rng, sim, happened: 0, still: (now, 0) }
+    }
+
+    pub fn done(self) -> Driven {
+        Driven {
+            objections: self.sim.world.verdict(),
+            snapshots: self.sim.world.snapshots.unwrap_or_default(),
+            entries: self.sim.entries,
+        }
+    }
+
+    fn object(&mut self, name: &'static str, why: String) {
+        self.sim.world.objections.push((name, why));
+    }
+
+    pub fn begin(&mut self) {
+        let attended = self.rng.percent(70);
+        let input = begin(&mut self.rng, attended);
+        let _begun = self.sim.input(input);
+    }
+
+    /// A new process over these entries, before it has said anything.
+    fn take_up(&mut self, entries: Vec<Decided>) {
+        let now = self.sim.now();
+        let placeholder = Town::new(self.plan, Rng::new(0), Rates::default());
+        let town = std::mem::replace(&mut self.sim.world, placeholder).reborn(&entries);
+        let last = entries.last().map_or(now, |entry| entry.at.max(now));
+        match Sim::resumed(self.plan, "run", entries, last, town) {
+            Ok(sim) => self.sim = sim,
+            Err(illegal) => self.object("L2", format!("its own history is illegal: {illegal}")),
+        }
+    }
+
+    /// The process dies, and another one takes up the run.
+    fn crash(&mut self) {
+        let lost = self.sim.world.fuse.take().map_or(0, crate::world::Fuse::drops);
+        remark(format!("-- crash, {lost} entries lost"));
+        let kept = self.sim.entries.len().saturating_sub(lost);
+        let entries = self.sim.entries[..kept].to_vec();
+        self.take_up(entries);
+        self.resume();
+    }
+
+    fn resume(&mut self) {
+        if self.sim.state.phase() == Phase::New {
+            return self.begin();
+        }
+        if self.rng.percent(20) {
+            let input = Input::Journal(JournalInput::Recovered { bytes: 17, sha256: "00".repeat(32) });
+            self.input(input);
+        }
+        let attended = self.rng.percent(70);
+        let actor = actor("bob", How::OsUser);
+        self.input(Input::Resume { actor, attended, tool: "consigne test".into() });
+    }
+
+    /// L8: one input makes one entry at most.
+    fn input(&mut self, input: Input) {
+        let before = self.sim.entries.len();
+        let _refused_or_not = self.sim.input(input);
+        if self.sim.entries.len() > before + 1 {
+            self.object("L8", "one input made several entries".into());
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let before = self.sim.entries.len();
+        let goes_on = self.sim.step();
+        self.happened += 1;
+        if self.sim.entries.len() > before + 1 {
+            self.object("L8", "one input made several entries".into());
+        }
+        if self.still.0 == self.sim.now() {
+            self.still.1 += 1;
+            if self.still.1 == 500 {
+                self.object("L6", format!("500 things happened at {}", self.still.0));
+            }
+        } else {
+            self.still = (self.sim.now(), 0);
+        }
+        goes_on
+    }
+
+    /// Things happen as the seed draws them, `most` at most.
+    pub fn chaos(&mut self, most: usize) {
+        if self.sim.entries.is_empty() {
+            self.begin();
+        }
+        for _ in 0..most {
+            while self.sim.world.fuse.is_some_and(crate::world::Fuse::burnt) {
+                self.crash();
+            }
+            if self.sim.state.phase() == Phase::Finished {
+                return;
+            }
+            if !self.step() {
+                if self.sim.state.run.paused.is_none() && self.sim.world.rates.crash == 0 {
+                    return;
+                }
+                self.crash();
+            }
+            self.meddle();
+        }
+    }
+
+    fn meddle(&mut self) {
+        let rates = self.sim.world.rates.clone();
+        if self.rng.percent(rates.pause) {
+            let stop = self.rng.percent(50);
+            self.input(Input::Pause { actor: actor("alice", How::OsUser), reason: "lunch".into(), stop });
+        }
+        if self.rng.percent(rates.cancel) {
+            self.input(Input::Cancel { actor: actor("alice", How::OsUser), reason: "enough".into() });
+        }
+        if self.rng.percent(rates.pause) {
+            self.input(Input::Note { actor: actor("alice", How::OsUser), text: "hm".into() });
+        }
+        if self.rng.percent(rates.clock) {
+            let now = self.sim.now();
+            let step = i64::try_from(self.rng.below(4_000)).unwrap_or(0);
+            let step = if self.rng.percent(50) { -step } else { step };
+            self.sim.set_clock(Timestamp::from_millis(now.millis() + step));
+        }
+        if self.rng.percent(rates.stale) {
+            self.stale();
+        }
+    }
+
+    /// L4: what comes twice, or too late, changes nothing.
+    fn stale(&mut self) {
+        let before = self.sim.entries.len();
+        let sent = self.sim.world.sent.clone();
+        if !sent.is_empty() {
+            let (key, outcome) = self.rng.pick(&sent);
+            let step = self.sim.state.find(&key.step).map(|(at, _)| at);
+            if step.and_then(|at| self.sim.state.running_key(at)).as_ref() != Some(&key) {
+                let accepted = self.sim.input(Input::Finished { key: key.clone(), outcome: Box::new(outcome) });
+                if accepted.is_err() || self.sim.entries.len() != before {
+                    self.object("L4", format!("a stale completion of {key} did something"));
+                }
+            }
+        }
+        let said = self.sim.world.said.clone();
+        if !said.is_empty() {
+            let before = self.sim.entries.len();
+            let answer = self.rng.pick(&said);
+            let closed = self.sim.state.ask(answer.ask).is_some_and(|ask| ask.end.is_some());
+            let _refused = self.sim.input(Input::Answer(Box::new(answer)));
+            if closed && self.sim.entries.len() != before {
+                self.object("L4", "an answer to a closed question did something".into());
+            }
+        }
+    }
+
+    /// The faults stop: the run ends, or waits for people who cannot come.
+    pub fn calm(&mut self) {
+        self.sim.world.calm = true;
+        self.sim.world.rates = Rates::default();
+        self.sim.world.fuse = None;
+        if self.sim.state.phase() == Phase::Finished {
+            return;
+        }
+        remark("-- calm".into());
+        self.crash();
+        self.settle();
+        if self.sim.state.phase() != Phase::Finished && self.sim.state.run.ending.is_none() {
+            self.input(Input::Cancel { actor: actor("alice", How::OsUser), reason: "nobody comes".into() });
+            self.settle();
+        }
+    }
+
+    /// Until nothing more happens: then only people who do not exist may be waited for.
+    fn settle(&mut self) {
+        let most = 400 + 60 * self.plan.graph.steps.len();
+        for _ in 0..most {
+            if self.sim.state.phase() == Phase::Finished || !self.step() {
+                break;
+            }
+        }
+        if self.sim.state.phase() == Phase::Finished {
+            return;
+        }
+        let asks: Vec<u32> = self.sim.state.open_asks().map(|ask| ask.id).collect();
+        let idle = self.sim.in_flight().is_empty();
+        let node = |ask: &u32| self.sim.state.ask(*ask).map(|ask| self.sim.state.shape().node(ask.step).clone());
+        let nobody = |ask: &u32| {
+            let quorum = node(ask).and_then(|node| node.gate).map_or(1, |gate| gate.quorum.max(1) as usize);
+            let more = self.sim.state.ask(*ask).map_or(0, |ask| ask.answers.len());
+            self.sim.world.entitled(*ask).len() < quorum || more > 0
+        };
+        if !idle || asks.is_empty() || !asks.iter().all(nobody) {
+            let status = self.sim.state.status();
+            self.object("liveness", format!("stuck: {status:?}, questions {asks:?}, in flight {:?}", self.sim.in_flight()));
+        }
+    }
+}

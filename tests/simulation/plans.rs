@@ -1,0 +1,402 @@
+//! Random plans: every kind and policy of the language, in the normal form that a plan builder gives them.
+
+use std::collections::BTreeSet;
+
+use consigne::plan::*;
+use consigne::runbook::template::{Expr, Template};
+use serde_json::json;
+
+use crate::rng::Rng;
+
+/// Value of the secret `token`: no event may ever hold it.
+pub const SECRET: &str = "hunter2-canary-4711";
+
+/// What outputs and inputs are drawn from.
+pub const WORDS: [&str; 3] = ["red", "green", "blue"];
+
+/// A plan of 1 to `most` steps in the main section, and now and then a few in `finally`.
+pub fn random(rng: &mut Rng, most: usize) -> Plan {
+    let main = 1 + rng.upto(most);
+    let finally = if rng.percent(35) { 1 + rng.upto(3) } else { 0 };
+    let mut plan = empty(rng);
+    for at in 0..main {
+        add(rng, &mut plan, &format!("s{at}"), Section::Main);
+    }
+    for at in 0..finally {
+        add(rng, &mut plan, &format!("f{at}"), Section::Finally);
+    }
+    cover(rng, &mut plan);
+    plan
+}
+
+fn empty(rng: &mut Rng) -> Plan {
+    let mode = rng.pick(&[Mode::Live, Mode::Live, Mode::Drill, Mode::Rehearsal]);
+    let mut graph = graph_of(mode);
+    graph.protected = rng.percent(30);
+    graph.role_play = rng.percent(40);
+    graph.identity = if rng.percent(25) { Identity::SshKey } else { Identity::Any };
+    graph.max_in_flight = 1 + u32::try_from(rng.upto(5)).unwrap_or(0);
+    graph.deadline_ms = rng.percent(12).then(|| 50 + rng.below(20_000));
+    let mut values = Values::default();
+    values.inputs.insert("color".into(), json!(rng.pick(&WORDS)));
+    values.secrets.insert("token".into(), SecretSource::Env("TOKEN".into()));
+    Plan { graph, values }
+}
+
+/// A graph without steps, with the people that these tests know.
+pub fn graph_of(mode: Mode) -> Graph {
+    let mut people = Populace::default();
+    for name in ["alice", "bob", "carol", "dave", "erin"] {
+        people.people.insert(name.into(), Person::default());
+    }
+    for (role, who) in [("lead", vec!["alice", "bob", "carol"]), ("ops", vec!["bob", "dave"]), ("boss", vec!["carol", "erin"])]
+    {
+        people.roles.insert(role.into(), who.into_iter().map(String::from).collect());
+    }
+    Graph {
+        semantics: SEMANTICS,
+        runbook: "simulated".into(),
+        mode,
+        environment: None,
+        protected: false,
+        role_play: false,
+        identity: Identity::Any,
+        people,
+        max_in_flight: 4,
+        deadline_ms: None,
+        secrets: vec!["token".into()],
+        steps: Vec::new(),
+    }
+}
+
+fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
+    let kind = match rng.upto(100) {
+        0..=24 => Kind::Http,
+        25..=34 => Kind::Shell,
+        35..=49 => Kind::Argv,
+        50..=56 => Kind::Confirm,
+        57..=66 => Kind::Approve,
+        67..=71 => Kind::Input,
+        72..=78 => Kind::Checklist,
+        79..=83 => Kind::Manual,
+        84..=90 => Kind::Wait,
+        91..=97 => Kind::Assert,
+        _ => Kind::End,
+    };
+    let effect = match kind {
+        Kind::Http | Kind::Shell | Kind::Argv => {
+            rng.pick(&[Effect::Read, Effect::Write, Effect::Write, Effect::Destructive, Effect::Notify])
+        }
+        Kind::Manual => Effect::Write,
+        _ => Effect::Read,
+    };
+    let mut node = StepNode::new(id, kind, effect);
+    node.section = section;
+    order(rng, plan, &mut node);
+    let mut values = StepValues {
+        message: Localized::both(text(rng, plan, &node, false)),
+        ..StepValues::default()
+    };
+    if rng.percent(15) {
+        values.when = Some(condition(rng, plan, &node));
+        node.conditional = true;
+    }
+    policies(rng, &mut node);
+    match kind {
+        Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
+        Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
+        Kind::Input => form(rng, &mut node, &mut values),
+        Kind::Checklist => checklist(rng, plan, &mut node, &mut values),
+        Kind::Manual => {
+            node.evidence = Some(rng.pick(&[Evidence::None, Evidence::Optional, Evidence::Required]));
+            declare(rng, &mut node, &mut values, json!("done"));
+        }
+        Kind::Wait => node.wait_ms = Some(rng.below(3_000)),
+        Kind::Assert => {
+            let expr = condition(rng, plan, &node);
+            values.assertions.push(Assertion { expr, message: Localized::default() });
+        }
+        Kind::End => node.end = Some(rng.pick(&[EndStatus::Succeeded, EndStatus::Failed])),
+    }
+    plan.values.steps.insert(id.to_owned(), values);
+    plan.graph.steps.push(node);
+}
+
+/// Steps of the section so far.
+fn above<'a>(plan: &'a Plan, node: &'a StepNode) -> impl Iterator<Item = &'a StepNode> {
+    plan.graph.steps.iter().filter(|step| step.section == node.section)
+}
+
+/// `needs`, named or above, and the gates that `run_on` must find open.
+fn order(rng: &mut Rng, plan: &Plan, node: &mut StepNode) {
+    let names: Vec<String> = above(plan, node).map(|step| step.id.clone()).collect();
+    match rng.upto(10) {
+        0..=5 => {
+            node.above = true;
+            node.needs = sinks(plan, node);
+        }
+        6..=8 => {
+            let some: BTreeSet<String> = (0..1 + rng.upto(3)).filter_map(|_| (!names.is_empty()).then(|| rng.pick(&names))).collect();
+            node.needs = names.iter().filter(|name| some.contains(*name)).cloned().collect();
+        }
+        _ => {}
+    }
+    node.run_on = rng.pick(&[RunOn::Success, RunOn::Success, RunOn::Success, RunOn::Success, RunOn::Failure, RunOn::Finished]);
+    if node.run_on != RunOn::Success {
+        let upstream = upstream(plan, node);
+        node.gates = above(plan, node)
+            .filter(|step| step.kind.is_gate() && upstream.contains(&step.id))
+            .map(|step| step.id.clone())
+            .collect();
+    }
+}
+
+/// What stands above in the section and nothing else above needs.
+pub fn sinks(plan: &Plan, node: &StepNode) -> Vec<String> {
+    let needed: BTreeSet<&String> = above(plan, node).flat_map(|step| &step.needs).collect();
+    above(plan, node).filter(|step| !needed.contains(&step.id)).map(|step| step.id.clone()).collect()
+}
+
+/// Everything a step comes after.
+pub fn upstream(plan: &Plan, node: &StepNode) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = node.needs.iter().cloned().collect();
+    for step in plan.graph.steps.iter().rev() {
+        if found.contains(&step.id) {
+            found.extend(step.needs.iter().cloned());
+        }
+    }
+    found
+}
+
+fn policies(rng: &mut Rng, node: &mut StepNode) {
+    node.on_failure = match rng.upto(10) {
+        0..=3 => None,
+        4 | 5 => Some(OnFailure::Ask),
+        6 => Some(OnFailure::Stop),
+        7 | 8 => Some(OnFailure::Continue),
+        _ => Some(OnFailure::Undo),
+    };
+    node.allowed = rng.percent(15);
+    if node.kind.runs() {
+        node.timeout_ms = rng.percent(30).then(|| 20 + rng.below(2_000));
+        node.deadline_ms = rng.percent(12).then(|| 100 + rng.below(5_000));
+        if rng.percent(60) {
+            let all =
+                [ErrorClass::Connect, ErrorClass::Timeout, ErrorClass::TooMany, ErrorClass::Server, ErrorClass::Expect];
+            node.retry = RetryPolicy {
+                max_attempts: 1 + u32::try_from(rng.upto(4)).unwrap_or(0),
+                delay_ms: 10 + rng.below(500),
+                backoff: rng.pick(&[1_000, 2_000]),
+                max_delay_ms: 2_000,
+                errors: all.into_iter().filter(|_| rng.percent(60)).collect(),
+            };
+        }
+    }
+}
+
+fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    values.act = Some(act(rng, plan, node));
+    for name in ["v", "w"].into_iter().take(rng.upto(3)) {
+        node.outputs.push(OutputNode { name: name.into(), public: rng.percent(40), kind: InputKind::Any });
+    }
+    if node.effect == Effect::Read {
+        return;
+    }
+    node.keyed = rng.percent(40);
+    if rng.percent(35) {
+        node.verify = Some(VerifyNode { first: rng.percent(40), absent: rng.percent(60) });
+        values.verify = Some(probe("verify"));
+    }
+    if rng.percent(25) {
+        node.undo = true;
+        values.undo = Some(probe("undo"));
+    }
+    if rng.percent(20) {
+        let only_if = rng.percent(60);
+        let otherwise = rng.pick(&[OtherwisePutBack::Ask, OtherwisePutBack::Ask, OtherwisePutBack::Auto]);
+        node.put_back = Some(PutBackNode { only_if, otherwise });
+        values.put_back = Some(probe("put_back"));
+        values.only_if = only_if.then(|| probe("only_if"));
+    }
+}
+
+/// A call without any template.
+pub fn probe(what: &str) -> Probe {
+    let argv = vec![Template::literal(what)];
+    ProbeOf { action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }), accept: Accept::default(), timeout_ms: None }
+}
+
+fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
+    let one = text(rng, plan, node, true);
+    let other = text(rng, plan, node, true);
+    let action = match node.kind {
+        Kind::Http => Action::Http(Box::new(HttpCall {
+            method: if node.effect == Effect::Read { "GET" } else { "POST" }.into(),
+            url: Template::literal("http://target/x"),
+            headers: vec![("X-One".into(), one)],
+            query: vec![],
+            body: Body::Json(consigne::runbook::template::Tree::Map(vec![(
+                "k".into(),
+                consigne::runbook::template::Tree::Text(other),
+            )])),
+            auth: if rng.percent(50) { Auth::Bearer("token".into()) } else { Auth::None },
+            ca_file: None,
+        })),
+        Kind::Shell => Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None }),
+        _ => Action::Argv(ProgramCall { argv: vec![Template::literal("act"), one, other], env: vec![], cwd: None }),
+    };
+    ProbeOf { action, accept: Accept::default(), timeout_ms: None }
+}
+
+/// A text that may read what other steps gave.
+fn text(rng: &mut Rng, plan: &Plan, node: &StepNode, of_request: bool) -> Template {
+    let source = match rng.upto(8) {
+        0 | 1 => reading(rng, plan, node).map_or("plain".into(), |path| format!("a-{{{{ {path} }}}}-b")),
+        2 => reading(rng, plan, node).map_or("plain".into(), |path| format!("{{{{ {path} }}}}")),
+        3 if of_request => "{{ step.started_at }}".into(),
+        4 => "{{ inputs.color }}".into(),
+        5 if of_request => "x{{ secrets.token }}".into(),
+        _ => "plain".into(),
+    };
+    Template::parse(&source).expect("templates of these tests are well formed")
+}
+
+/// A path into a step upstream (now and then one that is not: its value may be missing when it is read).
+fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
+    let upstream = upstream(plan, node);
+    let anywhere = rng.percent(4);
+    let from: Vec<&StepNode> = plan
+        .graph
+        .steps
+        .iter()
+        .filter(|step| anywhere || upstream.contains(&step.id) || step.section != node.section)
+        .collect();
+    if from.is_empty() {
+        return None;
+    }
+    let of = rng.pick(&from);
+    let field = match of.outputs.first() {
+        Some(output) if rng.percent(70) => output.name.as_str(),
+        _ => "outcome",
+    };
+    Some(format!("steps.{}.{field} | default(\"none\")", of.id))
+}
+
+fn condition(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Expr {
+    let word = rng.pick(&["red", "green", "succeeded", "failed", "none"]);
+    let test = rng.pick(&["==", "!=", "!="]);
+    let source = match reading(rng, plan, node) {
+        Some(path) => format!("({path}) {test} \"{word}\""),
+        None => format!("inputs.color {test} \"{word}\""),
+    };
+    Expr::parse(&source).expect("conditions of these tests are well formed")
+}
+
+fn who(rng: &mut Rng, plan: &Plan, node: &StepNode, must_name: bool) -> Who {
+    let mut roles: Vec<String> =
+        ["lead", "ops", "boss"].into_iter().filter(|_| rng.percent(40)).map(String::from).collect();
+    if must_name && roles.is_empty() {
+        roles.push("lead".into());
+    }
+    let human: Vec<String> = above(plan, node)
+        .filter(|s| matches!(s.kind, Kind::Approve | Kind::Confirm | Kind::Manual | Kind::Input))
+        .map(|s| s.id.clone())
+        .collect();
+    let not_steps = if rng.percent(15) && !human.is_empty() { vec![rng.pick(&human)] } else { vec![] };
+    Who { roles, not_starter: rng.percent(30), not_steps }
+}
+
+fn gate(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    let approve = node.kind == Kind::Approve;
+    let escalate = approve && rng.percent(30);
+    let typed = !approve && rng.percent(40);
+    node.timeout_ms = rng.percent(50).then(|| 200 + rng.below(5_000));
+    node.gate = Some(GateNode {
+        quorum: if approve { rng.pick(&[1, 1, 2, 3]) } else { 1 },
+        who: if approve || rng.percent(30) { who(rng, plan, node, approve) } else { Who::default() },
+        escalate_to: if escalate { vec!["boss".into()] } else { vec![] },
+        on_timeout: if escalate { OnTimeout::Escalate } else { OnTimeout::Refuse },
+        on_reject_continue: rng.percent(25),
+        covers: vec![],
+        typed,
+    });
+    if typed {
+        values.typed = Some(Template::parse("go-{{ inputs.color }}").expect("well formed"));
+    }
+    if !approve {
+        let word = if typed && rng.percent(50) {
+            format!("go-{}", plan.values.inputs["color"].as_str().unwrap_or_default())
+        } else {
+            rng.pick(&["yes", "yes", "no"]).to_owned()
+        };
+        declare(rng, node, values, json!(word));
+    }
+}
+
+/// An answer for unattended runs.
+fn declare(rng: &mut Rng, node: &mut StepNode, values: &mut StepValues, answer: serde_json::Value) {
+    if rng.percent(40) {
+        node.unattended = true;
+        values.unattended = Some(answer);
+    }
+}
+
+fn form(rng: &mut Rng, node: &mut StepNode, values: &mut StepValues) {
+    node.timeout_ms = rng.percent(25).then(|| 200 + rng.below(5_000));
+    let field = InputField {
+        kind: InputKind::String,
+        title: Localized::default(),
+        default: rng.percent(30).then(|| json!("red")),
+        min: None,
+        max: None,
+        pattern: None,
+        one_of: rng.percent(30).then(|| WORDS.iter().map(|word| json!(word)).collect()),
+        public: false,
+    };
+    values.fields.insert("v".into(), field);
+    let output = OutputNode { name: "v".into(), public: false, kind: InputKind::String };
+    node.fields.push(output.clone());
+    node.outputs.push(output);
+    declare(rng, node, values, json!({"v": "green"}));
+}
+
+fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    node.in_order = rng.percent(40);
+    node.timeout_ms = rng.percent(25).then(|| 200 + rng.below(5_000));
+    if rng.percent(30) {
+        node.by = Some(who(rng, plan, node, false));
+    }
+    let verified: Vec<String> =
+        plan.graph.steps.iter().filter(|step| step.verify.is_some()).map(|step| step.id.clone()).collect();
+    for at in 0..1 + rng.upto(3) {
+        let id = format!("i{at}");
+        let proved = rng.percent(50);
+        let of_step = (proved && !verified.is_empty() && rng.percent(40)).then(|| rng.pick(&verified));
+        let evidence = rng.pick(&[Evidence::None, Evidence::Optional, Evidence::Required]);
+        node.items.push(ItemNode { id: id.clone(), probe: proved, evidence });
+        let own = (proved && of_step.is_none()).then(|| probe("item"));
+        values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step });
+    }
+    declare(rng, node, values, json!("yes"));
+}
+
+/// Approvals bind the writes that come after them, up to the next gate.
+fn cover(rng: &mut Rng, plan: &mut Plan) {
+    let ids: Vec<usize> = (0..plan.graph.steps.len()).filter(|at| plan.graph.steps[*at].kind == Kind::Approve).collect();
+    for gate in ids {
+        let name = plan.graph.steps[gate].id.clone();
+        let mut covers = Vec::new();
+        for step in &plan.graph.steps[gate + 1..] {
+            let upstream = upstream(plan, step);
+            if step.kind.is_gate() && upstream.contains(&name) {
+                break;
+            }
+            if step.kind.runs() && step.effect != Effect::Read && upstream.contains(&name) && rng.percent(85) {
+                covers.push(step.id.clone());
+            }
+        }
+        if let Some(gate) = &mut plan.graph.steps[gate].gate {
+            gate.covers = covers;
+        }
+    }
+}
