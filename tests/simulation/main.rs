@@ -13,4 +13,5 @@ mod people;
 mod plans;
 mod rng;
 mod runs;
+mod sabotage;
 mod world;
