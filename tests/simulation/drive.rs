@@ -135,19 +135,7 @@ pub fn revived(plan: &Plan, of: &Driven, kept: usize, torn: bool, seed: u64) -> 
     let mut rng = Rng::stream(seed, 5 + 2 * kept as u64 + u64::from(torn));
     let rates = Rates::without_crashes(&mut rng);
     let mut life = Life::new(plan, rng, rates);
-    let entries = of.entries[..kept].to_vec();
-    // Clean: the last entry is on disk, and some of its effects may have begun. Torn: it is on disk half.
-    let at = if torn { kept } else { kept.saturating_sub(1) };
-    life.sim.world.truth = of.snapshots.get(at).cloned().unwrap_or_default();
-    life.take_up(entries);
-    let keys: Vec<AttemptKey> = life.sim.state.derived().in_flight.iter().filter_map(|step| life.sim.state.running_key(*step)).collect();
-    for key in keys {
-        if let Some(request) = life.sim.state.request(&key) {
-            let happened = life.rng.percent(50);
-            life.sim.world.truth.guess(&key, &request, happened);
-        }
-    }
-    life.resume();
+    life.revive(of, kept, torn, |rng| rng.percent(50));
     life.chaos(20 + plan.graph.steps.len() * 4);
     life.calm();
     life.done()
@@ -176,6 +164,11 @@ impl<'a> Life<'a> {
     pub fn begin(&mut self) {
         let attended = self.rng.percent(70);
         let input = begin(&mut self.rng, attended);
+        self.input(input);
+    }
+
+    pub fn begin_attended(&mut self) {
+        let input = begin(&mut self.rng, true);
         let _begun = self.sim.input(input);
     }
 
@@ -188,6 +181,25 @@ impl<'a> Life<'a> {
         match Sim::resumed(self.plan, "run", entries, last, town) {
             Ok(sim) => self.sim = sim,
             Err(illegal) => self.object("L2", format!("its own history is illegal: {illegal}")),
+        }
+    }
+
+    /// A new process takes up the first `kept` entries of another life; `did` says whether what was under way had
+    /// taken effect.
+    pub fn revive(&mut self, of: &Driven, kept: usize, torn: bool, did: impl Fn(&mut Rng) -> bool) {
+        // Clean: the last entry is on disk, and some of its effects may have begun. Torn: the next is on disk half.
+        let at = if torn { kept } else { kept.saturating_sub(1) };
+        self.sim.world.truth = of.snapshots.get(at).cloned().unwrap_or_default();
+        self.take_up(of.entries[..kept].to_vec());
+        let state = &self.sim.state;
+        let keys = state.derived().in_flight.iter().filter_map(|step| state.running_key(*step));
+        let requests: Vec<_> = keys.filter_map(|key| Some((state.request(&key)?, key))).collect();
+        for (request, key) in requests {
+            let happened = did(&mut self.rng);
+            self.sim.world.truth.guess(&key, &request, happened);
+        }
+        if self.sim.state.phase() != Phase::Finished {
+            self.resume();
         }
     }
 
