@@ -332,27 +332,24 @@ pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> 
     })
 }
 
-/// The report of a run, finished or not, from its public fields.
+/// The report as it can be made now: with everything that is disclosed in `dir` when it is to be `open`, in the
+/// language of the run unless another is asked for. Never part of a record.
 ///
 /// # Errors
 /// The journal is damaged, or is not one of a run of its graph.
-pub fn public_report(dir: &Path, names: (&str, &str)) -> Result<String, RecordError> {
-    report_of(dir, names, false)
-}
-
-/// The report with everything that is disclosed in `dir`: for readers who may see it, never part of a record.
-///
-/// # Errors
-/// As for [`public_report`].
-pub fn open_report(dir: &Path, names: (&str, &str)) -> Result<String, RecordError> {
-    report_of(dir, names, true)
-}
-
-fn report_of(dir: &Path, (org, host): (&str, &str), open: bool) -> Result<String, RecordError> {
+pub fn report(
+    dir: &Path,
+    (org, host): (&str, &str),
+    open: bool,
+    lang: Option<&str>,
+) -> Result<String, RecordError> {
     let Recorded { chain, entries, commitments } = Journal::read_all(dir)?;
     let head =
         TreeHead { origin: origin(org, host, chain.run()), size: chain.size(), root: chain.tree().root() };
     let entries = if open { entries } else { History::without_hidden(&entries) };
-    let history = History::fold(graph(dir)?, entries)?;
+    let mut history = History::fold(graph(dir)?, entries)?;
+    if let Some(lang) = lang {
+        history.state.run.lang = lang.to_owned();
+    }
     Ok(render::report(&history, &commitments, &head, host, open)?)
 }

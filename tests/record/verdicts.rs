@@ -41,7 +41,7 @@ fn the_report_says_what_happened_and_nothing_hidden() {
         "{report}"
     );
     assert!(report.find("`isolate`").unwrap() < report.find("`before`").unwrap(), "deviations come first");
-    let open = build::open_report(&run.dir, (ORG, HOST)).unwrap();
+    let open = build::report(&run.dir, (ORG, HOST), true, None).unwrap();
     assert!(open.contains("done in the console") && open.contains("leak \\| confirmed"), "{open}");
     let french = Run::sealed(Kindness { lang: "fr", mode: Mode::Drill, ..USUAL });
     let report = std::fs::read_to_string(french.dir.join("report.md")).unwrap();
