@@ -1,7 +1,8 @@
 //! Driving one run through everything that can happen to it, and on to its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use consigne::clock::Timestamp;
 use consigne::core::*;
@@ -14,6 +15,8 @@ use crate::rng::Rng;
 use crate::world::{Rates, Town, Truth};
 
 thread_local! {
+    /// A panic of this thread is going to be reported in another way.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
     /// The journal of the run under way, for a failure to show. Filled only when a failure is run again.
     static NOTES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
@@ -42,15 +45,32 @@ pub struct Driven {
     pub snapshots: Vec<Truth>,
 }
 
+/// Catches panics without their noise; other threads keep theirs.
+fn quietly<T>(of: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                loud(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(of));
+    QUIET.set(false);
+    result
+}
+
 /// Runs `of`; a panic or an objection becomes a report with seed, plan and journal.
 pub fn judged(seed: u64, plan: &Plan, of: impl Fn() -> Driven) -> Result<Driven, String> {
-    let found = match catch_unwind(AssertUnwindSafe(&of)) {
+    let found = match quietly(&of) {
         Ok(driven) if driven.objections.is_empty() => return Ok(driven),
         Ok(driven) => driven.objections,
         Err(panic) => vec![("panic", panic_text(&*panic))],
     };
     NOTES.set(Some(Vec::new()));
-    let _again = catch_unwind(AssertUnwindSafe(of));
+    let _again = quietly(of);
     let notes = NOTES.take().unwrap_or_default().join("\n");
     let steps: Vec<String> = plan.graph.steps.iter().map(brief).collect();
     let values: Vec<String> = plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
