@@ -15,7 +15,7 @@ use super::state::{
     Timer,
 };
 use crate::clock::Timestamp;
-use crate::plan::Kind;
+use crate::plan::{Effect, Kind};
 
 /// An event that cannot follow from the state before it: a damaged or forged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +142,7 @@ impl State {
             Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
+                need(self.shape.node(step).kind == Kind::Wait, "it does not wait")?;
                 need(self.steps[step].status == Status::Ready, "its turn has not come")?;
                 self.steps[step].status = Status::Waiting;
                 self.set_due(step, Some((*due, Timer::Wait(step))));
@@ -200,6 +201,9 @@ impl State {
         let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
         need(turn, "its turn has not come")?;
         need(!(reason == SkipReason::When && !self.shape.node(step).conditional), "it has no condition")?;
+        let last = self.steps[step].last.as_ref();
+        let done = last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
+        need(reason != SkipReason::AlreadyDone || done, "no probe has said that it is done")?;
         self.steps[step].skipped = Some(reason);
         let code = match reason {
             SkipReason::When => "when",
@@ -225,6 +229,13 @@ impl State {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
+        if node.kind.runs() {
+            let state = &self.steps[step];
+            let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
+            need(status != Status::Succeeded || did, "no attempt at it has succeeded")?;
+            let known = state.belief != Belief::Unknown || node.effect == Effect::Read;
+            need(known || status == Status::Unknown, "whether it took effect is not known")?;
+        }
         self.settle(at, step, status, reason);
         Ok(())
     }

@@ -205,7 +205,13 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     node.keyed = rng.percent(40);
     if rng.percent(35) {
         node.verify = Some(VerifyNode { first: rng.percent(40), absent: rng.percent(60) });
-        values.verify = Some(probe("verify"));
+        let mut verify = probe("verify");
+        if let Action::Argv(call) = &mut verify.action {
+            // Now and then one that cannot be asked.
+            let broken = rng.percent(10);
+            call.argv.push(if broken { parsed("{{ inputs.nothing }}") } else { text(rng, plan, node, true) });
+        }
+        values.verify = Some(verify);
     }
     if rng.percent(25) {
         node.undo = true;
@@ -258,7 +264,11 @@ fn text(rng: &mut Rng, plan: &Plan, node: &StepNode, of_request: bool) -> Templa
         5 if of_request => "x{{ secrets.token }}".into(),
         _ => "plain".into(),
     };
-    Template::parse(&source).expect("templates of these tests are well formed")
+    parsed(&source)
+}
+
+fn parsed(source: &str) -> Template {
+    Template::parse(source).expect("templates of these tests are well formed")
 }
 
 /// A path into a step upstream (now and then one that is not: its value may be missing when it is read).
