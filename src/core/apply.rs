@@ -200,7 +200,7 @@ impl State {
         let status = self.steps[step].status;
         let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
         need(turn, "its turn has not come")?;
-        need(!(reason == SkipReason::When && !self.shape.node(step).conditional), "it has no condition")?;
+        need(reason != SkipReason::When || self.shape.node(step).conditional, "it has no condition")?;
         let last = self.steps[step].last.as_ref();
         let done = last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
         need(reason != SkipReason::AlreadyDone || done, "no probe has said that it is done")?;
@@ -229,15 +229,25 @@ impl State {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
+        need(status != Status::Rejected || state.last_ask.is_some(), "nobody was asked")?;
         if node.kind.runs() {
-            let state = &self.steps[step];
             let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
             need(status != Status::Succeeded || did, "no attempt at it has succeeded")?;
-            let known = state.belief != Belief::Unknown || node.effect == Effect::Read;
-            need(known || status == Status::Unknown, "whether it took effect is not known")?;
+            need(!self.in_doubt(step) || status == Status::Unknown, "whether it took effect is not known")?;
+        }
+        if node.kind == Kind::Wait && status == Status::Succeeded {
+            need(state.due.is_none_or(|due| due <= at), "its time has not come")?;
         }
         self.settle(at, step, status, reason);
         Ok(())
+    }
+
+    /// Whether nobody knows if the step took effect: it may not run again by itself, nor end as if it were known.
+    fn in_doubt(&self, step: usize) -> bool {
+        let state = &self.steps[step];
+        let cut_off = state.last.as_ref().is_some_and(|last| last.interrupted && last.role == Role::Do);
+        let doubt = state.belief == Belief::Unknown || (state.status == Status::Interrupted && cut_off);
+        doubt && self.shape.node(step).effect != Effect::Read
     }
 
     /// Whether the answers to its last question open the gate.
@@ -251,8 +261,9 @@ impl State {
     }
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
-        need(self.steps[step].is_loose(), "nothing about it is uncertain")?;
-        need(!self.shape.node(step).kind.is_gate(), "a gate is never uncertain")?;
+        let loose = self.steps[step].is_loose() && self.steps[step].status != Status::Waiting;
+        need(loose, "nothing about it is uncertain")?;
+        need(self.shape.node(step).kind.runs(), "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];
         state.status = Status::Unknown;
         state.belief = Belief::Unknown;
@@ -343,9 +354,15 @@ impl State {
             Phase::Finally => !self.shape.is_main(step),
             _ => false,
         };
+        let asked = matches!(role, Role::Do | Role::First | Role::Verify) && state.status == Status::Waiting;
+        need(!asked, "a question about it is not settled")?;
         match role {
             Role::Do => {
                 need(node.kind.runs(), "it is not done by a runner")?;
+                // The same request with the same key, where no probe can tell; or because a person said so.
+                let again = (node.keyed && node.verify.is_none()) || state.status == Status::Ready;
+                let stated = state.status != Status::Interrupted;
+                need(!self.in_doubt(step) || (again && stated), "whether it took effect is not known")?;
                 need(turn, "the run is past it")?;
                 need(self.gates_open(step), "a gate in front of it is not open")?;
                 let ready = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
@@ -511,10 +528,13 @@ impl State {
     }
 
     fn retry_scheduled(&mut self, step: usize, due: Timestamp) -> Applied {
+        let (runs, phase) = (self.shape.node(step).kind.runs(), self.phase());
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
-        if !state.settled {
-            need(state.is_loose(), "there is nothing to retry")?;
+        if state.settled {
+            need(phase == Phase::Unwinding, "the run is not unwinding")?;
+        } else {
+            need(runs && state.is_loose() && state.status != Status::Waiting, "there is nothing to retry")?;
             state.status = Status::Retrying;
         }
         self.set_due(step, Some((due, Timer::Retry(step))));
@@ -679,9 +699,20 @@ impl State {
         need(self.steps[step].running.is_none(), "it is being reversed")?;
         need(self.steps[step].ask.is_none(), "a question about it is open")?;
         let asked = self.steps[step].last_ask.and_then(|id| self.asks.get(&id));
-        let decided = asked.is_some_and(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
-        need(how != ReversalEnd::LeftOpen || decided, "nobody decided to leave it open")?;
-        need(how != ReversalEnd::NotChosen || kind == Reversal::Undo, "a toggle is not left by default")?;
+        let said = asked.filter(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
+        let said = said.and_then(|ask| ask.answers.last()).map(|given| given.decision);
+        let reversed = self.steps[step].last.as_ref().is_some_and(|last| {
+            let role = if kind == Reversal::Undo { Role::Undo } else { Role::PutBack };
+            last.role == role && last.result == AttemptResult::Succeeded
+        });
+        let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
+        need(self.phase() == Phase::Unwinding, "the run is not unwinding")?;
+        match how {
+            ReversalEnd::Done => need(reversed || said == Some(Decision::Done), "it has not been reversed")?,
+            ReversalEnd::LeftOpen => need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?,
+            ReversalEnd::NotChosen => need(kind == Reversal::Undo && !chosen, "it is not left by default")?,
+            ReversalEnd::Failed => {}
+        }
         let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
         let top = top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
         top.end = Some(how);

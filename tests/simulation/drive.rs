@@ -26,7 +26,8 @@ pub fn note(entry: &Decided) {
         if let Some(notes) = notes {
             for event in &entry.events {
                 let (step, attempt) = (event.step.as_deref().unwrap_or("-"), event.attempt.unwrap_or(0));
-                let who = event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
+                let who =
+                    event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
                 let fact = serde_json::to_string(&event.fact).unwrap_or_default();
                 notes.push(format!("{:>8} {step}#{attempt}{who} {fact}", entry.at.millis()));
             }
@@ -73,7 +74,8 @@ pub fn judged(seed: u64, plan: &Plan, of: impl Fn() -> Driven) -> Result<Driven,
     let _again = quietly(of);
     let notes = NOTES.take().unwrap_or_default().join("\n");
     let steps: Vec<String> = plan.graph.steps.iter().map(brief).collect();
-    let values: Vec<String> = plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
+    let values: Vec<String> =
+        plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
     let values = values.join("\n");
     let graph = Graph { steps: Vec::new(), ..plan.graph.clone() };
     let graph = serde_json::to_string(&graph).unwrap_or_default();
@@ -91,7 +93,8 @@ fn brief(part: &impl serde::Serialize) -> String {
             Value::Array(list) if list.is_empty() => None,
             Value::Array(list) => Some(list.into_iter().filter_map(prune).collect()),
             Value::Object(map) => {
-                let map: serde_json::Map<_, _> = map.into_iter().filter_map(|(k, v)| Some((k, prune(v)?))).collect();
+                let map: serde_json::Map<_, _> =
+                    map.into_iter().filter_map(|(k, v)| Some((k, prune(v)?))).collect();
                 (!map.is_empty()).then_some(Value::Object(map))
             }
             other => Some(other),
@@ -373,7 +376,8 @@ impl<'a> Life<'a> {
         }
         let asks: Vec<u32> = self.sim.state.open_asks().map(|ask| ask.id).collect();
         let idle = self.sim.in_flight().is_empty();
-        let node = |ask: &u32| self.sim.state.ask(*ask).map(|ask| self.sim.state.shape().node(ask.step).clone());
+        let node =
+            |ask: &u32| self.sim.state.ask(*ask).map(|ask| self.sim.state.shape().node(ask.step).clone());
         let nobody = |ask: &u32| {
             let quorum = node(ask).and_then(|node| node.gate).map_or(1, |gate| gate.quorum.max(1) as usize);
             let more = self.sim.state.ask(*ask).map_or(0, |ask| ask.answers.len());
@@ -381,7 +385,10 @@ impl<'a> Life<'a> {
         };
         if !idle || asks.is_empty() || !asks.iter().all(nobody) {
             let status = self.sim.state.status();
-            self.object("liveness", format!("stuck: {status:?}, questions {asks:?}, in flight {:?}", self.sim.in_flight()));
+            self.object(
+                "liveness",
+                format!("stuck: {status:?}, questions {asks:?}, in flight {:?}", self.sim.in_flight()),
+            );
         }
     }
 }

@@ -63,7 +63,10 @@ fn orders(plan: &Plan) -> Vec<Vec<usize>> {
     let steps = &plan.graph.steps;
     let place = |name: &String| steps.iter().position(|step| step.id == *name);
     let fits = |order: &Vec<usize>| {
-        let pairs = steps.iter().enumerate().flat_map(|(at, step)| step.needs.iter().filter_map(place).map(move |n| (n, at)));
+        let pairs = steps
+            .iter()
+            .enumerate()
+            .flat_map(|(at, step)| step.needs.iter().filter_map(place).map(move |n| (n, at)));
         pairs.into_iter().all(|(need, at)| order[need] < order[at])
     };
     permutations(steps.len()).into_iter().filter(fits).collect()
@@ -103,7 +106,8 @@ fn build(choices: &[Choice]) -> Plan {
         if plan.graph.steps[at].kind == Kind::Approve {
             let name = plan.graph.steps[at].id.clone();
             let behind = plan.graph.steps[at + 1..].iter();
-            let behind = behind.filter(|step| step.effect == Effect::Write && upstream(&plan, step).contains(&name));
+            let behind =
+                behind.filter(|step| step.effect == Effect::Write && upstream(&plan, step).contains(&name));
             let covers = behind.map(|step| step.id.clone()).collect();
             if let Some(gate) = &mut plan.graph.steps[at].gate {
                 gate.covers = covers;
@@ -177,7 +181,8 @@ fn every_plan_of_one_and_two_steps() {
 
 #[test]
 fn every_plan_of_three_steps() {
-    let of = |first| choices(&[Sort::Write, Sort::Approve], &[Fate::Good, Fate::UnknownDid], &[Fate::Good], first);
+    let of =
+        |first| choices(&[Sort::Write, Sort::Approve], &[Fate::Good, Fate::UnknownDid], &[Fate::Good], first);
     let runs = explore(&sequences(3, of), false);
     assert!(runs > 5_000, "{runs}");
 }

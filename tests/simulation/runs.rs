@@ -23,7 +23,10 @@ pub fn all(first: u64, count: u64, run: impl Fn(u64) -> Result<u64, String> + Sy
                 scope.spawn(move || (first + worker..first + count).step_by(threads as usize).map(run).sum())
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err("a worker died".into()))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err("a worker died".into())))
+            .collect()
     });
     let mut total = 0;
     for result in results {

@@ -167,7 +167,11 @@ fn states() -> Vec<(&'static str, State)> {
     add("retrying", Kind::Argv, &then(Failed, &[of(Fact::RetryScheduled { due: later() })]));
     add("interrupted", Kind::Argv, &[start(1, Role::Do), interrupted(1)]);
     add("unknown", Kind::Argv, &then(Unknown, std::slice::from_ref(&doubt)));
-    add("unknown, its probe is under way", Kind::Argv, &then(Unknown, &[doubt.clone(), start(2, Role::Verify)]));
+    add(
+        "unknown, its probe is under way",
+        Kind::Argv,
+        &then(Unknown, &[doubt.clone(), start(2, Role::Verify)]),
+    );
     add("unknown, a question is open", Kind::Argv, &then(Unknown, &[doubt, opened(1, AskKind::Unknown)]));
     add("waiting, a question about its failure is open", Kind::Argv, &then(Failed, &failed[..1]));
     add("waiting, that question is answered", Kind::Argv, &then(Failed, &failed));
@@ -178,7 +182,11 @@ fn states() -> Vec<(&'static str, State)> {
     add("skipped", Kind::Argv, &[of(Fact::StepSkipped { reason: SkipReason::When, cause: None })]);
     add("overridden", Kind::Argv, &then(Failed, &[&failed[..], &[overridden]].concat()));
     add("failed, its undo is due", Kind::Argv, &then(Failed, &[settled(Status::Failed), ending(true)]));
-    add("failed, its undo was not chosen", Kind::Argv, &then(Failed, &[settled(Status::Failed), ending(false)]));
+    add(
+        "failed, its undo was not chosen",
+        Kind::Argv,
+        &then(Failed, &[settled(Status::Failed), ending(false)]),
+    );
     let ask = opened(1, AskKind::Approve);
     let yes = [ask.clone(), answered(1, Decision::Approve), closed(1, AskEnd::Answered)];
     let no = [ask.clone(), answered(1, Decision::Reject), closed(1, AskEnd::Answered)];
@@ -207,7 +215,9 @@ fn events(state: &State) -> Vec<(String, Event)> {
         all.push(of(Fact::StepSkipped { reason, cause: None }));
     }
     use Status::*;
-    for status in [Pending, Running, Succeeded, Failed, TimedOut, Cancelled, Rejected, Skipped, Unknown, Overridden] {
+    for status in
+        [Pending, Running, Succeeded, Failed, TimedOut, Cancelled, Rejected, Skipped, Unknown, Overridden]
+    {
         all.push(settled(status));
     }
     all.push(of(Fact::StepUnknown { reason: "r".into() }));
@@ -227,7 +237,9 @@ fn events(state: &State) -> Vec<(String, Event)> {
     all.push(of(Fact::RetryScheduled { due: later() }));
     all.push(of(Fact::WaitStarted { due: later() }));
     use AskKind as K;
-    for kind in [K::Approve, K::Confirm, K::Input, K::Checklist, K::Manual, K::Failure, K::Unknown, K::PutBack] {
+    for kind in
+        [K::Approve, K::Confirm, K::Input, K::Checklist, K::Manual, K::Failure, K::Unknown, K::PutBack]
+    {
         all.push(opened(new, kind));
     }
     all.push(answered(ask, Decision::Approve));
@@ -254,7 +266,10 @@ fn label(event: &Event) -> String {
     let fact = serde_json::to_value(&event.fact).expect("facts are JSON");
     let fields = ["status", "reason", "how", "role", "result", "kind"];
     let skipped = event.fact.name() == "step.skipped";
-    let field = fields.iter().filter(|name| **name != "reason" || skipped).find_map(|name| fact["data"][*name].as_str());
+    let field = fields
+        .iter()
+        .filter(|name| **name != "reason" || skipped)
+        .find_map(|name| fact["data"][*name].as_str());
     [Some(event.fact.name()), field].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
@@ -274,7 +289,9 @@ fn describe(state: &State) -> String {
 }
 
 fn table() -> String {
-    let mut out = String::from("# A state of a step, each event, and the state after it. Written by the test itself.\n");
+    let mut out = String::from(
+        "# A state of a step, each event, and the state after it. Written by the test itself.\n",
+    );
     for (name, state) in states() {
         let _ = writeln!(out, "\n## {name}");
         let mut illegal: BTreeMap<&str, Vec<String>> = BTreeMap::new();
