@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::home::Home;
 use super::show::{Seen, look, summary, waiting_for};
 use super::ui::Ui;
+use crate::record::build::is_complete;
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -28,7 +29,9 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         let open = state.still_open();
-        if state.run.finished.is_some() && open.is_empty() && !args.all {
+        // A crash during the sealing leaves a run that is over and keeps its locks.
+        let unsealed = state.run.finished.is_some() && !driven && !is_complete(&dir);
+        if state.run.finished.is_some() && open.is_empty() && !unsealed && !args.all {
             continue;
         }
         shown += 1;
@@ -43,6 +46,9 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         ui.data(&format!("{id}  {:<9} {:<9} {title}", plan.graph.mode.name(), status));
         for line in waiting_for(&state) {
             ui.data(&format!("    {line}"));
+        }
+        if unsealed {
+            ui.data(&format!("    the record is not complete: consigne resume {id}"));
         }
         for toggle in open {
             ui.data(&format!("    OPEN TOGGLE: {toggle}"));
