@@ -8,6 +8,7 @@ use super::home::Home;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting::{self, standing};
+use crate::record::build::is_complete;
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -30,7 +31,9 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         let open = state.still_open();
-        let done = state.run.finished.is_some() && state.run.sealed;
+        // A crash during the sealing leaves a run that is over and keeps its locks.
+        let unsealed = state.run.finished.is_some() && !driven && !is_complete(&dir);
+        let done = state.run.finished.is_some() && !unsealed;
         if done && open.is_empty() && !args.all {
             continue;
         }
@@ -49,7 +52,9 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         for line in &waits {
             ui.data(&format!("    {line}"));
         }
-        if !driven && !done && (waits.is_empty() || status == "interrupted") {
+        if unsealed {
+            ui.data(&format!("    the record is not complete: consigne resume {}", shown_name(&id, &dir, &home)));
+        } else if !driven && !done && (waits.is_empty() || status == "interrupted") {
             ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {

@@ -12,7 +12,8 @@ use super::home::Home;
 use super::ui::Ui;
 use super::waiting::{self, standing};
 use crate::core::{State, Status};
-use crate::engine::launch;
+use crate::engine::launch::{self, LaunchError};
+use crate::engine::unbegun;
 use crate::journal::{Journal, RunLock};
 use crate::plan::Plan;
 use crate::record::note::TreeHead;
@@ -27,6 +28,9 @@ pub(super) struct Seen {
 
 /// Looks at a run without touching it.
 pub(super) fn look(dir: &Path) -> Result<Seen, CliError> {
+    if unbegun::is_unbegun(dir) {
+        return Err(launch_error(LaunchError::NeverBegan { dir: dir.to_owned() }));
+    }
     let entries = Journal::read(dir).map_err(|error| journal_error(&error))?;
     let (plan, _, state) = launch::fold(dir, &entries).map_err(launch_error)?;
     let driven = RunLock::is_held(dir).unwrap_or(false);
