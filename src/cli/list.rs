@@ -29,7 +29,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             }
         };
         let Seen { plan, state, driven } = seen;
-        let open = state.still_open();
+        let open = waiting::toggles(&state);
         let done = state.run.finished.is_some() && state.run.sealed;
         if done && open.is_empty() && !args.all {
             continue;

@@ -1,5 +1,6 @@
 //! What a run waits for, and the commands that go on with it. Words only: reads a plan and a state.
 
+use crate::core::event::ReversalEnd;
 use crate::core::{AskKind, RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
@@ -26,6 +27,20 @@ pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What is still switched, with the time at which somebody looks at it again.
+pub(super) fn toggles(state: &State) -> Vec<String> {
+    let mut open = state.still_open();
+    for reversal in state.reversals() {
+        let name = format!("put_back of {}", state.shape().node(reversal.step).id);
+        if let (Some(ReversalEnd::LeftOpen), Some(at)) = (reversal.end, reversal.review_at)
+            && let Some(line) = open.iter_mut().find(|line| **line == name)
+        {
+            line.push_str(&format!(", to be looked at again at {at}"));
+        }
+    }
+    open
 }
 
 /// How its questions are answered from the command line, a command each.

@@ -172,12 +172,7 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
     }
     let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
     let runners = Arc::new(Runners::new());
-    let mut services = Running::up(&hosting.services, &dir, &context, &runners).await?;
-    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        services.down().await;
-        return Err(LaunchError::Missing(missing));
-    }
+    let services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?);
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
     let begin = Begin {
@@ -199,6 +194,27 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
     ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
     let plan = Arc::new(plan);
     Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
+}
+
+/// The services of a run, up, with every secret at hand; else nothing of it is left running.
+async fn served(
+    plan: &Plan,
+    hosting: &Hosting,
+    dir: &Path,
+    context: &RunContext,
+    runners: &Runners,
+) -> Result<Running, LaunchError> {
+    let missing = preflight::secrets(plan, dir, &context.secrets).await;
+    if !missing.is_empty() {
+        return Err(LaunchError::Missing(missing));
+    }
+    let mut services = Running::up(&hosting.services, dir, context, runners).await?;
+    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        services.down().await;
+        return Err(LaunchError::Missing(missing));
+    }
+    Ok(services)
 }
 
 /// A run taken from its directory, with the lock held.
@@ -298,12 +314,7 @@ impl Reopened {
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
-        let mut services = Running::up(&self.hosting.services, &self.dir, &context, &runners).await?;
-        let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            services.down().await;
-            return Err(LaunchError::Missing(missing));
-        }
+        let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
         first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
         first.extend(then);

@@ -52,6 +52,16 @@ impl fmt::Display for Said {
     }
 }
 
+/// One snapshot of several commands: exit code, data and talk of each.
+macro_rules! shows {
+    ($all:expr) => {
+        insta::with_settings!({omit_expression => true}, {
+            insta::assert_snapshot!($crate::environment::told(&$all))
+        })
+    };
+}
+pub(crate) use shows;
+
 /// Several commands as one text.
 pub fn told(all: &[Said]) -> String {
     all.iter().map(Said::to_string).collect::<Vec<_>>().join("\n")

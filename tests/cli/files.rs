@@ -1,6 +1,6 @@
 //! Files and words that cannot be used: every command says where, why and how to go on, and nothing happens.
 
-use crate::environment::{TestEnvironment, told};
+use crate::environment::{TestEnvironment, shows};
 
 #[test]
 fn a_runbook_that_cannot_be_read() {
@@ -12,7 +12,7 @@ fn a_runbook_that_cannot_be_read() {
     let files = ["gone.yaml", "environments", "latin.yaml", "broken.yaml", "empty.yaml", "shape.yaml"];
     let drills = files.iter().map(|file| env.consigne(&["drill", file]).ends(3));
     let checks = files.iter().map(|file| env.consigne(&["check", file]).ends(3));
-    insta::assert_snapshot!(told(&drills.chain(checks).collect::<Vec<_>>()));
+    shows!(drills.chain(checks).collect::<Vec<_>>());
     env.assert_nothing_happened();
 }
 
@@ -20,16 +20,15 @@ fn a_runbook_that_cannot_be_read() {
 fn an_environment_that_is_not_there_or_not_meant() {
     let env = TestEnvironment::new();
     env.write("environments/prod.yaml", "protected: true\npeople:\n  bob: {}\nroles:\n  ops: [bob]\n");
-    let elsewhere = env.path("user").join("alone.yaml");
-    std::fs::copy(env.work("small.yaml"), &elsewhere).unwrap();
-    insta::assert_snapshot!(told(&[
+    std::fs::copy(env.work("small.yaml"), env.path("user").join("alone.yaml")).unwrap();
+    shows!([
         env.consigne(&["drill", "small.yaml", "--env", "practise"]).ends(3),
         env.consigne(&["drill", "small.yaml", "--env", "qqq"]).ends(3),
-        env.consigne(&["drill", elsewhere.to_str().unwrap()]).ends(3),
+        env.consigne(&["drill", "../user/alone.yaml"]).ends(3),
         env.consigne(&["run", "small.yaml"]).ends(2),
         env.consigne(&["run", "small.yaml", "--env", "practice"]).ends(3),
         env.consigne(&["drill", "small.yaml", "--env", "prod"]).ends(3),
-    ]));
+    ]);
     env.assert_nothing_happened();
 }
 
@@ -44,7 +43,7 @@ fn inputs_that_do_not_fit() {
     env.write("broken.inputs.yaml", "name: [\n");
     env.write("list.inputs.yaml", "- name\n");
     let drill = |args: &[&str]| env.consigne(&[&["drill", "bare.yaml"], args].concat());
-    insta::assert_snapshot!(told(&[
+    shows!([
         drill(&[]).ends(3),
         drill(&["--input", "name=abc", "--input", "count=1.5"]).ends(3),
         drill(&["--input", "name=ABC", "--input", "count=1"]).ends(3),
@@ -55,7 +54,7 @@ fn inputs_that_do_not_fit() {
         drill(&["--inputs", "unknown.inputs.yaml", "--input", "name=abc", "--input", "count=1"]).ends(3),
         drill(&["--inputs", "broken.inputs.yaml"]).ends(3),
         drill(&["--inputs", "list.inputs.yaml"]).ends(3),
-    ]));
+    ]);
     env.assert_nothing_happened();
 }
 
@@ -63,7 +62,8 @@ fn inputs_that_do_not_fit() {
 fn a_drill_takes_the_inputs_beside_it_and_an_option_wins() {
     let env = TestEnvironment::new();
     env.write("small.inputs.yaml", "name: beside\ncount: 2\n");
-    let drill = env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", "r", "--input", "name=mine"]);
+    let drill =
+        env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", "r", "--input", "name=mine"]);
     assert!(drill.ends(4).stderr.contains("inputs: small.inputs.yaml"));
     let values: serde_json::Value =
         serde_json::from_slice(&std::fs::read(env.run("r").join("plan/values.json")).unwrap()).unwrap();
@@ -77,12 +77,12 @@ fn answers_that_do_not_fit() {
     env.write("keys.answers.yaml", "go: {answr: approve}\n");
     env.write("broken.answers.yaml", "go: [\n");
     let drill = |file: &str| env.consigne(&["drill", "small.yaml", "--answers", file]).ends(3);
-    insta::assert_snapshot!(told(&[
+    shows!([
         drill("gone.answers.yaml"),
         drill("unknown.answers.yaml"),
         drill("keys.answers.yaml"),
         drill("broken.answers.yaml"),
-    ]));
+    ]);
     env.assert_nothing_happened();
 
     env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", "r"]).ends(4).code.unwrap();
@@ -96,7 +96,10 @@ fn words_that_name_no_run() {
     let env = TestEnvironment::new();
     for id in ["r1", "r2"] {
         let args = ["drill", "small.yaml", "--env", "plain", "--run-id", id, "--input"];
-        env.consigne(&[&args[..], &[if id == "r1" { "name=a" } else { "name=b" }]].concat()).ends(4).code.unwrap();
+        env.consigne(&[&args[..], &[if id == "r1" { "name=a" } else { "name=b" }]].concat())
+            .ends(4)
+            .code
+            .unwrap();
     }
     let mut all = vec![
         env.consigne(&["drill", "small.yaml", "--run-id", "../x"]).ends(2),
@@ -115,5 +118,5 @@ fn words_that_name_no_run() {
     ] {
         all.push(env.consigne(args).ends(2));
     }
-    insta::assert_snapshot!(told(&all));
+    shows!(all);
 }
