@@ -22,7 +22,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
                 if args.json {
                     ui.json(&serde_json::json!({"run": id, "dir": dir, "error": error.message}));
                 } else {
-                    ui.data(&format!("{id}  unreadable: {}", error.message));
+                    ui.data(&format!("{id}  damaged or unreadable: {}", error.message));
                 }
                 shown += 1;
                 continue;

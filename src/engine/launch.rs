@@ -128,6 +128,7 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
             locks.release(&targets, &id)?;
+            let error = keep_log(error, &host.home, &id);
             // Only what this call made: a directory that was there before is not ours to remove.
             if !matches!(error, LaunchError::File { verb: "create", .. }) && !dir.join("events.jsonl").exists() {
                 let _best_effort = std::fs::remove_dir_all(&dir);
@@ -135,6 +136,15 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
             Err(error)
         }
     }
+}
+
+/// What a service said before it failed outlives the directory of the run that never began.
+fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
+    let LaunchError::Service(ServiceError::NotReady { name, reason, log }) = error else { return error };
+    let kept = home.join("failed").join(format!("{id}.{name}.log"));
+    let moved = super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
+    let log = if moved.is_ok() { kept } else { log };
+    LaunchError::Service(ServiceError::NotReady { name, reason, log })
 }
 
 struct Prepared {

@@ -19,8 +19,8 @@ fn flip(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Every verb that reads the run says so, and none changes a byte.
-fn assert_left_alone(env: &TestEnvironment) -> Vec<crate::environment::Said> {
+/// Every verb that reads what was changed says so, and none changes a byte. `unread` read something else.
+fn assert_left_alone(env: &TestEnvironment, unread: &[&str]) -> Vec<crate::environment::Said> {
     let before = bytes_below(&env.run("r"));
     let all = [
         &["resume", "r"][..],
@@ -31,7 +31,8 @@ fn assert_left_alone(env: &TestEnvironment) -> Vec<crate::environment::Said> {
         &["report", "r"],
         &["verify", "r"],
     ];
-    let all = all.map(|args| env.consigne(args).ends(5)).to_vec();
+    let read = all.into_iter().filter(|args| !unread.contains(&args[0]));
+    let all = read.map(|args| env.consigne(args).ends(5)).collect();
     assert_eq!(bytes_below(&env.run("r")), before);
     assert_eq!(env.touched(), [""; 0]);
     all
@@ -41,14 +42,16 @@ fn assert_left_alone(env: &TestEnvironment) -> Vec<crate::environment::Said> {
 fn a_changed_byte_in_the_log() {
     let env = parked();
     flip(&env.run("r").join("wal.jsonl"));
-    shows!(assert_left_alone(&env));
+    // The record is made of the journal alone.
+    shows!(assert_left_alone(&env, &["verify"]));
 }
 
 #[test]
 fn a_changed_byte_in_the_journal() {
     let env = parked();
     flip(&env.run("r").join("events.jsonl"));
-    shows!(assert_left_alone(&env));
+    // Where a run stands is read from the log, as long as there is one.
+    shows!(assert_left_alone(&env, &["show", "list", "report"]));
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn a_plan_that_changed_after_the_start() {
     let path = env.run("r").join("plan/graph.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"small\"", "\"other\"")).unwrap();
-    shows!(assert_left_alone(&env));
+    shows!(assert_left_alone(&env, &[]));
 }
 
 #[test]

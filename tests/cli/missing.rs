@@ -70,6 +70,15 @@ fn a_service_that_cannot_be_started() {
         "one.yaml",
         "consigne: v1\nid: one\ntitle: \"One\"\nsteps:\n  - {id: a, shell: \"echo a >> @/touched\", effect: write}\n",
     );
-    shows!([env.consigne(&["drill", "one.yaml"]).ends(3)]);
+    let not_there = env.consigne(&["drill", "one.yaml", "--run-id", "r1"]).ends(3);
+    env.write(
+        "environments/practice.yaml",
+        "services:\n  bell:\n    argv: [\"sh\", \"-c\", \"echo no bell today; exec sleep 600\"]\n    port: auto\n\
+         \x20   ready: {http: {get: \"http://127.0.0.1:{{ services.bell.port }}/\"}, poll: {every: 100ms, within: 1s}}\n",
+    );
+    let not_ready = env.consigne(&["drill", "one.yaml", "--run-id", "r2"]).ends(3);
+    let log = std::fs::read_to_string(env.path("consigne/failed/r2.bell.log")).unwrap();
+    assert_eq!(log, "no bell today\n");
+    shows!([not_there, not_ready]);
     env.assert_nothing_happened();
 }
