@@ -183,7 +183,7 @@ impl Loop {
             }
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
-                match self.try_decide(Input::Answer(Box::new(answer)), batch) {
+                match self.try_decide(Input::Answer(answer), batch) {
                     Ok(()) => self.answered.push(ask),
                     Err(refused) => self.it.operator.refused(ask, &refused),
                 }
