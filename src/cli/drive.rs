@@ -273,10 +273,10 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Journal(journal) => journal_error(journal),
         LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
         LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
-            CliError::new(Exit::Damaged, message).hint("nothing was changed; keep the folder as it is")
+            CliError::new(Exit::Damaged, message).hint(UNTOUCHED)
         }
         LaunchError::Service(ServiceError::NotReady { .. } | ServiceError::Start { .. }) => {
-            CliError::new(Exit::Invalid, message)
+            CliError::new(Exit::Invalid, message).hint("no step was started")
         }
         LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
         LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
@@ -286,10 +286,15 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Usage, message).hint("a run id is used once")
         }
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
-        LaunchError::Missing(_) => CliError::new(Exit::Invalid, message).hint("nothing was started"),
+        LaunchError::Missing(list) => {
+            CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
+        }
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
 }
+
+/// What can be said about a run that is not what it was.
+const UNTOUCHED: &str = "nothing was changed; keep the folder as it is";
 
 fn book_error(error: &BookError) -> CliError {
     match error {
@@ -304,6 +309,9 @@ fn book_error(error: &BookError) -> CliError {
 pub(super) fn record_error(error: &RecordError) -> CliError {
     match error {
         RecordError::Journal(journal) => journal_error(journal),
+        RecordError::History(_) | RecordError::Graph { .. } => {
+            CliError::new(Exit::Damaged, error.to_string()).hint(UNTOUCHED)
+        }
         _ => CliError::new(Exit::Unwritable, error.to_string())
             .hint("`consigne resume` completes what is missing"),
     }

@@ -23,14 +23,14 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
                 if args.json {
                     ui.json(&serde_json::json!({"run": id, "dir": dir, "error": error.message}));
                 } else {
-                    ui.data(&format!("{id}  unreadable: {}", error.message));
+                    ui.data(&format!("{id}  damaged or unreadable: {}", error.message));
                 }
                 shown += 1;
                 continue;
             }
         };
         let Seen { plan, state, driven } = seen;
-        let open = state.still_open();
+        let open = waiting::toggles(&state);
         // A crash during the sealing leaves a run that is over and keeps its locks.
         let unsealed = state.run.finished.is_some() && !driven && !is_complete(&dir);
         let done = state.run.finished.is_some() && !unsealed;

@@ -77,7 +77,8 @@ fn read(
 ) -> Result<(Document, Option<Environment>, Vec<Environment>), CliError> {
     let env = args.env.clone().or_else(|| (mode == Mode::Drill).then(|| "practice".to_owned()));
     let unusable = |problems: Vec<Diagnostic>| {
-        let elsewhere = problems.iter().any(|problem| problem.code == "environment" && problem.at.is_none());
+        let elsewhere =
+            problems.iter().any(|problem| problem.code == "environment" && problem.help.is_empty());
         let error =
             CliError::new(Exit::Invalid, format!("{} cannot be run", args.file.display())).with(problems);
         match &env {

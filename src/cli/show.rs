@@ -61,8 +61,8 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     for line in waiting::waits(&plan, &state) {
         ui.data(&line);
     }
-    for open in state.still_open() {
-        ui.data(&format!("still open: {open}"));
+    for open in waiting::toggles(&state) {
+        ui.data(&format!("OPEN TOGGLE: {open}"));
     }
     if !driven {
         let name = shown_name(&state.run.id, &dir, &home);

@@ -139,12 +139,22 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
             locks.release_all(&id)?;
+            let error = keep_log(error, &host.home, &id);
             if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
             }
             Err(error)
         }
     }
+}
+
+/// What a service said before it failed outlives the directory of the run that never began.
+fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
+    let LaunchError::Service(ServiceError::NotReady { name, reason, log }) = error else { return error };
+    let kept = home.join("failed").join(format!("{id}.{name}.log"));
+    let moved = super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
+    let log = if moved.is_ok() { kept } else { log };
+    LaunchError::Service(ServiceError::NotReady { name, reason, log })
 }
 
 struct Prepared {
@@ -175,6 +185,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
     }
     let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
     let runners = Arc::new(Runners::new());
+    let mut services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
     let begin = Begin {
         actor: actor.clone(),
@@ -185,12 +196,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
         plan: digest::digests(&files),
         executor: key.signer_key().fingerprint(),
     };
-    let mut services = Running::up(&hosting.services, &dir, &context, &runners).await?;
-    let opened = match ready(&context).await {
-        Ok(()) => first_entry(&dir, &id, &plan, key, begin, host),
-        Err(error) => Err(error),
-    };
-    let (book, state, said) = match opened {
+    let (book, state, said) = match first_entry(&dir, &id, &plan, key, begin, host) {
         Ok(opened) => opened,
         Err(error) => {
             services.down().await;
@@ -199,12 +205,6 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
     };
     let plan = Arc::new(plan);
     Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
-}
-
-/// Every secret can be had.
-async fn ready(context: &RunContext) -> Result<(), LaunchError> {
-    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-    if missing.is_empty() { Ok(()) } else { Err(LaunchError::Missing(missing)) }
 }
 
 /// Writes entry 0: from here on there is a run.
@@ -226,6 +226,27 @@ fn first_entry(
     })?;
     ledger(dir, plan, &state, &book.sign_head()?, Moment::Start, host)?;
     Ok((book, state, said))
+}
+
+/// The services of a run, up, with every secret at hand; else nothing of it is left running.
+async fn served(
+    plan: &Plan,
+    hosting: &Hosting,
+    dir: &Path,
+    context: &RunContext,
+    runners: &Runners,
+) -> Result<Running, LaunchError> {
+    let missing = preflight::secrets(plan, dir, &context.secrets).await;
+    if !missing.is_empty() {
+        return Err(LaunchError::Missing(missing));
+    }
+    let mut services = Running::up(&hosting.services, dir, context, runners).await?;
+    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        services.down().await;
+        return Err(LaunchError::Missing(missing));
+    }
+    Ok(services)
 }
 
 /// A run taken from its directory, with the lock held.
@@ -336,11 +357,7 @@ impl Reopened {
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
-        let mut services = Running::up(&self.hosting.services, &self.dir, &context, &runners).await?;
-        if let Err(error) = ready(&context).await {
-            services.down().await;
-            return Err(error);
-        }
+        let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
         first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
         first.extend(then);
