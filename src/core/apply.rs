@@ -370,6 +370,11 @@ impl State {
         self.gates_before(step).all(|gate| self.satisfies(gate))
     }
 
+    /// A gate in front of a step whose turn had come is asked again: its approval was voided.
+    pub(super) fn waits_for_a_gate(&self, step: usize) -> bool {
+        self.gates_before(step).any(|gate| !self.steps[gate].settled)
+    }
+
     /// The gates that cover the step, stand among its needs, or are named by it.
     pub(super) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
         let needs = self.shape.needs(step).iter().filter(|need| self.shape.node(**need).kind.is_gate());

@@ -406,7 +406,7 @@ pub(crate) mod tests {
             end: None,
             shown: [("prompt".into(), "\"a\\nb\"".into()), ("shown".into(), shown.to_string())].into(),
             binds: None,
-            attested: false,
+            attested: Vec::new(),
         };
         let lines = shown_lines(&ask).unwrap();
         let expected = [

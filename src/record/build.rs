@@ -348,12 +348,21 @@ pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> 
     })
 }
 
-/// The report with everything that is disclosed in `dir`: for readers who may see it, never part of a record.
+/// The report as it can be made now: with everything that is disclosed in `dir` when it is to be `open`, in the
+/// language of the run unless another is asked for. Never part of a record.
 ///
 /// # Errors
 /// The journal is damaged, or is not one of a run of its graph.
-pub fn open_report(dir: &Path, (org, host): (&str, &str)) -> Result<String, RecordError> {
-    let entries = Journal::read(dir)?;
+pub fn report(
+    dir: &Path,
+    (org, host): (&str, &str),
+    open: bool,
+    lang: Option<&str>,
+) -> Result<String, RecordError> {
+    let mut entries = Journal::read(dir)?;
+    if !open {
+        entries = History::without_hidden(&entries);
+    }
     let commitments = commitments(dir)?;
     let tree: crate::journal::Tree = {
         let path = dir.join(file::EVENTS);
@@ -364,6 +373,9 @@ pub fn open_report(dir: &Path, (org, host): (&str, &str)) -> Result<String, Reco
     };
     let run = entries.first().map(|entry| entry.run.clone()).unwrap_or_default();
     let head = TreeHead { origin: origin(org, host, &run), size: tree.size() as u64, root: tree.root() };
-    let history = History::fold(graph(dir)?, entries)?;
-    Ok(render::report(&history, &commitments, &head, host, true)?)
+    let mut history = History::fold(graph(dir)?, entries)?;
+    if let Some(lang) = lang {
+        history.state.run.lang = lang.to_owned();
+    }
+    Ok(render::report(&history, &commitments, &head, host, open)?)
 }

@@ -116,9 +116,9 @@ fn a_cut_end_is_found_or_reads_as_unfinished() {
 fn a_rewritten_history_is_found() {
     let run = Run::sealed(USUAL);
     let mut forged = Run::new(Kindness { approver: "alice", ..USUAL });
-    forged.to_gate();
+    forged.reach_gate();
     forged.approve(Kindness { approver: "alice", personal: false, ..USUAL });
-    forged.to_end();
+    forged.reach_end();
     let copy = copy_of(&run.dir);
     for name in ["events.jsonl", "disclosures.jsonl"] {
         std::fs::copy(forged.dir.join(name), copy.path().join(name)).unwrap();
@@ -131,7 +131,7 @@ fn a_rewritten_history_is_found() {
 #[test]
 fn an_illegal_history_fails_under_valid_signatures() {
     let mut run = Run::new(USUAL);
-    run.to_gate();
+    run.reach_gate();
     let fact = consigne::core::Fact::AttemptStarted {
         role: consigne::core::Role::Do,
         part: None,

@@ -70,7 +70,7 @@ fn digests(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// Names that belong to a run and need no cover: they are held back, checked elsewhere, or of the host's own use.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     file::WAL,
     file::DISCLOSURES,
     file::QUARANTINE,
@@ -80,6 +80,7 @@ const OWN: [&str; 9] = [
     layout::SEAL,
     "lock",
     "procs.jsonl",
+    "services",
 ];
 
 fn uncovered(

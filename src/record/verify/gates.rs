@@ -87,7 +87,8 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     }
     let holds =
         |role: &String| graph.people.roles.get(role).is_some_and(|people| people.contains(&actor.who));
-    if !roles.is_empty() && !(graph.people.people.contains_key(&actor.who) && roles.iter().any(holds)) {
+    let known = graph.people.people.contains_key(&actor.who);
+    if !roles.is_empty() && (!known || !roles.iter().any(holds)) {
         refuse(format!("{} holds none of the roles {} of `{step}`", actor.who, roles.join(", ")));
     }
     if let Some(why) = excluded(story, &gate.who, &actor.who) {
