@@ -39,8 +39,10 @@ impl Place {
         self.path().join(format!("{name}-{}", self.next.get()))
     }
 
+    /// The program that is measured: the one built with this bench, or another build of it.
     pub fn consigne(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_consigne"));
+        let other = std::env::var_os("CONSIGNE_BENCH_PROGRAM");
+        let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_consigne").into()));
         command.args(arguments).env("CONSIGNE_HOME", self.path().join("home")).env_remove("CONSIGNE_LOG");
         command
     }
