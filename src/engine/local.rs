@@ -110,7 +110,17 @@ impl Local {
             interrupts: 0,
             leave: false,
         };
-        let result = this.run(first, &mut signals).await;
+        // As a task beside the attempts, the loop goes on in the thread that saw an attempt end, and an attempt begins in
+        // the thread that decided it. Polled by whoever called, each would wait for another thread to wake up.
+        let driven = tokio::spawn(async move {
+            let result = this.run(first, &mut signals).await;
+            (result, this)
+        });
+        let (result, mut this) = match driven.await {
+            Ok(driven) => driven,
+            // Nobody aborts it.
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
         this.it.operator.close();
         for handle in this.in_flight.values() {
             handle.kill();

@@ -115,9 +115,9 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
 
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
-    let (at, _) = state.find(event.step.as_deref()?)?;
-    let request = event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok());
-    let request: crate::core::AttemptRequest = request?;
+    let (at, step) = state.find(event.step.as_deref()?)?;
+    let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
+    let request = running?.request.as_ref()?;
     let what = match &request.probe.action {
         Action::Http(call) => format!("{} {}", call.method, call.url),
         Action::Shell(call) => call.script.lines().next().unwrap_or_default().to_owned(),

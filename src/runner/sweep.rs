@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpgrp, getpid, pidfd_open, pidfd_send_signal,
-    set_child_subreaper, waitpid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpgrp, getpid, pidfd_open,
+    pidfd_send_signal, set_child_subreaper, waitid, waitpid,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -161,6 +161,9 @@ pub(super) fn kill_marked(mark: &Mark) {
 
 /// Direct children of ours that an attempt left behind.
 fn left_behind(mark: &Mark, leader: u32, tainted: &BTreeSet<u32>) -> Vec<u32> {
+    if is_childless() {
+        return Vec::new();
+    }
     let own_group = u32::try_from(getpgrp().as_raw_nonzero().get()).unwrap_or(0);
     // Held while listing: nothing can be spawned meanwhile that would look like left behind.
     let owned = owned();
@@ -193,6 +196,13 @@ fn left_behind(mark: &Mark, leader: u32, tainted: &BTreeSet<u32>) -> Vec<u32> {
         }
     }
     found
+}
+
+/// Whether this process has no child at all, alive or dead: what a step leaves behind would be one by now. It is asked
+/// first since listing the children opens a file for each thread, after every step.
+fn is_childless() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::All, options), Err(rustix::io::Errno::CHILD))
 }
 
 /// Completes when the process has ended.
