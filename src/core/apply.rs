@@ -414,6 +414,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            request: running.request,
             result: *result,
             reason: reason.clone(),
             class: *class,
@@ -483,6 +484,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            request: running.request,
             result: AttemptResult::Unknown,
             reason: "interrupted".to_owned(),
             class: None,
