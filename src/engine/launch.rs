@@ -75,6 +75,7 @@ pub struct NewRun {
 /// How a driven run came to rest.
 pub struct Rest {
     pub stopped: Stopped,
+    pub plan: Arc<Plan>,
     pub state: State,
     pub dir: PathBuf,
     /// The journal's last signed head.
@@ -322,16 +323,17 @@ impl Reopened {
         Ok((prepared.go(host, answering).await?, swept))
     }
 
-    /// Takes in one input and leaves the run parked.
+    /// Takes in one input and leaves the run parked. Whether it said anything new.
     ///
     /// # Errors
     /// The input is refused, or the journal cannot be written.
-    pub fn note_down(&mut self, input: Input) -> Result<(), LaunchError> {
-        let mut inputs = std::mem::take(&mut self.before);
-        inputs.push(input);
-        self.book.take_in(&self.plan, &mut self.state, inputs, &mut |_, _| {})?;
+    pub fn note_down(&mut self, input: Input) -> Result<bool, LaunchError> {
+        let before = std::mem::take(&mut self.before);
+        self.book.take_in(&self.plan, &mut self.state, before, &mut |_, _| {})?;
+        let mut news = false;
+        self.book.take_in(&self.plan, &mut self.state, vec![input], &mut |_, _| news = true)?;
         self.book.sign_head()?;
-        Ok(())
+        Ok(news)
     }
 
     /// Finishes what is missing of the record of a run that is over.
@@ -339,7 +341,7 @@ impl Reopened {
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;
-        Ok(Rest { stopped: Stopped::Finished, state: self.state, dir: self.dir, head })
+        Ok(Rest { stopped: Stopped::Finished, plan: self.plan, state: self.state, dir: self.dir, head })
     }
 }
 
@@ -368,7 +370,7 @@ impl Prepared {
         if stopped == Stopped::Finished {
             finish(&dir, &plan, &state, &head, host)?;
         }
-        Ok(Rest { stopped, state, dir, head })
+        Ok(Rest { stopped, plan, state, dir, head })
     }
 }
 
