@@ -125,6 +125,8 @@ pub struct Running {
 pub struct Last {
     pub attempt: u32,
     pub role: Role,
+    /// What was really asked for. Absent where the reader lacks the disclosure.
+    pub request: Option<Arc<AttemptRequest>>,
     pub result: AttemptResult,
     pub reason: String,
     pub class: Option<ErrorClass>,

@@ -152,6 +152,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            request: running.request,
             result: *result,
             reason: reason.clone(),
             class: *class,
@@ -221,6 +222,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            request: running.request,
             result: AttemptResult::Unknown,
             reason: "interrupted".to_owned(),
             class: None,
