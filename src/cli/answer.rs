@@ -7,7 +7,9 @@ use super::drive::{self, launch_error};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::show::seen_summary;
 use super::ui::Ui;
+use super::waiting;
 use crate::core::{Actor, Answer, Ask, How, Input, State};
 use crate::engine::identity;
 use crate::operator::EvidenceStore;
@@ -23,6 +25,10 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
         Some((step, part)) => (step, Some(part.to_owned())),
         None => (args.step.as_str(), None),
     };
+    if reopened.state.run.finished.is_some() {
+        return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id))
+            .hint(format!("consigne report {}", drive::shown_name(&reopened.id, &dir, &home))));
+    }
     let ask = question(&reopened.state, step)?;
     let graph = &reopened.plan.graph;
     let me = identity::actor(&graph.people, &identity::os_user());
@@ -57,20 +63,29 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     if args.resume {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
-    reopened.note_down(input, me).map_err(launch_error)?;
-    ui.say("the answer is recorded");
-    ui.hint(&format!("consigne resume {}", drive::shown_name(&reopened.id, &dir, &home)));
+    let news = reopened.note_down(input, me).map_err(launch_error)?;
+    ui.say(if news { "the answer is recorded" } else { "that was said before: nothing has changed" });
+    let name = drive::shown_name(&reopened.id, &dir, &home);
+    for answer in waiting::answers(&reopened.plan, &reopened.state, &name) {
+        ui.hint(&answer);
+    }
+    ui.hint(&format!("consigne resume {name}"));
+    if ui.json {
+        ui.json(&seen_summary(&reopened.state, &dir, false));
+    }
     Ok(Exit::Waiting)
 }
 
 /// The open question of a step, or the last one, so that a second answer hears what the first one said.
 fn question<'a>(state: &'a State, step: &str) -> Result<&'a Ask, CliError> {
     let Some((_, found)) = state.find(step) else {
-        let names: Vec<&str> = state.open_asks().map(|ask| state.shape().node(ask.step).id.as_str()).collect();
+        let names: Vec<&str> =
+            state.open_asks().map(|ask| state.shape().node(ask.step).id.as_str()).collect();
         let error = CliError::new(Exit::Usage, format!("the run has no step `{step}`"));
         return Err(match crate::diag::closest(step, names.iter().copied()) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint(format!("open: {}", names.join(", "))),
+            None if names.is_empty() => error.hint("nothing is asked at present"),
+            None => error.hint(format!("asked at present: {}", names.join(", "))),
         });
     };
     let ask = found.ask.or(found.last_ask).and_then(|id| state.ask(id));

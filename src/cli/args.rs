@@ -62,10 +62,10 @@ pub struct RunArgs {
     /// Environment (a drill uses `practice` unless told otherwise)
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
-    /// An input; may be given several times
+    /// An input, instead of the one in the file; may be given several times
     #[arg(long = "input", value_name = "NAME=VALUE")]
     pub inputs: Vec<String>,
-    /// File of inputs (a drill takes NAME.inputs.yaml beside the runbook if it is given none)
+    /// File of inputs (a drill takes NAME.inputs.yaml beside the runbook unless told otherwise)
     #[arg(long = "inputs", value_name = "FILE")]
     pub inputs_file: Option<PathBuf>,
     /// File of answers

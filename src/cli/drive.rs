@@ -14,6 +14,7 @@ use super::secret::Asked;
 use super::ui::Ui;
 use crate::clock::{Clock, SystemClock};
 use crate::core::{RunStatus, State};
+use crate::diag::Diagnostic;
 use crate::engine::book::BookError;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
 use crate::engine::local::{DriveError, Stopped};
@@ -32,6 +33,10 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
     let reopened = reopen(&dir, &home)?;
+    known_steps(&answers, &reopened.plan)?;
+    if let Some(finished) = &reopened.state.run.finished {
+        ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
+    }
     resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
 }
 
@@ -40,7 +45,8 @@ pub(super) fn reopen(dir: &Path, home: &Home) -> Result<Reopened, CliError> {
     match launch::reopen(dir, &home.root, &clock()) {
         Err(error @ LaunchError::NeverBegan { .. }) => {
             super::runtime()?.block_on(unbegun::remove(dir, &home.root, &clock())).map_err(launch_error)?;
-            Err(launch_error(error).hint("nothing was done, and what it left behind is removed: start it again"))
+            Err(launch_error(error)
+                .hint("nothing was done, and what it left behind is removed: start it again"))
         }
         reopened => reopened.map_err(launch_error),
     }
@@ -58,8 +64,12 @@ pub(super) fn resume_dir_with(
 ) -> Result<Exit, CliError> {
     let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
     let answering = answering(common, answers, dir, &reopened.plan)?;
-    let (rest, swept) =
-        super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
+    let resumed = super::runtime()?.block_on(reopened.resume(then, &host, answering));
+    let (rest, swept) = resumed.map_err(|error| match error {
+        // It stands where it stood.
+        LaunchError::Interrupted => CliError::new(Exit::Waiting, error.to_string()),
+        error => launch_error(error),
+    })?;
     for leftover in swept {
         let end = if leftover.gone { "ended" } else { "could not be ended" };
         ui.say(&format!("left behind by the last process, {end}: {} {}", leftover.pid, leftover.command));
@@ -81,6 +91,38 @@ pub(super) fn answers(file: Option<&Path>) -> Result<Answers, CliError> {
         return Err(CliError::new(Exit::Invalid, message).with(problems));
     }
     Ok(answers)
+}
+
+/// Every answer is meant for a step of the plan: one that is not would pause a run for no visible reason.
+pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError> {
+    let steps = &plan.graph.steps;
+    let known = |id: &str| {
+        let base = id.split_once(':').map_or(id, |(base, _)| base);
+        let item = id.split_once('/');
+        steps.iter().any(|step| {
+            step.id == id
+                || step.id == base
+                || item.is_some_and(|(list, item)| {
+                    step.id == list && step.items.iter().any(|one| one.id == item)
+                })
+        })
+    };
+    let items =
+        steps.iter().flat_map(|step| step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));
+    let names: Vec<String> = steps.iter().map(|step| step.id.clone()).chain(items).collect();
+    let wrong: Vec<Diagnostic> = answers
+        .iter()
+        .filter(|(id, _)| !known(id))
+        .map(|(id, answer)| {
+            let message = format!("the runbook has no step `{id}`");
+            Diagnostic::error("unknown-step", answer.at.clone(), message)
+                .suggest(id, names.iter().map(String::as_str))
+        })
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(Exit::Invalid, "the answers do not fit the runbook; nothing was started").with(wrong))
 }
 
 /// Where this process works. What `prompts` holds was asked before anything else had the terminal.
@@ -113,8 +155,10 @@ pub(super) fn answering(
     let inner: Box<dyn Operator> = if alone {
         Box::new(Unattended::new())
     } else {
-        let setup = Setup { me: me.who.clone(), clock: clock(), evidence: evidence(dir), replies: send.clone() };
-        let terminal = Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+        let setup =
+            Setup { me: me.who.clone(), clock: clock(), evidence: evidence(dir), replies: send.clone() };
+        let terminal =
+            Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
         Box::new(terminal)
     };
     let operator: Box<dyn Operator> = if answers.is_empty() {
@@ -153,7 +197,8 @@ pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
     if home.join("keys/executor").exists() {
         return Ok(());
     }
-    let key = ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name()).map_err(super::keys::key_error)?;
+    let key =
+        ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name()).map_err(super::keys::key_error)?;
     ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
     Ok(())
 }
@@ -176,17 +221,29 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
                 ui.say(&format!("{}: {open}", pick("encore ouvert", "still open")));
             }
             ui.say(&format!("{}: {}", pick("dossier", "record"), rest.dir.display()));
+            match super::verify::verified(&rest.dir, home, None, None) {
+                Ok(found) => ui.say(&super::verify::one_line(&found, french)),
+                Err(error) => ui.error(&error),
+            }
             ui.hint(&format!("consigne verify {name}"));
         }
         None => {
             ui.say(&format!("{}: {}", state.run.id, pick("en pause", "paused")));
-            for line in super::show::waiting_for(state) {
+            for line in super::waiting::waits(&rest.plan, state) {
                 ui.say(&format!("  {line}"));
+            }
+            for answer in super::waiting::answers(&rest.plan, state, &name) {
+                ui.hint(&answer);
             }
             ui.hint(&format!("consigne resume {name}"));
         }
     }
-    ui.say(&format!("{}: {} {}", pick("tête du journal", "journal head"), rest.head.size, rest.head.root_base64()));
+    ui.say(&format!(
+        "{}: {} {}",
+        pick("tête du journal", "journal head"),
+        rest.head.size,
+        rest.head.root_base64()
+    ));
     exit
 }
 
@@ -207,8 +264,14 @@ fn exit_of(state: &State, stopped: Stopped) -> Exit {
 pub(super) fn launch_error(error: LaunchError) -> CliError {
     let message = error.to_string();
     match &error {
+        LaunchError::Lock(LockError::TargetHeld { dir, .. }) => {
+            let dir = dir.display();
+            CliError::new(Exit::Held, message)
+                .hint(format!("`consigne show {dir}` says what it waits for"))
+                .hint(format!("`consigne resume {dir}` or `consigne cancel {dir}` frees the target"))
+        }
         LaunchError::Lock(lock) => {
-            let held = matches!(lock, LockError::Held { .. } | LockError::TargetHeld { .. });
+            let held = matches!(lock, LockError::Held { .. });
             let exit = if held { Exit::Held } else { Exit::Unwritable };
             hinted(CliError::new(exit, message), lock.hint())
         }
@@ -229,6 +292,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         }
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
         LaunchError::Missing(_) => CliError::new(Exit::Invalid, message).hint("nothing was started"),
+        LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
 }
@@ -237,14 +301,17 @@ fn book_error(error: &BookError) -> CliError {
     match error {
         BookError::Journal(journal) => journal_error(journal),
         BookError::Record(record) => record_error(record),
-        BookError::Refused(refused) => hinted(CliError::new(Exit::Usage, error.to_string()), refused.hint.clone()),
+        BookError::Refused(refused) => {
+            hinted(CliError::new(Exit::Usage, error.to_string()), refused.hint.clone())
+        }
     }
 }
 
 pub(super) fn record_error(error: &RecordError) -> CliError {
     match error {
         RecordError::Journal(journal) => journal_error(journal),
-        _ => CliError::new(Exit::Unwritable, error.to_string()).hint("`consigne resume` completes what is missing"),
+        _ => CliError::new(Exit::Unwritable, error.to_string())
+            .hint("`consigne resume` completes what is missing"),
     }
 }
 

@@ -39,13 +39,17 @@ impl Home {
     pub fn run_dir(&self, name: &str) -> Result<PathBuf, CliError> {
         let path = Path::new(name);
         if name.contains('/') || path.join("events.jsonl").exists() || path.join("wal.jsonl").exists() {
-            return if path.is_dir() {
+            return if holds_run(path) {
                 Ok(path.to_owned())
             } else {
-                Err(CliError::new(Exit::Usage, format!("no run directory {name}")))
+                Err(CliError::new(Exit::Usage, format!("no run in {name}"))
+                    .hint("give the id or the directory of a run"))
             };
         }
         let known = self.run_ids()?;
+        if name.is_empty() {
+            return Err(CliError::new(Exit::Usage, "no run is named").hint("`consigne list` shows the runs"));
+        }
         if known.iter().any(|id| id == name) {
             return Ok(self.runs.join(name));
         }
@@ -77,4 +81,9 @@ impl Home {
         ids.sort();
         Ok(ids)
     }
+}
+
+/// What a run directory, or a copy of its record, has at least one of.
+fn holds_run(path: &Path) -> bool {
+    ["events.jsonl", "wal.jsonl", "plan", "record.dsse.json"].iter().any(|name| path.join(name).exists())
 }

@@ -1,11 +1,13 @@
 //! `consigne list`: the runs, newest last, with what waits for people and what is still switched.
 
 use super::args::ListArgs;
+use super::drive::shown_name;
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
-use super::show::{Seen, look, summary, waiting_for};
+use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
+use super::waiting::{self, standing};
 use crate::record::build::is_complete;
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
@@ -30,25 +32,27 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         let Seen { plan, state, driven } = seen;
         let open = state.still_open();
         // A crash during the sealing leaves a run that is over and keeps its locks.
-        let unsealed = state.run.finished.is_some() && !driven && !is_complete(&dir);
-        if state.run.finished.is_some() && open.is_empty() && !unsealed && !args.all {
+        let done = state.run.finished.is_some() && is_complete(&dir);
+        if done && open.is_empty() && !args.all {
             continue;
         }
         shown += 1;
         if args.json {
-            let mut value = summary(&state, &dir, None);
-            value["driven"] = driven.into();
-            ui.json(&value);
+            ui.json(&seen_summary(&state, &dir, driven));
             continue;
         }
         let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-        let status = if driven { "driven" } else { state.status().name() };
-        ui.data(&format!("{id}  {:<9} {:<9} {title}", plan.graph.mode.name(), status));
-        for line in waiting_for(&state) {
+        let status = standing(&state, driven);
+        ui.data(&format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));
+        if driven {
+            ui.data("    driven by a process");
+        }
+        let waits = waiting::waits(&plan, &state);
+        for line in &waits {
             ui.data(&format!("    {line}"));
         }
-        if unsealed {
-            ui.data(&format!("    the record is not complete: consigne resume {id}"));
+        if !driven && !done && (waits.is_empty() || status == "interrupted") {
+            ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {
             ui.data(&format!("    OPEN TOGGLE: {toggle}"));

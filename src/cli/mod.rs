@@ -17,6 +17,7 @@ mod secret;
 mod show;
 mod ui;
 mod verify;
+mod waiting;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -15,8 +15,10 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     let dir = home.run_dir(&args.run.run)?;
     let verified =
         if args.verified { Some(verify::verified(&dir, &home, args.trust.as_deref(), None)?) } else { None };
-    let host = ExecutorKey::load(&home.root).map_or_else(|_| super::keys::host_name(), |key| key.host().to_owned());
-    let text = build::open_report(&dir, ("x", &host)).map_err(|error| drive::record_error(&error))?;
+    let host =
+        ExecutorKey::load(&home.root).map_or_else(|_| super::keys::host_name(), |key| key.host().to_owned());
+    let text = build::report(&dir, ("x", &host), args.open, args.lang.map(super::args::Lang::code))
+        .map_err(|error| drive::record_error(&error))?;
     if args.run.json {
         ui.json(&serde_json::json!({"report": text, "verification": verified}));
         return Ok(Exit::Done);

@@ -10,7 +10,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
-use crate::core::{Ask, State, Status};
+use super::waiting::{self, standing};
+use crate::core::{State, Status};
 use crate::engine::launch::{self, LaunchError};
 use crate::engine::unbegun;
 use crate::journal::{Journal, RunLock};
@@ -42,15 +43,13 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     let dir = home.run_dir(&args.run)?;
     let Seen { plan, state, driven } = look(&dir)?;
     if args.json {
-        let mut value = summary(&state, &dir, None);
-        value["driven"] = driven.into();
-        ui.json(&value);
+        ui.json(&seen_summary(&state, &dir, driven));
         return Ok(Exit::Done);
     }
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
     ui.data(&format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
     let status = state.run.finished.as_ref().map_or_else(
-        || state.status().name().to_owned(),
+        || standing(&state, driven).to_owned(),
         |finished| format!("{} ({})", finished.status.name(), finished.reason),
     );
     let by = if driven { ", driven by a process" } else { "" };
@@ -59,39 +58,30 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
         let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         ui.data(&format!("  {} {:<24} {}{reason}", mark(step.status), node.id, step.status.name()));
     }
-    for line in waiting_for(&state) {
+    for line in waiting::waits(&plan, &state) {
         ui.data(&line);
     }
     for open in state.still_open() {
         ui.data(&format!("still open: {open}"));
     }
-    if state.run.finished.is_none() && !driven {
-        ui.hint(&format!("consigne resume {}", shown_name(&state.run.id, &dir, &home)));
+    if !driven {
+        let name = shown_name(&state.run.id, &dir, &home);
+        for answer in waiting::answers(&plan, &state, &name) {
+            ui.hint(&answer);
+        }
+        if state.run.finished.is_none() || !state.run.sealed {
+            ui.hint(&format!("consigne resume {name}"));
+        }
     }
     Ok(Exit::Done)
 }
 
-/// What a run waits for, a line each.
-pub(super) fn waiting_for(state: &State) -> Vec<String> {
-    let mut lines: Vec<String> = state.open_asks().map(|ask| waiting_line(state, ask)).collect();
-    for (node, step) in state.steps() {
-        if let Some(due) = step.due.filter(|_| !step.settled) {
-            lines.push(format!("waits: {} until {due}", node.id));
-        }
-        if step.status == Status::Interrupted || step.running.is_some() {
-            lines.push(format!("in flight: {}", node.id));
-        }
-    }
-    lines
-}
-
-fn waiting_line(state: &State, ask: &Ask) -> String {
-    let step = &state.shape().node(ask.step).id;
-    let kind = json!(ask.kind).as_str().unwrap_or_default().replace('_', " ");
-    let prompt = ask.shown.get("prompt").or_else(|| ask.shown.get("title"));
-    let prompt: Option<String> = prompt.and_then(|text| serde_json::from_str(text).ok());
-    let expires = ask.expires.map(|at| format!(", until {at}")).unwrap_or_default();
-    format!("waits for a person: {step} ({kind}{expires}) {}", prompt.unwrap_or_default())
+/// The state of a run for scripts, as it is seen from outside.
+pub(super) fn seen_summary(state: &State, dir: &Path, driven: bool) -> Value {
+    let mut value = summary(state, dir, None);
+    value["driven"] = driven.into();
+    value["standing"] = standing(state, driven).into();
+    value
 }
 
 /// The state of a run for scripts.

@@ -78,6 +78,23 @@ pub(super) fn verdict_lines(found: &Verification) -> Vec<String> {
     lines
 }
 
+/// The verdicts in one line, for the end of a run.
+pub(super) fn one_line(found: &Verification, french: bool) -> String {
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace(['_', '-'], " ");
+    let verdict = match (found.overall(), french) {
+        (Overall::Verified, true) => "dossier vérifié",
+        (Overall::Verified, false) => "record verified",
+        (_, true) => "DOSSIER NON VÉRIFIÉ",
+        (_, false) => "RECORD NOT VERIFIED",
+    };
+    let authorisation = word(json!(found.authorisation));
+    format!(
+        "{verdict}: INTEGRITY {}, COMPLETENESS {}, AUTHORISATION {authorisation}",
+        word(json!(found.integrity)),
+        word(json!(found.completeness)),
+    )
+}
+
 const fn mode(arg: ModeArg) -> Mode {
     match arg {
         ModeArg::Live => Mode::Live,

@@ -15,6 +15,7 @@ mod bind;
 pub mod decide;
 mod derived;
 pub mod event;
+mod hidden;
 pub mod input;
 pub mod retry;
 mod scope;

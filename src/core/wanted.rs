@@ -36,9 +36,12 @@ pub fn wanted(state: &State) -> BTreeSet<Command> {
     }
     if paused.is_none() {
         wanted.extend(state.derived().open_asks.iter().map(|ask| Command::Ask(*ask)));
-        // A retry that is due waits for a slot, or for a gate that is asked again, not for the clock.
-        let next = state.derived().timers.iter().find(|(due, timer)| {
-            !(*due <= state.run.last_at && matches!(timer, Timer::Retry(_)))
+        // A retry that finds no slot, or its gate asked again, waits for those and not for the clock: its time may
+        // have come without an entry to show it.
+        let full = !state.has_slot();
+        let next = state.derived().timers.iter().find(|(_, timer)| match timer {
+            Timer::Retry(step) => !full && !state.waits_for_a_gate(*step),
+            _ => true,
         });
         wanted.extend(next.map(|(due, _)| Command::WakeAt(*due)));
     }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
+use super::signals::Signals;
 use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
@@ -26,7 +27,9 @@ use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
 use crate::runbook::extract::Globals;
-use crate::runner::{Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers};
+use crate::runner::{
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+};
 
 /// File below `plan/` that says how this host serves the run. Held back.
 pub const HOST_FILE: &str = "host.json";
@@ -75,6 +78,7 @@ pub struct NewRun {
 /// How a driven run came to rest.
 pub struct Rest {
     pub stopped: Stopped,
+    pub plan: Arc<Plan>,
     pub state: State,
     pub dir: PathBuf,
     /// The journal's last signed head.
@@ -108,6 +112,8 @@ pub enum LaunchError {
     Corrupt { path: PathBuf, what: String },
     #[error("the run in {} never began: its process died before the first step", dir.display())]
     NeverBegan { dir: PathBuf },
+    #[error("interrupted before anything was started")]
+    Interrupted,
     #[error("the run is over")]
     Over,
 }
@@ -130,19 +136,31 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
     // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
     let lock = RunLock::acquire(&dir, host.clock.now())?;
     let locks = TargetLocks::of(&host.home);
-    let prepared = match unbegun::acquire(&locks, &new.plan.values.locks, &id, &dir, &host.clock).await {
-        Ok(()) => prepare(new, host, lock).await,
-        Err(error) => Err(error),
-    };
-    match prepared {
+    let targets = new.plan.values.locks.clone();
+    let prepared = unless_interrupted(async {
+        unbegun::acquire(&locks, &targets, &id, &dir, &host.clock).await?;
+        prepare(new, host, lock).await
+    });
+    match prepared.await {
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
+            super::services::end_living(&dir, &id).await?;
             locks.release_all(&id)?;
             if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
             }
             Err(error)
         }
+    }
+}
+
+/// A signal while nothing has been started yet ends the preparations.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T, LaunchError>>) -> Result<T, LaunchError> {
+    let mut signals = Signals::watch().map_err(DriveError::Signals)?;
+    tokio::select! {
+        biased;
+        done = work => done,
+        _ = signals.next() => Err(LaunchError::Interrupted),
     }
 }
 
@@ -197,7 +215,19 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
         }
     };
     let plan = Arc::new(plan);
-    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
+    Ok(Prepared {
+        dir,
+        plan,
+        context,
+        runners,
+        services,
+        book,
+        state,
+        said,
+        first: Vec::new(),
+        actor,
+        _lock: lock,
+    })
 }
 
 /// Every secret can be had.
@@ -279,11 +309,17 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
     let Some(first) = entries.first() else {
         return Err(LaunchError::Corrupt { path: journal, what: "the run has no first entry".to_owned() });
     };
-    let digests = started(&first.events)
-        .ok_or_else(|| LaunchError::Corrupt { path: journal.clone(), what: "line 1 starts no run".to_owned() })?;
+    let digests = started(&first.events).ok_or_else(|| LaunchError::Corrupt {
+        path: journal.clone(),
+        what: "line 1 starts no run".to_owned(),
+    })?;
     let plan = digest::load(&folder, digests)?;
     let path = folder.join(HOST_FILE);
-    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File { verb: "read", path: path.clone(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File {
+        verb: "read",
+        path: path.clone(),
+        source,
+    })?;
     let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
     let shape = Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?;
     let mut state = State::new(Arc::new(shape), &first.run);
@@ -324,7 +360,14 @@ impl Reopened {
             super::services::end_living(&this.dir, &this.id).await?;
             return Ok((this.complete(host)?, swept));
         }
-        Ok((this.prepare(then, host).await?.go(host, answering).await?, swept))
+        let (dir, id) = (this.dir.clone(), this.id.clone());
+        match unless_interrupted(this.prepare(then, host)).await {
+            Ok(prepared) => Ok((prepared.go(host, answering).await?, swept)),
+            Err(error) => {
+                super::services::end_living(&dir, &id).await?;
+                Err(error)
+            }
+        }
     }
 
     async fn prepare(self, then: Vec<Input>, host: &Host) -> Result<Prepared, LaunchError> {
@@ -358,20 +401,21 @@ impl Reopened {
         })
     }
 
-    /// Takes in one input and leaves the run parked.
+    /// Takes in one input and leaves the run parked. Whether it said anything new.
     ///
     /// # Errors
     /// The input is refused, or the journal cannot be written.
-    pub fn note_down(&mut self, input: Input, host_user: Actor) -> Result<(), LaunchError> {
-        let mut inputs = std::mem::take(&mut self.before);
+    pub fn note_down(&mut self, input: Input, host_user: Actor) -> Result<bool, LaunchError> {
+        let mut before = std::mem::take(&mut self.before);
         if self.state.run.paused.is_none() && self.state.run.finished.is_none() {
             // Its process died. What the input sets free must not be written down as started: nobody here starts it.
-            inputs.push(Input::Pause { actor: host_user, reason: "died".to_owned(), stop: false });
+            before.push(Input::Pause { actor: host_user, reason: "died".to_owned(), stop: false });
         }
-        inputs.push(input);
-        self.book.take_in(&self.plan, &mut self.state, inputs, &mut |_, _| {})?;
+        self.book.take_in(&self.plan, &mut self.state, before, &mut |_, _| {})?;
+        let mut news = false;
+        self.book.take_in(&self.plan, &mut self.state, vec![input], &mut |_, _| news = true)?;
         self.book.sign_head()?;
-        Ok(())
+        Ok(news)
     }
 
     /// Finishes what is missing of the record of a run that is over.
@@ -379,7 +423,7 @@ impl Reopened {
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;
-        Ok(Rest { stopped: Stopped::Finished, state: self.state, dir: self.dir, head })
+        Ok(Rest { stopped: Stopped::Finished, plan: self.plan, state: self.state, dir: self.dir, head })
     }
 }
 
@@ -408,7 +452,7 @@ impl Prepared {
         if stopped == Stopped::Finished {
             finish(&dir, &plan, &state, &head, host)?;
         }
-        Ok(Rest { stopped, state, dir, head })
+        Ok(Rest { stopped, plan, state, dir, head })
     }
 }
 
@@ -433,7 +477,13 @@ fn ledger(
     Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 
-fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) -> Result<RunContext, LaunchError> {
+fn context(
+    id: &str,
+    dir: &Path,
+    plan: &Plan,
+    hosting: &Hosting,
+    host: &Host,
+) -> Result<RunContext, LaunchError> {
     let inherited = Inherited::snapshot(&plan.values.env_inherit);
     let sources = plan.values.secrets.clone();
     let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
@@ -442,8 +492,11 @@ fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) ->
 }
 
 fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    super::services::private_folder(path)
-        .map_err(|source| LaunchError::File { verb: "make", path: path.to_owned(), source })
+    super::services::private_folder(path).map_err(|source| LaunchError::File {
+        verb: "make",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {

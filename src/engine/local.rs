@@ -74,6 +74,8 @@ struct Loop {
     it: Local,
     in_flight: BTreeMap<AttemptKey, CancelHandle>,
     shown: BTreeSet<u32>,
+    /// Questions that the operator has just answered and waits to hear about.
+    answered: Vec<u32>,
     finished: mpsc::UnboundedReceiver<(AttemptKey, Box<Outcome>)>,
     finish: mpsc::UnboundedSender<(AttemptKey, Box<Outcome>)>,
     tail: broadcast::Receiver<TailLine>,
@@ -98,6 +100,7 @@ impl Local {
             it: self,
             in_flight: BTreeMap::new(),
             shown: BTreeSet::new(),
+            answered: Vec::new(),
             finished,
             finish,
             tail,
@@ -180,8 +183,9 @@ impl Loop {
             }
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
-                if let Err(refused) = self.try_decide(Input::Answer(Box::new(answer)), batch) {
-                    self.it.operator.refused(ask, &refused);
+                match self.try_decide(Input::Answer(answer), batch) {
+                    Ok(()) => self.answered.push(ask),
+                    Err(refused) => self.it.operator.refused(ask, &refused),
                 }
             }
             Woken::Reply(Reply::Interrupt) | Woken::Signal(Signal::Interrupt) => self.interrupt(batch),
@@ -269,6 +273,13 @@ impl Loop {
                     asks.insert(ask);
                 }
                 Command::WakeAt(at) => self.wake = Some(at),
+            }
+        }
+        // Taken: the operator hears that the question is closed, or sees what is still open of it.
+        for ask in std::mem::take(&mut self.answered) {
+            self.shown.remove(&ask);
+            if !asks.contains(&ask) {
+                self.it.operator.withdraw(ask, "");
             }
         }
         let gone: Vec<u32> = self.shown.difference(&asks).copied().collect();

@@ -94,7 +94,8 @@ impl<'a> Layout<'a> {
 
     fn head(&mut self) {
         let q = self.question;
-        let environment = q.environment.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
+        let environment =
+            q.environment.as_deref().map(|name| format!(" {}", harmless(name))).unwrap_or_default();
         let style = if q.mode == Mode::Live { ALARM } else { NOTE };
         self.line("");
         let title = q.title.as_deref().unwrap_or(&q.step);
@@ -381,5 +382,109 @@ fn json(tree: &Tree<Rendered>, depth: usize) -> String {
             let entries: Vec<String> = map.iter().map(entry).collect();
             format!("{{\n{}\n{outer}}}", entries.join(",\n"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::AttemptResult;
+    use crate::plan::Kind;
+
+    fn view(question: &Question, whole: bool) -> String {
+        let layout = Layout::new(question, question.opened, 80);
+        let layout = if whole { layout.whole() } else { layout };
+        anstream::adapter::strip_str(&layout.render()).to_string()
+    }
+
+    #[test]
+    fn an_approval_is_the_whole_request() {
+        let mut go = gate("go", Kind::Approve, &["suspend"]);
+        go.0.timeout_ms = Some(1_800_000);
+        let world = World::new(Mode::Live, false, "en", vec![go, call("suspend")]);
+        insta::assert_snapshot!(view(&world.questions().remove(0), false), @r#"
+        ── Go ahead
+           go · approval · LIVE practice
+          Suspend acme?
+        What will be done:
+          1. suspend [write]
+             PATCH https://api.test/tenants/acme
+             Authorization: Bearer <secret admin_token>
+             X-Reason: overdue
+             {
+               "status": "suspended",
+               "at": <decided later by step.started_at>
+             }
+          May answer: bob, carol
+          Open until 2026-11-18T11:36:41.000Z (30 min left)
+        Answers:
+          approve  exactly what is shown may be done
+          reject   nothing is done, the gate stays shut
+        "#);
+    }
+
+    #[test]
+    fn a_failure_is_what_was_tried_the_end_of_its_output_and_what_can_be_done() {
+        let mut world =
+            World::new(Mode::Drill, false, "fr", vec![call("suspend"), reader("close", "suspend")]);
+        world.run(AttemptResult::Failed, "status");
+        insta::assert_snapshot!(view(&world.questions().remove(0), false), @r#"
+        ── suspend
+           suspend · échec : que faire ? · EXERCICE practice
+        Ce qui a été tenté : [écriture]
+            PATCH https://api.test/tenants/acme
+            Authorization: Bearer <secret admin_token>
+            X-Reason: overdue
+            {
+              "status": "suspended",
+              "at": "2026-11-18T11:06:41.000Z"
+            }
+        Résultat : status 500, tentative 1
+          error:
+            | the server said ␛[31mno
+          body:
+            … 15 lignes avant (? les montre)
+            | line 16 of the answer
+            | line 17 of the answer
+            | line 18 of the answer
+            | line 19 of the answer
+            | line 20 of the answer
+            | line 21 of the answer
+            | line 22 of the answer
+            | line 23 of the answer
+            | line 24 of the answer
+            | line 25 of the answer
+            | line 26 of the answer
+            | line 27 of the answer
+            | line 28 of the answer
+            | line 29 of the answer
+            | line 30 of the answer
+        Réponses possibles :
+          réessayer  une tentative de plus, maintenant
+          main       vous l'avez fait vous-même ; la suite continue (motif, preuve,
+              valeurs)
+          sauter     ce n'est pas fait, et la suite continue quand même (motif, valeurs)
+          valeur     donner les valeurs que l'étape aurait produites ; la suite continue
+              (motif)
+          terminer   terminer ici en échec ; ce qui est fait reste fait
+        "#);
+        assert!(
+            view(&world.questions().remove(0), true).contains("| line 1 of"),
+            "the rest is shown when asked for"
+        );
+    }
+
+    #[test]
+    fn no_value_can_pass_for_a_reference_or_move_the_cursor() {
+        let mut step = call("suspend");
+        step.1.act = Some(request("PATCH", "https://api.test/{{ inputs.tenant }}"));
+        let evil = "<secret x>\u{1b}[2J<decided later by me>\u{202e}";
+        let steps = vec![gate("go", Kind::Approve, &["suspend"]), step];
+        let world = World::of_tenant(evil, Mode::Live, false, "en", steps);
+        let text = view(&world.questions().remove(0), false);
+        assert!(text.contains("https://api.test/\\<secret x>␛[2J\\<decided later by me>\\u{202e}"), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+        assert!(text.contains("\"at\": <decided later by step.started_at>"), "{text}");
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! The contract: after every [`Reply::Answer`] the driver calls, for that question, one of [`Operator::refused`]
 //! (it was not taken, with the reason), [`Operator::ask`] (taken, and still open: a further item, a further person)
-//! or [`Operator::withdraw`] (it is closed). Until then the operator asks nothing else.
+//! or [`Operator::withdraw`] (it is closed). Until then the operator asks nothing else. SIGINT and SIGHUP stay with
+//! the driver: no operator touches signals.
 
 mod dialog;
 mod evidence;
@@ -31,6 +32,12 @@ pub use wording::{Lang, Text};
 
 use crate::core::{Answer, Refused};
 
+#[cfg(test)]
+use crate as consigne;
+#[cfg(test)]
+#[path = "../../tests/operator/sample.rs"]
+mod sample;
+
 /// Somebody, or something, that answers questions. None of the calls blocks.
 pub trait Operator: Send {
     /// Asks a question, or shows the newer state of one that was asked before (by its number).
@@ -52,7 +59,7 @@ pub trait Operator: Send {
 /// What comes back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// Ctrl-C. While no prompt is up it arrives as the signal instead.
     Interrupt,
     /// The end of input, or the terminal is gone. No more answers will come.

@@ -14,7 +14,7 @@ use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, nee
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Mode, OutputNode, Plan, StepNode, Who,
 };
-use crate::runbook::template::Rendered;
+use crate::runbook::template::{Lookup, Rendered, Scope, Template};
 
 /// One open question.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +174,7 @@ impl Question {
             fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
             evidence: evidence(ask.kind, node),
             outputs,
-            tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(plan, ask.step, last)),
+            tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(plan, state, ask.step, last)),
             who: who(plan, state, ask, node),
             role_play: plan.graph.role_play && plan.graph.mode != Mode::Live,
             signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
@@ -302,9 +302,9 @@ fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
     state.shape().node(ask.step).outputs.iter().map(output).collect()
 }
 
-/// What was tried. The rendered request is gone once its attempt has ended, so the action is shown as far as it can
-/// be read off the plan: a shell script, or an action without expressions.
-fn tried(plan: &Plan, step: usize, last: &Last) -> Tried {
+/// What was tried. The request itself is gone once its attempt has ended, so the action of the plan is rendered
+/// again with what is known; where that fails, it is shown as it is written.
+fn tried(plan: &Plan, state: &State, step: usize, last: &Last) -> Tried {
     let mut excerpts: Vec<(String, String)> =
         last.excerpts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
     let rank = |name: &str| {
@@ -320,23 +320,52 @@ fn tried(plan: &Plan, step: usize, last: &Last) -> Tried {
         Role::OnlyIf => values.only_if.as_ref(),
         Role::Item => None,
     });
+    let known = Known { plan, state, step };
     Tried {
         role: last.role,
         attempt: last.attempt,
         reason: last.reason.clone(),
         code: last.code,
-        action: probe.map(|probe| as_written(&probe.action)),
+        action: probe.map(|probe| probe.action.render(&known).unwrap_or_else(|_| as_written(&probe.action))),
         excerpts,
     }
 }
 
+/// What can be known about names by looking at plan and state.
+struct Known<'a> {
+    plan: &'a Plan,
+    state: &'a State,
+    step: usize,
+}
+
+impl Scope for Known<'_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        let known = |value: Option<Value>| value.map_or(Lookup::Later, Lookup::Known);
+        let values = &self.plan.values;
+        match (root, name) {
+            ("inputs", _) => known(values.inputs.get(name).cloned()),
+            ("vars", _) => known(values.vars.get(name).cloned()),
+            ("run", "id") => known(Some(self.state.run.id.clone().into())),
+            ("step", "started_at") => {
+                known(self.state.step(self.step).first_started.map(|at| at.to_string().into()))
+            }
+            ("steps", _) => known(self.state.find(name).filter(|(_, step)| step.settled).map(|(_, step)| {
+                Value::Object(
+                    step.outputs.iter().map(|(name, value)| (name.clone(), value.value())).collect(),
+                )
+            })),
+            _ => Lookup::Later,
+        }
+    }
+}
+
 /// An action of the plan with each expression as it is written: `{{ inputs.tenant_id }}`.
-fn as_written(action: &Action<crate::runbook::template::Template>) -> Action<Rendered> {
+fn as_written(action: &Action<Template>) -> Action<Rendered> {
     struct Written;
-    impl crate::plan::Fill<crate::runbook::template::Template, Rendered> for Written {
+    impl crate::plan::Fill<Template, Rendered> for Written {
         type Error = std::convert::Infallible;
 
-        fn text(&mut self, text: &crate::runbook::template::Template) -> Result<Rendered, Self::Error> {
+        fn text(&mut self, text: &Template) -> Result<Rendered, Self::Error> {
             Ok(Rendered::literal(text.source()))
         }
     }
@@ -389,5 +418,98 @@ pub(super) fn actor(me: &str, plays: Option<&str>, own: crate::core::How) -> Act
             Actor { who: who.to_owned(), how: crate::core::How::Played, played_by: Some(me.to_owned()) }
         }
         None => Actor { who: me.to_owned(), how: own, played_by: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::{AttemptResult, How, Input};
+    use crate::plan::Kind;
+
+    fn words(question: &Question) -> Vec<&str> {
+        question.choices.iter().map(|choice| choice.word).collect()
+    }
+
+    #[test]
+    fn an_approval_shows_what_it_binds_and_who_may_give_it() {
+        let mut approve = gate("go", Kind::Approve, &["suspend"]);
+        approve.0.gate.as_mut().unwrap().who.not_starter = true;
+        approve.0.timeout_ms = Some(60_000);
+        let world = World::new(Mode::Live, false, "fr", vec![approve, call("suspend")]);
+        let q = world.questions().remove(0);
+        assert_eq!(q.prompt.as_deref(), Some("Suspend acme?"));
+        assert_eq!((q.lang, q.kind, words(&q)), (Lang::Fr, AskKind::Approve, vec!["approve", "reject"]));
+        assert_eq!(q.requests.len(), 1);
+        assert_eq!((q.requests[0].step.as_str(), q.requests[0].effect), ("suspend", Effect::Write));
+        assert!(q.view.as_ref().is_some_and(|view| view.contains(&q.requests[0].digest)));
+        assert_eq!(
+            (q.who.people.as_slice(), q.who.not.as_slice()),
+            (&["bob".into(), "carol".into()][..], &["alice".into()][..])
+        );
+        assert!(q.is_for("bob") && !q.is_for("alice") && !q.is_for("os:root"));
+        assert_eq!(q.expires, Some(q.opened.plus(60_000)));
+    }
+
+    #[test]
+    fn a_failure_shows_what_was_tried_and_offers_only_what_leads_somewhere() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![call("suspend"), reader("close", "suspend")]);
+        world.run(AttemptResult::Failed, "status");
+        let q = world.questions().remove(0);
+        assert_eq!(words(&q), ["retry", "by_hand", "skip", "set_output", "end"], "there is nothing to undo");
+        let tried = q.tried.as_ref().unwrap();
+        assert_eq!((tried.reason.as_str(), tried.code, tried.attempt), ("status", Some(500), 1));
+        assert_eq!(tried.excerpts[0].0, "error", "the explanation comes first");
+        assert!(tried.action.is_some());
+        assert_eq!(q.outputs, [Output { name: "ticket".into(), kind: InputKind::String, needed: true }]);
+        assert!(q.is_for("os:root"), "anybody may answer it");
+    }
+
+    #[test]
+    fn a_step_without_outputs_offers_none_to_set_and_one_with_undo_offers_to_undo() {
+        let mut step = call("suspend");
+        step.0.outputs.clear();
+        step.0.undo = true;
+        step.1.undo = Some(request("PATCH", "https://api.test/undo"));
+        let mut world = World::new(Mode::Live, false, "en", vec![step]);
+        world.run(AttemptResult::Failed, "status");
+        assert_eq!(words(&world.questions().remove(0)), ["retry", "by_hand", "skip", "undo_end", "end"]);
+    }
+
+    #[test]
+    fn a_closed_question_is_none() {
+        let mut world = World::new(
+            Mode::Live,
+            false,
+            "en",
+            vec![gate("go", Kind::Confirm, &[]), manual("m", Evidence::None)],
+        );
+        let q = world.questions().remove(0);
+        let answer = crate::core::Answer {
+            ask: q.ask,
+            part: None,
+            value: serde_json::json!("yes"),
+            comment: None,
+            evidence: Vec::new(),
+            actor: actor("alice", None, How::OsUser),
+            shown: None,
+        };
+        let _ = world.decide(Input::Answer(Box::new(answer))).unwrap();
+        assert_eq!(Question::of(&world.plan, &world.state, q.ask), None);
+        assert_eq!(world.questions().remove(0).kind, AskKind::Manual);
+    }
+
+    #[test]
+    fn a_toggle_shows_what_would_put_it_back() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![toggle("mode"), gate("go", Kind::Confirm, &[])]);
+        world.run(AttemptResult::Succeeded, "ok");
+        let end = Input::Cancel { actor: actor("alice", None, How::OsUser), reason: "enough".into() };
+        let _ = world.decide(end).unwrap();
+        let q = world.questions().remove(0);
+        assert_eq!((q.kind, words(&q)), (AskKind::PutBack, vec!["put_back", "done", "leave_open"]));
+        assert_eq!(q.requests.len(), 1, "{q:?}");
     }
 }

@@ -145,7 +145,7 @@ impl Scripted {
         };
         self.pending.insert(question.ask, (id, question));
         // A driver that does not listen any more is about to close.
-        let _ = self.replies.send(Reply::Answer(answer));
+        let _ = self.replies.send(Reply::Answer(Box::new(answer)));
     }
 }
 
@@ -213,5 +213,166 @@ fn normalised(question: &Question, value: &Value) -> Value {
     match value {
         Value::Number(number) if question.typed.is_some() => Value::from(number.to_string()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::super::evidence::{EvidenceError, measure};
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::{AttemptResult, EvidenceRef, Input};
+    use crate::plan::{Evidence, Kind, Mode};
+
+    struct Measured;
+
+    impl EvidenceStore for Measured {
+        fn keep(&self, path: &Path) -> Result<EvidenceRef, EvidenceError> {
+            measure(path)
+        }
+    }
+
+    /// Notes what reaches it.
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<String>>>);
+
+    impl Operator for Seen {
+        fn ask(&mut self, question: Question) {
+            self.0.lock().unwrap().push(format!("ask {}", question.step));
+        }
+
+        fn withdraw(&mut self, ask: u32, note: &str) {
+            self.0.lock().unwrap().push(format!("withdraw {ask} {note}"));
+        }
+
+        fn refused(&mut self, _: u32, why: &Refused) {
+            self.0.lock().unwrap().push(format!("refused {}", why.code));
+        }
+
+        fn say(&mut self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+
+        fn close(&mut self) {}
+    }
+
+    fn scripted(answers: &[(&str, ScriptedAnswer)]) -> (Scripted, Seen, UnboundedReceiver<Reply>) {
+        let (replies, received) = unbounded_channel();
+        let seen = Seen::default();
+        let answers = answers.iter().map(|(id, answer)| ((*id).to_owned(), answer.clone())).collect();
+        let operator = Scripted::new(answers, "os:root", Box::new(Measured), replies, Box::new(seen.clone()));
+        (operator, seen, received)
+    }
+
+    fn says(value: Value) -> ScriptedAnswer {
+        ScriptedAnswer { value, ..ScriptedAnswer::default() }
+    }
+
+    /// Plays the driver until the file has nothing more to say. Returns the refusals.
+    fn drive(
+        world: &mut World,
+        operator: &mut Scripted,
+        replies: &mut UnboundedReceiver<Reply>,
+    ) -> Vec<&'static str> {
+        let mut refusals = Vec::new();
+        let mut asked = BTreeSet::new();
+        for _ in 0..100 {
+            let open: Vec<u32> = world.state.open_asks().map(|ask| ask.id).collect();
+            for ask in open.into_iter().filter(|ask| asked.insert(*ask)) {
+                operator.ask(Question::of(&world.plan, &world.state, ask).unwrap());
+            }
+            let Ok(Reply::Answer(answer)) = replies.try_recv() else { return refusals };
+            let ask = answer.ask;
+            match world.decide(Input::Answer(answer)) {
+                Err(why) => {
+                    refusals.push(why.code);
+                    operator.refused(ask, &why);
+                }
+                Ok(_) => match Question::of(&world.plan, &world.state, ask) {
+                    Some(question) => operator.ask(question),
+                    None => operator.withdraw(ask, ""),
+                },
+            }
+            world.run(AttemptResult::Failed, "expect");
+        }
+        panic!("the file answers for ever");
+    }
+
+    #[test]
+    fn a_file_answers_every_kind_it_names() {
+        let items = [("one", false, Evidence::None), ("two", false, Evidence::None)];
+        let steps = vec![typed("sure"), form("f"), checklist("l", &items), manual("m", Evidence::None)];
+        let mut world = World::new(Mode::Live, false, "en", steps);
+        let (mut operator, seen, mut replies) = scripted(&[
+            ("sure", says(json!("acme"))),
+            ("f", says(json!({"count": 3, "sure": true}))),
+            ("l/one", says(json!(true))),
+            ("l", says(json!("yes"))),
+            ("m", says(json!("done"))),
+        ]);
+        assert!(drive(&mut world, &mut operator, &mut replies).is_empty());
+        assert_eq!(world.state.open_asks().count(), 0, "{:?}", seen.0.lock().unwrap());
+        let (_, step) = world.state.find("m").unwrap();
+        assert_eq!(step.human.as_ref().map(|human| human.by.how), Some(How::Answers));
+    }
+
+    #[test]
+    fn what_the_file_does_not_name_goes_on() {
+        let mut world = World::new(Mode::Live, false, "en", vec![gate("go", Kind::Confirm, &[])]);
+        let (mut operator, seen, mut replies) = scripted(&[]);
+        drive(&mut world, &mut operator, &mut replies);
+        operator.withdraw(1, "answered by bob");
+        assert_eq!(*seen.0.lock().unwrap(), ["ask go", "withdraw 1 answered by bob"]);
+    }
+
+    #[test]
+    fn a_file_opens_an_approval_only_by_role_play() {
+        let steps = || vec![gate("go", Kind::Approve, &["s"]), call("s")];
+        let mut world = World::new(Mode::Live, false, "en", steps());
+        let (mut operator, seen, mut replies) = scripted(&[("go", says(json!("approve")))]);
+        assert_eq!(drive(&mut world, &mut operator, &mut replies), ["not-entitled"]);
+        assert!(
+            seen.0.lock().unwrap().contains(&"ask go".to_owned()),
+            "refused once, then a person is asked"
+        );
+
+        let played = ScriptedAnswer { plays: Some("bob".into()), ..says(json!("approve")) };
+        let mut world = World::new(Mode::Live, false, "en", steps());
+        let (mut operator, seen, mut replies) = scripted(&[("go", played.clone())]);
+        assert!(drive(&mut world, &mut operator, &mut replies).is_empty());
+        assert!(seen.0.lock().unwrap()[0].contains("role_play"));
+
+        let mut world = World::new(Mode::Drill, true, "en", steps());
+        let (mut operator, _, mut replies) = scripted(&[("go", played)]);
+        drive(&mut world, &mut operator, &mut replies);
+        let (_, step) = world.state.find("go").unwrap();
+        assert_eq!(step.human.as_ref().map(|human| human.by.who.as_str()), Some("bob"));
+    }
+
+    #[test]
+    fn a_step_that_fails_every_time_is_not_retried_for_ever() {
+        let mut world = World::new(Mode::Live, false, "en", vec![call("s")]);
+        world.run(AttemptResult::Failed, "status");
+        let (mut operator, seen, mut replies) = scripted(&[("s", says(json!("retry")))]);
+        drive(&mut world, &mut operator, &mut replies);
+        let asked = seen.0.lock().unwrap().iter().filter(|line| line.contains("retry")).count();
+        assert_eq!(asked, 3);
+        assert_eq!(seen.0.lock().unwrap().last().map(String::as_str), Some("ask s"));
+    }
+
+    #[test]
+    fn an_item_whose_probe_keeps_saying_no_is_left_to_a_person() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![checklist("l", &[("one", true, Evidence::None)])]);
+        world.run(AttemptResult::Failed, "expect");
+        let (mut operator, seen, mut replies) = scripted(&[("l/one", says(json!("retry")))]);
+        drive(&mut world, &mut operator, &mut replies);
+        assert_eq!(seen.0.lock().unwrap().last().map(String::as_str), Some("ask l"));
     }
 }

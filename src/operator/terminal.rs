@@ -172,7 +172,7 @@ impl Console {
         self.screen.cooked();
         match answer {
             Ok(answer) => {
-                self.reply(Reply::Answer(answer));
+                self.reply(Reply::Answer(Box::new(answer)));
                 self.verdict(question.ask)
             }
             Err(stop) => {

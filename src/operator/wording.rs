@@ -118,7 +118,7 @@ wording! {
     OutputOptional: "{name} ({kind}, Entrée : rien)", "{name} ({kind}, Enter: none)";
     NothingGiven: "aucune valeur n'a été donnée", "no value was given";
     OwnerAsk: "qui s'en occupe ?", "who looks after it?";
-    ReviewAsk: "à revoir quand ? (4h, 2d, ou 2026-11-23T09:00:00+01:00)", "to be reviewed when? (4h, 2d, or 2026-11-23T09:00:00+01:00)";
+    ReviewAsk: "à revoir quand ? (4h, 2d, date RFC 3339)", "to be reviewed when? (4h, 2d, RFC 3339 time)";
     NotAReview: "ni une durée ni une date RFC 3339 avec décalage, dans le futur", "neither a duration nor an RFC 3339 time with an offset, in the future";
     ValueNeeded: "une valeur est obligatoire", "a value is required";
     NotAValue: "attendu : {kind}", "expected {kind}";

@@ -23,7 +23,9 @@ use super::summary::{self, Subjects};
 use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::{Actor, Event, Fact, JournalInput, State};
-use crate::journal::{Append, Commitment, Entry, Hash, Journal, JournalError, Unwritable, file, files};
+use crate::journal::{
+    Append, Commitment, Entry, Hash, Journal, JournalError, Recorded, Unwritable, file, files,
+};
 use crate::plan::Graph;
 
 /// Longest time between two tree heads of a live run.
@@ -310,28 +312,10 @@ pub(crate) fn graph(dir: &Path) -> Result<Graph, RecordError> {
     serde_json::from_slice(&bytes).map_err(|source| RecordError::Graph { path, source })
 }
 
-/// The journal's public side, from `events.jsonl` alone: what the report and the summary are made of.
+/// The journal's public side: what the report and the summary are made of.
 fn public_history(dir: &Path) -> Result<(History, Vec<Commitment>), RecordError> {
-    let entries = Journal::read(dir)?;
-    let commitments = commitments(dir)?;
-    Ok((History::fold(graph(dir)?, History::without_hidden(&entries))?, commitments))
-}
-
-fn commitments(dir: &Path) -> Result<Vec<Commitment>, JournalError> {
-    let path = dir.join(file::EVENTS);
-    let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-    let mut all = Vec::new();
-    for (number, (offset, line)) in file::lines_of(&bytes).enumerate() {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let parsed = Entry::parse(line, &crate::journal::Disclosed::new()).map_err(|e| {
-            JournalError::damaged(
-                &path,
-                super::Malformed { line: number + 1, offset: offset + e.offset, what: e.what },
-            )
-        })?;
-        all.extend(parsed.commitments);
-    }
-    Ok(all)
+    let read = Journal::read_all(dir)?;
+    Ok((History::fold(graph(dir)?, History::without_hidden(&read.entries))?, read.commitments))
 }
 
 pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> {
@@ -348,22 +332,24 @@ pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> 
     })
 }
 
-/// The report with everything that is disclosed in `dir`: for readers who may see it, never part of a record.
+/// The report as it can be made now: with everything that is disclosed in `dir` when it is to be `open`, in the
+/// language of the run unless another is asked for. Never part of a record.
 ///
 /// # Errors
 /// The journal is damaged, or is not one of a run of its graph.
-pub fn open_report(dir: &Path, (org, host): (&str, &str)) -> Result<String, RecordError> {
-    let entries = Journal::read(dir)?;
-    let commitments = commitments(dir)?;
-    let tree: crate::journal::Tree = {
-        let path = dir.join(file::EVENTS);
-        let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-        file::lines_of(&bytes)
-            .map(|(_, line)| crate::journal::leaf_hash(line.strip_suffix(b"\n").unwrap_or(line)))
-            .collect()
-    };
-    let run = entries.first().map(|entry| entry.run.clone()).unwrap_or_default();
-    let head = TreeHead { origin: origin(org, host, &run), size: tree.size() as u64, root: tree.root() };
-    let history = History::fold(graph(dir)?, entries)?;
-    Ok(render::report(&history, &commitments, &head, host, true)?)
+pub fn report(
+    dir: &Path,
+    (org, host): (&str, &str),
+    open: bool,
+    lang: Option<&str>,
+) -> Result<String, RecordError> {
+    let Recorded { chain, entries, commitments } = Journal::read_all(dir)?;
+    let head =
+        TreeHead { origin: origin(org, host, chain.run()), size: chain.size(), root: chain.tree().root() };
+    let entries = if open { entries } else { History::without_hidden(&entries) };
+    let mut history = History::fold(graph(dir)?, entries)?;
+    if let Some(lang) = lang {
+        history.state.run.lang = lang.to_owned();
+    }
+    Ok(render::report(&history, &commitments, &head, host, open)?)
 }

@@ -61,6 +61,7 @@ pub struct FileAnswer {
     /// Paths as written.
     pub evidence: Vec<String>,
     pub played_as: Option<String>,
+    /// Its id in the file.
     pub at: Place,
 }
 
@@ -83,7 +84,8 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     let mut reader = Reader { source, problems: Vec::new() };
     if let Some((entries, _)) = reader.mapping(&node) {
         for (key, value) in entries {
-            if let Some(answer) = answer(value, &mut reader) {
+            let at = key.span.at(source).into();
+            if let Some(answer) = answer(value, at, &mut reader) {
                 out.insert(key.text.clone(), answer);
             }
         }
@@ -92,8 +94,7 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     (out, problems)
 }
 
-fn answer(node: &Node, reader: &mut Reader<'_>) -> Option<FileAnswer> {
-    let at = node.span.at(reader.source).into();
+fn answer(node: &Node, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
     let yaml::Value::Map { .. } = &node.value else {
         let Word(value) = reader.value(node)?;
         return Some(FileAnswer { value, comment: None, evidence: Vec::new(), played_as: None, at });

@@ -167,6 +167,11 @@ impl Environment {
         self.decl.protected == Some(true)
     }
 
+    /// Whether it starts processes of its own, as practice environments do.
+    pub fn has_services(&self) -> bool {
+        self.decl.services.as_ref().is_some_and(|services| services.iter().next().is_some())
+    }
+
     /// The people of a role; `None` when the role is not known.
     pub fn role(&self, name: &str) -> Option<&[Spanned<String>]> {
         self.decl.roles.as_ref()?.get(name).map(Vec::as_slice)

@@ -3,8 +3,10 @@
 //! Everything here is iterative and close to linear in steps and edges; questions about many steps are answered for
 //! 64 of them in one pass.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::schema::{Runbook, Step};
 
@@ -205,45 +207,37 @@ impl Frontier {
     }
 }
 
-/// Kahn's order with the smallest index first, so that it is that of the file wherever `needs` allow; else a cycle.
+/// An order that respects `needs`: that of the file wherever no step needs a later one; else a cycle.
 fn sorted(needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
-    let mut missing: Vec<usize> = needs.iter().map(Vec::len).collect();
-    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); needs.len()];
+    if needs.iter().enumerate().all(|(step, wanted)| wanted.iter().all(|need| *need < step)) {
+        return Ok((0..needs.len()).collect());
+    }
+    let mut graph = DiGraph::<(), (), usize>::default();
+    needs.iter().for_each(|_| { graph.add_node(()); });
     for (step, wanted) in needs.iter().enumerate() {
-        wanted.iter().for_each(|need| dependents[*need].push(step));
+        wanted.iter().for_each(|need| { graph.add_edge(NodeIndex::new(*need), NodeIndex::new(step), ()); });
     }
-    let free = missing.iter().enumerate().filter(|(_, count)| **count == 0);
-    let mut ready: BinaryHeap<Reverse<usize>> = free.map(|(step, _)| Reverse(step)).collect();
-    let mut order = Vec::with_capacity(needs.len());
-    while let Some(Reverse(step)) = ready.pop() {
-        order.push(step);
-        for dependent in &dependents[step] {
-            missing[*dependent] -= 1;
-            if missing[*dependent] == 0 {
-                ready.push(Reverse(*dependent));
-            }
-        }
-    }
-    match missing.iter().position(|count| *count > 0) {
-        None => Ok(order),
-        Some(start) => Err(cycle(needs, &missing, start)),
+    match toposort(&graph, None) {
+        Ok(order) => Ok(order.into_iter().map(NodeIndex::index).collect()),
+        Err(_) => Err(cycle(&graph, needs)),
     }
 }
 
-/// Walks back from a step that never gets ready until a step comes again.
-fn cycle(needs: &[Vec<usize>], missing: &[usize], start: usize) -> Vec<usize> {
-    let mut place = vec![usize::MAX; needs.len()];
-    let mut path = Vec::new();
-    let mut at = start;
-    while place[at] == usize::MAX {
-        place[at] = path.len();
-        path.push(at);
-        // A step that never gets ready waits for another such step.
-        at = needs[at].iter().copied().find(|need| missing[*need] > 0).unwrap_or(at);
+/// The steps of one cycle, each needing the one before it.
+fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>]) -> Vec<usize> {
+    let knots = tarjan_scc(graph).into_iter().map(|knot| knot.into_iter().map(NodeIndex::index).collect());
+    let knots = knots.filter(|knot: &BTreeSet<usize>| knot.iter().any(|at| knot.len() > 1 || needs[*at].contains(at)));
+    let Some(knot) = knots.min_by_key(|knot| knot.first().copied()) else { return Vec::new() };
+    let mut path: Vec<usize> = knot.first().copied().into_iter().collect();
+    while let Some(next) = path.last().and_then(|at| needs[*at].iter().find(|need| knot.contains(need))) {
+        if let Some(from) = path.iter().position(|at| at == next) {
+            let mut cycle = path.split_off(from);
+            cycle.reverse();
+            return cycle;
+        }
+        path.push(*next);
     }
-    let mut cycle = path.split_off(place[at]);
-    cycle.reverse();
-    cycle
+    path
 }
 
 #[cfg(test)]

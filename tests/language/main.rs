@@ -5,6 +5,7 @@
 //! inputs are resolved and a plan is built as well. Its name begins with the code that it must show.
 
 mod diagnostics;
+mod oracle;
 mod plans;
 mod shipped;
 mod speed;

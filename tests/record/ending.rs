@@ -10,9 +10,9 @@ fn a_crash_after_each_part_is_completed() {
     let sums = |run: &Run| std::fs::read_to_string(run.dir.join("SHA256SUMS")).unwrap();
     for done in 0..=Part::ALL.len() {
         let mut run = Run::new(USUAL);
-        run.to_gate();
+        run.reach_gate();
         run.approve(USUAL);
-        run.to_end();
+        run.reach_end();
         for part in &Part::ALL[..done] {
             run.keeper.make(*part, &mut run.journal).unwrap();
         }
@@ -45,7 +45,7 @@ fn a_crash_after_each_part_is_completed() {
 #[test]
 fn only_a_sealed_run_gets_a_record() {
     let mut run = Run::new(USUAL);
-    run.to_gate();
+    run.reach_gate();
     let refused = run.keeper.seal(&mut run.journal).unwrap_err().to_string();
     assert_eq!(refused, "the journal does not end in run.sealed");
 }

@@ -1,12 +1,13 @@
 use consigne::clock::Timestamp;
-use consigne::core::event::Decision;
-use consigne::plan::Mode;
+use consigne::core::event::{AskEnd, Decision};
+use consigne::core::{Event, Fact};
+use consigne::plan::{Identity, Mode};
 use consigne::record::build;
 use consigne::record::verify::{
     Authorisation, Completeness, Integrity, Options, Overall, ReportCheck, verify,
 };
 
-use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, verify_in};
+use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, of_run, of_step, person, verify_in};
 
 #[test]
 fn an_honest_record_verifies() {
@@ -40,7 +41,7 @@ fn the_report_says_what_happened_and_nothing_hidden() {
         "{report}"
     );
     assert!(report.find("`isolate`").unwrap() < report.find("`before`").unwrap(), "deviations come first");
-    let open = build::open_report(&run.dir, (ORG, HOST)).unwrap();
+    let open = build::report(&run.dir, (ORG, HOST), true, None).unwrap();
     assert!(open.contains("done in the console") && open.contains("leak \\| confirmed"), "{open}");
     let french = Run::sealed(Kindness { lang: "fr", mode: Mode::Drill, ..USUAL });
     let report = std::fs::read_to_string(french.dir.join("report.md")).unwrap();
@@ -100,6 +101,38 @@ fn whoever_was_not_entitled_is_named() {
 }
 
 #[test]
+fn a_gate_closed_by_too_few_is_refused() {
+    let mut run = Run::new(Kindness { quorum: 2, ..USUAL });
+    run.reach_gate();
+    let answered = Fact::AskAnswered { ask: 1, part: None, decision: Decision::Approve };
+    let answered = Event { actor: Some(person("bob")), ..of_step("go", None, answered, &[]) };
+    let closed = of_step("go", None, Fact::AskClosed { ask: 1, how: AskEnd::Answered }, &[]);
+    run.entry(vec![answered.clone(), answered, closed]);
+    assert_eq!(failures(&run.verify()), ["events.jsonl: `go` was opened by 1 of 2 people"]);
+}
+
+#[test]
+fn where_keys_are_wanted_the_executor_cannot_vouch() {
+    let strict = Kindness { identity: Identity::SshKey, ..USUAL };
+    assert_eq!(Run::sealed(strict).verify().overall(), Overall::Verified);
+    let said = failures(&Run::sealed(Kindness { personal: false, ..strict }).verify());
+    assert_eq!(
+        said,
+        ["approvals/0001.go.bob.txt.sig: this environment takes approvals by personal key only"]
+    );
+}
+
+#[test]
+fn an_answer_after_the_hour_is_refused() {
+    let mut run = Run::new(USUAL);
+    run.reach_gate();
+    run.clock += 3_700_000;
+    run.approve(USUAL);
+    let said = failures(&run.verify());
+    assert!(said[0].contains("bob answered `go` after it had expired"), "{said:?}");
+}
+
+#[test]
 fn a_personal_signature_must_be_the_persons() {
     let run = Run::sealed(Kindness { approver: "alice", ..USUAL });
     let found = failures(&run.verify());
@@ -112,7 +145,7 @@ fn a_personal_signature_must_be_the_persons() {
 #[test]
 fn an_unfinished_run_is_intact_and_unfinished() {
     let mut run = Run::new(USUAL);
-    run.to_gate();
+    run.reach_gate();
     for _ in 0..2 {
         run.journal.sync_public().unwrap();
         let found = run.verify();
@@ -168,14 +201,11 @@ fn a_file_that_nothing_covers_is_reported() {
 #[test]
 fn heads_are_signed_as_time_passes() {
     let mut run = Run::new(USUAL);
-    run.to_gate();
+    run.reach_gate();
     let heads = || std::fs::read_dir(run.dir.join("heads")).unwrap().count();
     assert_eq!(heads(), 2, "the first line and the gate");
     run.clock += 61_000;
-    let note = consigne::core::Event {
-        actor: Some(crate::world::person("alice")),
-        ..crate::world::of_run(consigne::core::Fact::NoteRecorded {})
-    };
+    let note = Event { actor: Some(person("alice")), ..of_run(Fact::NoteRecorded {}) };
     run.entry(vec![note]);
     assert_eq!(std::fs::read_dir(run.dir.join("heads")).unwrap().count(), 3);
 }
@@ -183,8 +213,8 @@ fn heads_are_signed_as_time_passes() {
 #[test]
 fn the_text_of_a_decision_is_the_same_whenever_it_is_asked_for() {
     let mut run = Run::new(USUAL);
-    run.to_gate();
-    let bob = crate::world::person("bob");
+    run.reach_gate();
+    let bob = person("bob");
     let text = |keeper: &build::RecordKeeper, run: &Run| {
         keeper.approval(&run.journal, &run.state, 1, &bob, (Decision::Approve, None)).unwrap().text()
     };

@@ -29,9 +29,18 @@ pub struct Kindness {
     pub personal: bool,
     pub approver: &'static str,
     pub lang: &'static str,
+    pub quorum: u32,
+    pub identity: Identity,
 }
 
-pub const USUAL: Kindness = Kindness { mode: Mode::Live, personal: true, approver: "bob", lang: "en" };
+pub const USUAL: Kindness = Kindness {
+    mode: Mode::Live,
+    personal: true,
+    approver: "bob",
+    lang: "en",
+    quorum: 1,
+    identity: Identity::Any,
+};
 
 pub struct Run {
     pub home: tempfile::TempDir,
@@ -46,14 +55,14 @@ pub fn bob() -> FileKey {
     FileKey::from_ed25519(&SigningKey::from_bytes(&[5; 32]))
 }
 
-pub fn graph(mode: Mode) -> Graph {
+pub fn graph(kind: Kindness) -> Graph {
     let before = StepNode::new("before", Kind::Http, Effect::Read);
     let mut go = StepNode::new("go", Kind::Approve, Effect::Read);
     go.needs = vec!["before".into()];
     go.timeout_ms = Some(3_600_000);
     let who = Who { roles: vec!["lead".into()], not_starter: true, not_steps: Vec::new() };
     go.gate = Some(GateNode {
-        quorum: 1,
+        quorum: kind.quorum,
         who,
         escalate_to: Vec::new(),
         on_timeout: OnTimeout::Refuse,
@@ -69,11 +78,11 @@ pub fn graph(mode: Mode) -> Graph {
     Graph {
         semantics: 1,
         runbook: "tenant-suspend".into(),
-        mode,
+        mode: kind.mode,
         environment: Some("prod".into()),
         protected: false,
         role_play: false,
-        identity: Identity::Any,
+        identity: kind.identity,
         people: Populace { people, roles },
         max_in_flight: 4,
         deadline_ms: None,
@@ -94,7 +103,7 @@ pub fn of_run(fact: Fact) -> Event {
     Event { step: None, item: None, attempt: None, actor: None, fact, hidden: Hidden::default() }
 }
 
-fn of_step(step: &str, attempt: Option<u32>, fact: Fact, fields: &[(&str, &str)]) -> Event {
+pub fn of_step(step: &str, attempt: Option<u32>, fact: Fact, fields: &[(&str, &str)]) -> Event {
     Event { step: Some(step.into()), attempt, hidden: hidden(fields), ..of_run(fact) }
 }
 
@@ -120,7 +129,7 @@ impl Run {
         std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
         let dir = home.path().join("runs/r1");
         let journal = Journal::create(&dir, "r1").unwrap().salted(Box::new(SeededSalt::new(7)));
-        let graph = graph(kind.mode);
+        let graph = graph(kind);
         let mut plan = BTreeMap::new();
         std::fs::create_dir(dir.join("plan")).unwrap();
         for (name, bytes) in [
@@ -181,7 +190,7 @@ impl Run {
     }
 
     /// Up to the open gate.
-    pub fn to_gate(&mut self) {
+    pub fn reach_gate(&mut self) {
         self.finish_attempt("before", AttemptResult::Succeeded, settled("before", Status::Succeeded, "ok"));
         let fact = Fact::AskOpened {
             ask: 1,
@@ -228,7 +237,7 @@ impl Run {
     }
 
     /// The step fails, alice does it by hand, the run ends.
-    pub fn to_end(&mut self) {
+    pub fn reach_end(&mut self) {
         let asked = Fact::AskOpened {
             ask: 2,
             kind: AskKind::Failure,
@@ -262,9 +271,9 @@ impl Run {
 
     pub fn sealed(kind: Kindness) -> Self {
         let mut run = Self::new(kind);
-        run.to_gate();
+        run.reach_gate();
         run.approve(kind);
-        run.to_end();
+        run.reach_end();
         run.keeper.seal(&mut run.journal).unwrap();
         run
     }

@@ -226,7 +226,7 @@ async fn leftovers_of_a_killed_run_are_found_and_killed() {
     };
     let mut step = spawn(Some("isolate#1"), script);
     let mut service = spawn(None, "exec sleep 94");
-    world.context.note_service(service.id()).unwrap();
+    world.context.note_service(service.id(), "platform").unwrap();
     let cleared = world.dir.path().join("cleared");
     until("it is up", || std::fs::read_to_string(&cleared).is_ok_and(|pid| !pid.is_empty())).await;
 
@@ -246,7 +246,7 @@ async fn leftovers_of_a_killed_run_are_found_and_killed() {
 async fn a_noted_process_without_marks_is_a_leftover() {
     let world = World::new("bare-run");
     let mut bare = std::process::Command::new("sleep").arg("96").env_clear().spawn().unwrap();
-    world.context.note_service(bare.id()).unwrap();
+    world.context.note_service(bare.id(), "bare").unwrap();
     let file = world.dir.path().join("procs.jsonl");
     let line = std::fs::read_to_string(&file).unwrap();
     assert_eq!(sweep_leftovers(world.dir.path(), "bare-run").await.unwrap(), Vec::new(), "a service");

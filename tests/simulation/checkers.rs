@@ -191,7 +191,9 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
             let (mut yes, mut no) = (BTreeSet::new(), 0);
             for (actor, _, decision) in &ask.answers {
                 match decision {
-                    Decision::Approve | Decision::Yes => drop(yes.insert(&actor.who)),
+                    Decision::Approve | Decision::Yes => {
+                        yes.insert(&actor.who);
+                    }
                     _ => no += 1,
                 }
             }
@@ -409,7 +411,7 @@ fn outcome(model: &Model<'_>, event: &Event) -> Result<(), String> {
 }
 
 /// L2 and the derived sets: the live state is the fold of its entries, and its sets are what a scan gives.
-pub fn compare(state: &State, shadow: &State) -> Vec<Objection> {
+pub fn at_live(state: &State, shadow: &State) -> Vec<Objection> {
     let mut found = Vec::new();
     if state != shadow {
         found.push(("L2", "the live state is not the fold of its entries".to_owned()));
@@ -420,6 +422,16 @@ pub fn compare(state: &State, shadow: &State) -> Vec<Objection> {
 
 pub fn same_sets(kept: &Derived, scanned: &Derived) -> Option<Objection> {
     (kept != scanned).then(|| ("derived", format!("kept {kept:?}\nscan {scanned:?}")))
+}
+
+/// L4: an input that says nothing new leaves everything as it was.
+pub fn nothing_new(before: (&State, usize), after: (&State, usize)) -> Option<Objection> {
+    (before != after).then(|| ("L4", "a stale input did something".to_owned()))
+}
+
+/// L3: nothing but the inputs decides.
+pub fn same_entries(one: &[Decided], other: &[Decided]) -> Option<Objection> {
+    (one != other).then(|| ("L3", "the same inputs made different entries".to_owned()))
 }
 
 /// L6: while a run goes on, something is wanted, and a wake-up lies ahead.

@@ -4,13 +4,20 @@
 //! - `model`, `checkers`: a second opinion on every entry.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `runs`: thousands of seeds, crash variants of each.
+//! - `exhaustive`: every small plan, in every order, with a crash after every entry.
+//! - `gates`: every short sequence of what can happen to a gate.
+//! - `arbitrary`: inputs without sense.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod arbitrary;
 mod checkers;
 mod drive;
+mod exhaustive;
+mod gates;
 mod model;
 mod people;
 mod plans;
 mod rng;
 mod runs;
+mod sabotage;
 mod world;

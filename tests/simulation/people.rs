@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::checkers::may_answer;
 use crate::plans::WORDS;
-use crate::world::Town;
+use crate::world::{Fate, Town};
 
 const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "os:root"];
 const WAYS: [How; 6] = [How::OsUser, How::SshKey, How::Played, How::Answers, How::Policy, How::Executor];
@@ -37,6 +37,14 @@ impl Town<'_> {
         }
         if !self.calm && self.rng.percent(self.rates.absent) {
             return said;
+        }
+        let scripted = self.script.get(&seen.step).copied();
+        if let Some((fate, after)) = scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm)) {
+            let mut votes = self.votes(state, ask);
+            if fate != Fate::Good {
+                votes.iter_mut().for_each(|vote| vote.value = json!("no"));
+            }
+            return votes.into_iter().map(|vote| (after, vote)).collect();
         }
         let most = if self.rng.percent(20) { 8_000 } else { 300 };
         let mut after = 1 + self.rng.below(most);

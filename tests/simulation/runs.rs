@@ -12,7 +12,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Runs `count` seeds on all processors; the first failure is shown whole.
-fn all(first: u64, count: u64, run: impl Fn(u64) -> Result<u64, String> + Sync) -> u64 {
+pub fn all(first: u64, count: u64, run: impl Fn(u64) -> Result<u64, String> + Sync) -> u64 {
     std::panic::set_hook(Box::new(|_| {}));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(4) as u64;
     let results: Vec<Result<u64, String>> = std::thread::scope(|scope| {

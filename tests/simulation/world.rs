@@ -1,7 +1,7 @@
 //! The world of a simulated run: what really happened, runners that fail in every way, people of every sort, and
 //! the moment at which the process dies. It feeds the checkers, and is the only one who knows the truth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consigne::clock::Timestamp;
@@ -77,7 +77,7 @@ impl Truth {
     fn happens(&mut self, key: &AttemptKey, idempotency: Option<&String>) {
         let all = self.effects.entry(key.step.clone()).or_default();
         let known = idempotency.is_some() && all.iter().any(|(_, other)| other.as_ref() == idempotency);
-        if !known && !all.iter().any(|(attempt, _)| *attempt == key.attempt) {
+        if !known {
             all.push((key.attempt, idempotency.cloned()));
         }
     }
@@ -92,8 +92,11 @@ impl Truth {
             return;
         }
         self.begun.insert(key.clone(), (request.role, request.idempotency_key.clone()));
-        if happened {
+        let did = self.effects.get(&key.step).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
+        if happened && !did {
             self.happens(key, request.idempotency_key.as_ref());
+        } else if happened {
+            // It had happened before the process died.
         } else if let Some(all) = self.effects.get_mut(&key.step) {
             all.retain(|(attempt, _)| *attempt != key.attempt);
         }
@@ -119,6 +122,18 @@ impl Fuse {
     }
 }
 
+/// What is to come of the first attempt at a step, or of a question, when nothing is left to chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Good,
+    /// It failed; a gate is refused.
+    Bad,
+    /// Nobody knows, and it happened.
+    UnknownDid,
+    /// Nobody knows, and it did not happen.
+    UnknownNot,
+}
+
 pub struct Town<'a> {
     pub plan: &'a Plan,
     pub rng: Rng,
@@ -136,7 +151,8 @@ pub struct Town<'a> {
     pub sent: Vec<(AttemptKey, Outcome)>,
     /// Answers that were given, likewise.
     pub said: Vec<Answer>,
-    shown: BTreeSet<u32>,
+    /// By step: what comes of it, and when.
+    pub script: BTreeMap<String, (Fate, u64)>,
 }
 
 impl<'a> Town<'a> {
@@ -155,7 +171,7 @@ impl<'a> Town<'a> {
             fuse: None,
             sent: Vec::new(),
             said: Vec::new(),
-            shown: BTreeSet::new(),
+            script: BTreeMap::new(),
         }
     }
 
@@ -167,6 +183,8 @@ impl<'a> Town<'a> {
         let mut town = Self::new(self.plan, rng, self.rates);
         town.calm = self.calm;
         town.truth = self.truth;
+        town.script = self.script;
+        town.snapshots = self.snapshots;
         town.objections = objections;
         town.historian.recall(entries);
         entries.iter().for_each(|entry| town.fold(entry));
@@ -327,6 +345,18 @@ impl<'a> Town<'a> {
         self.clear(AttemptResult::Succeeded, now)
     }
 
+    fn fated(&mut self, request: &AttemptRequest, fate: Fate, now: Timestamp) -> Outcome {
+        if matches!(fate, Fate::Good | Fate::UnknownDid) && request.effect != Effect::Read {
+            self.truth.happens(&request.key, request.idempotency_key.as_ref());
+        }
+        let (result, reason) = match fate {
+            Fate::Good => (AttemptResult::Succeeded, "ok"),
+            Fate::Bad => (AttemptResult::Failed, "exit"),
+            Fate::UnknownDid | Fate::UnknownNot => (AttemptResult::Unknown, "reset"),
+        };
+        Outcome::bare(result, reason, now)
+    }
+
     fn light_a_fuse(&mut self) {
         if let Some(fuse) = &mut self.fuse {
             fuse.entries += 1;
@@ -363,6 +393,10 @@ impl World for Town<'_> {
         if self.truth.begun.insert(request.key.clone(), begun).is_some() {
             self.objections.push(("L5", format!("{} is started again", request.key)));
         }
+        if let Some((fate, after)) = self.script.get(&request.key.step).copied().filter(|_| request.role == Role::Do) {
+            let fate = if request.key.attempt == 1 { fate } else { Fate::Good };
+            return Some((after, self.fated(request, fate, now)));
+        }
         let outcome = self.outcome_of(request, now);
         let most = if self.rng.percent(30) { 2_000 } else { 100 };
         let after = 1 + self.rng.below(most);
@@ -395,7 +429,6 @@ impl World for Town<'_> {
         if !self.historian.model.asks.contains_key(&ask) {
             self.objections.push(("L1", format!("question {ask} is shown before its entry")));
         }
-        self.shown.insert(ask);
         let answers = self.people(plan, state, ask);
         self.said.extend(answers.iter().map(|(_, answer)| answer.clone()));
         answers
@@ -408,7 +441,7 @@ impl World for Town<'_> {
         crate::drive::note(entry);
         self.historian.entry(entry);
         self.fold(entry);
-        self.objections.extend(checkers::compare(state, &self.shadow));
+        self.objections.extend(checkers::at_live(state, &self.shadow));
         self.objections.extend(checkers::moves(state, &wanted(state)));
         self.objections.extend(checkers::overdue(state));
         self.light_a_fuse();

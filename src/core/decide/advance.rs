@@ -94,7 +94,7 @@ impl Draft<'_> {
 
     /// Gives a step its turn. False: it has to wait for a free slot.
     fn start_ready(&mut self, step: usize) -> bool {
-        if self.waits_for_a_gate(step) {
+        if self.state.waits_for_a_gate(step) {
             return true;
         }
         if let Some((reason, cause)) = self.refuses_to_run(step) {
@@ -154,11 +154,6 @@ impl Draft<'_> {
             }
         }
         true
-    }
-
-    /// A gate in front of the step is asked again: its approval was voided.
-    pub(super) fn waits_for_a_gate(&self, step: usize) -> bool {
-        self.state.gates_before(step).any(|gate| !self.state.step(gate).settled)
     }
 
     /// Why a step whose needs have all ended does not run, if so.

@@ -66,7 +66,7 @@ impl Draft<'_> {
             self.emit_step(gate, Fact::ApprovalVoided { ask, because });
             return;
         }
-        if self.waits_for_a_gate(step) {
+        if self.state.waits_for_a_gate(step) {
             return;
         }
         if self.state.gates_before(step).any(|gate| !self.state.satisfies(gate)) {

@@ -62,11 +62,19 @@ fn texts(
 }
 
 pub(crate) fn facts() -> impl Strategy<Value = Fact> {
-    let option = |s: BoxedStrategy<String>| prop::option::of(s).boxed();
-    let list = || prop::collection::vec(text(), 0..3).boxed();
-    let statuses =
-        one_of(&[Status::Pending, Status::Succeeded, Status::TimedOut, Status::Unknown, Status::Overridden]);
-    Union::new([
+    Union::new([run_facts(), step_facts(), attempt_facts(), ask_facts(), other_facts()].into_iter().flatten())
+}
+
+fn option(s: BoxedStrategy<String>) -> BoxedStrategy<Option<String>> {
+    prop::option::of(s).boxed()
+}
+
+fn list() -> BoxedStrategy<Vec<String>> {
+    prop::collection::vec(text(), 0..3).boxed()
+}
+
+fn run_facts() -> Vec<BoxedStrategy<Fact>> {
+    vec![
         (
             text(),
             texts(ascii(), text()),
@@ -96,6 +104,13 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
             .prop_map(|(status, reason, still_open)| Fact::RunFinished { status, reason, still_open })
             .boxed(),
         Just(Fact::RunSealed {}).boxed(),
+    ]
+}
+
+fn step_facts() -> Vec<BoxedStrategy<Fact>> {
+    let statuses =
+        one_of(&[Status::Pending, Status::Succeeded, Status::TimedOut, Status::Unknown, Status::Overridden]);
+    vec![
         (one_of(&[SkipReason::When, SkipReason::NotNeeded]), option(text()))
             .prop_map(|(reason, cause)| Fact::StepSkipped { reason, cause })
             .boxed(),
@@ -103,6 +118,11 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
         text().prop_map(|reason| Fact::StepUnknown { reason }).boxed(),
         one_of(&[Override::ByHand, Override::NotDone]).prop_map(|how| Fact::StepOverridden { how }).boxed(),
         any::<u32>().prop_map(|items| Fact::StepExpanded { items }).boxed(),
+    ]
+}
+
+fn attempt_facts() -> Vec<BoxedStrategy<Fact>> {
+    vec![
         (one_of(&[Role::Do, Role::OnlyIf]), option(text()), integer(), any::<bool>())
             .prop_map(|(role, part, timeout_ms, keyed)| Fact::AttemptStarted {
                 role,
@@ -138,6 +158,11 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
         Just(Fact::AttemptInterrupted {}).boxed(),
         time().prop_map(|due| Fact::RetryScheduled { due }).boxed(),
         time().prop_map(|due| Fact::WaitStarted { due }).boxed(),
+    ]
+}
+
+fn ask_facts() -> Vec<BoxedStrategy<Fact>> {
+    vec![
         (
             any::<u32>(),
             one_of(&[AskKind::Approve, AskKind::PutBack]),
@@ -174,6 +199,11 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
                 personal,
             })
             .boxed(),
+    ]
+}
+
+fn other_facts() -> Vec<BoxedStrategy<Fact>> {
+    vec![
         (
             one_of(&[Reversal::Undo, Reversal::PutBack]),
             one_of(&[ReversalEnd::Done, ReversalEnd::LeftOpen]),
@@ -185,7 +215,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Fact> {
         (integer(), text()).prop_map(|(bytes, sha256)| Fact::JournalRecovered { bytes, sha256 }).boxed(),
         (integer(), text()).prop_map(|(size, head)| Fact::JournalExported { size, head }).boxed(),
         Just(Fact::NoteRecorded {}).boxed(),
-    ])
+    ]
 }
 
 /// One more than the last arm: a new variant makes this fail to compile, and then `facts` must learn it.
