@@ -176,7 +176,7 @@ impl House {
             serde_json::from_slice(&fs::read(self.dir().join("plan/host.json")).unwrap()).unwrap();
         let procs = fs::read_to_string(self.dir().join("procs.jsonl")).unwrap();
         let lines = procs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let pid = lines.filter(|line| line["kind"] == "service").last().unwrap()["pid"].as_u64().unwrap();
+        let pid = lines.rev().find(|line| line["kind"] == "service").unwrap()["pid"].as_u64().unwrap();
         (u16::try_from(host["services"][0]["port"].as_u64().unwrap()).unwrap(), u32::try_from(pid).unwrap())
     }
 
