@@ -45,7 +45,8 @@ pub(super) fn reopen(dir: &Path, home: &Home) -> Result<Reopened, CliError> {
     match launch::reopen(dir, &home.root, &clock()) {
         Err(error @ LaunchError::NeverBegan { .. }) => {
             super::runtime()?.block_on(unbegun::remove(dir, &home.root, &clock())).map_err(launch_error)?;
-            Err(launch_error(error).hint("nothing was done, and what it left behind is removed: start it again"))
+            Err(launch_error(error)
+                .hint("nothing was done, and what it left behind is removed: start it again"))
         }
         reopened => reopened.map_err(launch_error),
     }
@@ -63,8 +64,12 @@ pub(super) fn resume_dir_with(
 ) -> Result<Exit, CliError> {
     let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
     let answering = answering(common, answers, dir, &reopened.plan)?;
-    let (rest, swept) =
-        super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
+    let resumed = super::runtime()?.block_on(reopened.resume(then, &host, answering));
+    let (rest, swept) = resumed.map_err(|error| match error {
+        // It stands where it stood.
+        LaunchError::Interrupted => CliError::new(Exit::Waiting, error.to_string()),
+        error => launch_error(error),
+    })?;
     for leftover in swept {
         let end = if leftover.gone { "ended" } else { "could not be ended" };
         ui.say(&format!("left behind by the last process, {end}: {} {}", leftover.pid, leftover.command));
@@ -289,6 +294,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Missing(list) => {
             CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
         }
+        LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
 }

@@ -32,8 +32,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         let Seen { plan, state, driven } = seen;
         let open = waiting::toggles(&state);
         // A crash during the sealing leaves a run that is over and keeps its locks.
-        let unsealed = state.run.finished.is_some() && !driven && !is_complete(&dir);
-        let done = state.run.finished.is_some() && !unsealed;
+        let done = state.run.finished.is_some() && is_complete(&dir);
         if done && open.is_empty() && !args.all {
             continue;
         }
@@ -52,9 +51,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         for line in &waits {
             ui.data(&format!("    {line}"));
         }
-        if unsealed {
-            ui.data(&format!("    the record is not complete: consigne resume {}", shown_name(&id, &dir, &home)));
-        } else if !driven && !done && (waits.is_empty() || status == "interrupted") {
+        if !driven && !done && (waits.is_empty() || status == "interrupted") {
             ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {

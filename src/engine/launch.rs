@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
+use super::signals::Signals;
 use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
@@ -26,7 +27,9 @@ use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
 use crate::runbook::extract::Globals;
-use crate::runner::{Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers};
+use crate::runner::{
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+};
 
 /// File below `plan/` that says how this host serves the run. Held back.
 pub const HOST_FILE: &str = "host.json";
@@ -109,6 +112,8 @@ pub enum LaunchError {
     Corrupt { path: PathBuf, what: String },
     #[error("the run in {} never began: its process died before the first step", dir.display())]
     NeverBegan { dir: PathBuf },
+    #[error("interrupted before anything was started")]
+    Interrupted,
     #[error("the run is over")]
     Over,
 }
@@ -131,13 +136,15 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
     // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
     let lock = RunLock::acquire(&dir, host.clock.now())?;
     let locks = TargetLocks::of(&host.home);
-    let prepared = match unbegun::acquire(&locks, &new.plan.values.locks, &id, &dir, &host.clock).await {
-        Ok(()) => prepare(new, host, lock).await,
-        Err(error) => Err(error),
-    };
-    match prepared {
+    let targets = new.plan.values.locks.clone();
+    let prepared = unless_interrupted(async {
+        unbegun::acquire(&locks, &targets, &id, &dir, &host.clock).await?;
+        prepare(new, host, lock).await
+    });
+    match prepared.await {
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
+            super::services::end_living(&dir, &id).await?;
             locks.release_all(&id)?;
             let error = keep_log(error, &host.home, &id);
             if unbegun::is_unbegun(&dir) {
@@ -155,6 +162,16 @@ fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
     let moved = super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
     let log = if moved.is_ok() { kept } else { log };
     LaunchError::Service(ServiceError::NotReady { name, reason, log })
+}
+
+/// A signal while nothing has been started yet ends the preparations.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T, LaunchError>>) -> Result<T, LaunchError> {
+    let mut signals = Signals::watch().map_err(DriveError::Signals)?;
+    tokio::select! {
+        biased;
+        done = work => done,
+        _ = signals.next() => Err(LaunchError::Interrupted),
+    }
 }
 
 struct Prepared {
@@ -204,7 +221,19 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
         }
     };
     let plan = Arc::new(plan);
-    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
+    Ok(Prepared {
+        dir,
+        plan,
+        context,
+        runners,
+        services,
+        book,
+        state,
+        said,
+        first: Vec::new(),
+        actor,
+        _lock: lock,
+    })
 }
 
 /// Writes entry 0: from here on there is a run.
@@ -301,11 +330,17 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
     let Some(first) = entries.first() else {
         return Err(LaunchError::Corrupt { path: journal, what: "the run has no first entry".to_owned() });
     };
-    let digests = started(&first.events)
-        .ok_or_else(|| LaunchError::Corrupt { path: journal.clone(), what: "line 1 starts no run".to_owned() })?;
+    let digests = started(&first.events).ok_or_else(|| LaunchError::Corrupt {
+        path: journal.clone(),
+        what: "line 1 starts no run".to_owned(),
+    })?;
     let plan = digest::load(&folder, digests)?;
     let path = folder.join(HOST_FILE);
-    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File { verb: "read", path: path.clone(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File {
+        verb: "read",
+        path: path.clone(),
+        source,
+    })?;
     let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
     let shape = Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?;
     let mut state = State::new(Arc::new(shape), &first.run);
@@ -346,7 +381,14 @@ impl Reopened {
             super::services::end_living(&this.dir, &this.id).await?;
             return Ok((this.complete(host)?, swept));
         }
-        Ok((this.prepare(then, host).await?.go(host, answering).await?, swept))
+        let (dir, id) = (this.dir.clone(), this.id.clone());
+        match unless_interrupted(this.prepare(then, host)).await {
+            Ok(prepared) => Ok((prepared.go(host, answering).await?, swept)),
+            Err(error) => {
+                super::services::end_living(&dir, &id).await?;
+                Err(error)
+            }
+        }
     }
 
     async fn prepare(self, then: Vec<Input>, host: &Host) -> Result<Prepared, LaunchError> {
@@ -452,7 +494,13 @@ fn ledger(
     Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 
-fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) -> Result<RunContext, LaunchError> {
+fn context(
+    id: &str,
+    dir: &Path,
+    plan: &Plan,
+    hosting: &Hosting,
+    host: &Host,
+) -> Result<RunContext, LaunchError> {
     let inherited = Inherited::snapshot(&plan.values.env_inherit);
     let sources = plan.values.secrets.clone();
     let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
@@ -461,8 +509,11 @@ fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) ->
 }
 
 fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    super::services::private_folder(path)
-        .map_err(|source| LaunchError::File { verb: "make", path: path.to_owned(), source })
+    super::services::private_folder(path).map_err(|source| LaunchError::File {
+        verb: "make",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {

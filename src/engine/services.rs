@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
 use crate::plan::Effect;
 use crate::plan::service::Service;
-use crate::runner::{CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services};
+use crate::runner::{
+    CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services,
+};
 
 /// How long it may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(5);

@@ -35,8 +35,11 @@ pub async fn remove(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<(
         }
         services::end_living(dir, &id).await?;
         locks.release_all(&id)?;
-        std::fs::remove_dir_all(dir)
-            .map_err(|source| LaunchError::File { verb: "remove", path: dir.to_owned(), source })?;
+        std::fs::remove_dir_all(dir).map_err(|source| LaunchError::File {
+            verb: "remove",
+            path: dir.to_owned(),
+            source,
+        })?;
     } else {
         locks.release_all(&id)?;
     }

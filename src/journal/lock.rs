@@ -260,7 +260,9 @@ impl TargetLocks {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(LockError::io("list", &self.dir)(e)),
         };
-        for entry in entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with(".new-")) {
+        for entry in
+            entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with(".new-"))
+        {
             if self.read(&entry.path())?.is_some_and(|holder| holder.run == run) {
                 files::remove(&entry.path())?;
             }

@@ -12,14 +12,17 @@ fn a_run_killed_while_its_record_is_made_is_completed() {
     for (number, part) in PARTS.iter().enumerate() {
         let house = House::new(&format!("ending-{number}"), &["tests/kill/short.yaml"]);
         let mut drill = house.start(&house.begin("short.yaml", &[]));
-        let there = || part.strip_prefix("run.").map_or_else(|| house.dir().join(part).exists(), |_| house.has_event(part));
+        let there = || {
+            part.strip_prefix("run.")
+                .map_or_else(|| house.dir().join(part).exists(), |_| house.has_event(part))
+        };
         until(part, || (there() || !drill.is_running()).then_some(()));
         drill.kill();
         let open = house.dir().join("wal.jsonl").exists();
         incomplete += usize::from(open);
         if open {
             let listed = house.say(&["list"]).exits(0).out;
-            assert!(listed.contains("the record is not complete"), "{listed}");
+            assert!(listed.contains(&format!("consigne resume {}", house.run)), "{listed}");
             assert_eq!(house.locks(), ["ending"], "it is kept until the run is closed");
         }
         house.say(&["resume", &house.run]).exits(0);

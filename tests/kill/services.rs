@@ -40,7 +40,10 @@ fn a_dead_platform_is_started_again_with_its_port_and_state() {
     assert_eq!(same_port, port);
     assert_ne!(after, before);
     let (_, log) = call(port, "GET", "/practice/requests", None, "");
-    assert!(log.contains("/admin/notifications/send"), "what reached the first one is known to the second: {log}");
+    assert!(
+        log.contains("/admin/notifications/send"),
+        "what reached the first one is known to the second: {log}"
+    );
     resume.signal(Signal::INT);
     assert_eq!(resume.code(), Some(4), "{}", house.log());
     assert!(!is_alive(after));

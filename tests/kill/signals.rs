@@ -1,6 +1,7 @@
 //! Ctrl-C once, twice; the terminal gone; a polite end. And `cancel` of what is parked.
 
 use std::fs;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -79,6 +80,17 @@ fn a_wait_is_interrupted_and_gone_on_with() {
 }
 
 #[test]
+fn a_run_goes_on_when_nobody_reads_what_it_says() {
+    let house = House::new("unread", &["tests/kill/parked.yaml"]);
+    let mut drill = house.command(&house.begin("parked.yaml", &["--input", "wait=short"]));
+    let mut drill = drill.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((drill.stdout.take(), drill.stderr.take()));
+    // The toggle is put back by itself at the end: it has no condition.
+    assert_eq!(Started(drill).code(), Some(0), "{}", house.show());
+    house.is_over();
+}
+
+#[test]
 fn cancelling_a_parked_run_drives_its_ending() {
     let house = House::new("cancelled", &["tests/kill/parked.yaml"]);
     let mut drill = house.start(&house.begin("parked.yaml", &["--input", "wait=long"]));
@@ -122,11 +134,14 @@ fn cancelling_what_was_killed_removes_what_it_left() {
 
 #[test]
 fn an_answer_to_a_killed_run_starts_nothing() {
-    let house = House::new("answered", &[
-        "runbooks/tenants/suspend.yaml",
-        "runbooks/tenants/suspend.inputs.yaml",
-        "runbooks/tenants/suspend.answers.yaml",
-    ]);
+    let house = House::new(
+        "answered",
+        &[
+            "runbooks/tenants/suspend.yaml",
+            "runbooks/tenants/suspend.inputs.yaml",
+            "runbooks/tenants/suspend.answers.yaml",
+        ],
+    );
     // Stopped between its question and its leaving, then killed: the run is not paused, and a question is open.
     let mut drill = house.start(&house.begin("suspend.yaml", &[]));
     until("the question", || house.has_event("ask.opened").then_some(()));

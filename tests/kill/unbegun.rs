@@ -35,3 +35,21 @@ fn the_lock_of_a_run_that_never_began_keeps_nobody_out() {
     house.say(&["drill", "everything.yaml", "--run-id", "second"]).exits(0);
     assert_eq!(house.processes(), [] as [u32; 0], "what the first one left is removed as well");
 }
+
+#[test]
+fn a_run_that_is_interrupted_before_it_begins_leaves_nothing_behind() {
+    let house = House::new("early", &["tests/kill/everything.yaml"]);
+    let mut drill = house.start(&house.begin("everything.yaml", &[]));
+    until("the platform's process", || (!house.processes().is_empty()).then_some(()));
+    drill.signal(rustix::process::Signal::INT);
+    let code = drill.code();
+    if code == Some(4) {
+        // It had just begun: then it is paused, as ever.
+        assert!(house.has_event("run.paused"));
+        return;
+    }
+    assert_eq!(code, Some(1), "{}", house.log());
+    assert_eq!(house.processes(), [] as [u32; 0]);
+    assert_eq!(house.locks(), [] as [String; 0]);
+    assert!(!house.dir().exists());
+}

@@ -156,7 +156,8 @@ impl House {
     pub fn status_of(&self, step: &str) -> String {
         let shown = self.show();
         let steps = shown["steps"].as_array().unwrap();
-        let found = steps.iter().find(|found| found["id"] == step).unwrap_or_else(|| panic!("no step {step}"));
+        let found =
+            steps.iter().find(|found| found["id"] == step).unwrap_or_else(|| panic!("no step {step}"));
         found["status"].as_str().unwrap().to_owned()
     }
 
@@ -171,10 +172,11 @@ impl House {
 
     /// Port and process of the platform that the run itself started last.
     pub fn service(&self) -> (u16, u32) {
-        let host: Value = serde_json::from_slice(&fs::read(self.dir().join("plan/host.json")).unwrap()).unwrap();
+        let host: Value =
+            serde_json::from_slice(&fs::read(self.dir().join("plan/host.json")).unwrap()).unwrap();
         let procs = fs::read_to_string(self.dir().join("procs.jsonl")).unwrap();
         let lines = procs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let pid = lines.filter(|line| line["kind"] == "service").last().unwrap()["pid"].as_u64().unwrap();
+        let pid = lines.rev().find(|line| line["kind"] == "service").unwrap()["pid"].as_u64().unwrap();
         (u16::try_from(host["services"][0]["port"].as_u64().unwrap()).unwrap(), u32::try_from(pid).unwrap())
     }
 

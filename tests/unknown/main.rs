@@ -3,6 +3,8 @@
 //! Real runs of the built program, not drills, against a platform whose fault switches the test sets. What counts is
 //! the platform's own request log: what reached it, and what took effect.
 
+#![allow(clippy::disallowed_methods, reason = "these tests are the outside world")]
+
 #[path = "../kill/world.rs"]
 mod world;
 
