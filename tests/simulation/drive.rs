@@ -125,7 +125,8 @@ pub struct Life<'a> {
     plan: &'a Plan,
     rng: Rng,
     pub sim: Sim<'a, Town<'a>>,
-    happened: usize,
+    /// The same plan with other inputs, which a later process may find in its place.
+    other: Option<&'a Plan>,
     still: (Timestamp, usize),
 }
 
@@ -137,6 +138,19 @@ pub fn swarm(plan: &Plan, seed: u64) -> Driven {
     life.chaos(40 + plan.graph.steps.len() * 8);
     life.calm();
     life.done()
+}
+
+/// A run whose inputs are changed under it, time and again. Its keys change with its requests.
+pub fn tampered(plan: &Plan, other: &Plan, seed: u64) -> Driven {
+    let mut rng = Rng::stream(seed, 10);
+    let rates = Rates { crash: 25, cancel: 0, absent: 0, reject: 5, ..Rates::swarm(&mut rng) };
+    let mut life = Life::new(plan, rng, rates);
+    life.other = Some(other);
+    life.chaos(40 + plan.graph.steps.len() * 8);
+    life.calm();
+    let mut driven = life.done();
+    driven.objections.retain(|(name, _)| !matches!(*name, "keys" | "at_most_once"));
+    driven
 }
 
 /// A run in which the process never dies, with the truth at each entry.
@@ -169,7 +183,7 @@ impl<'a> Life<'a> {
         let town = Town::new(plan, Rng::new(rng.next()), rates);
         let now = Timestamp::from_millis(1_000_000);
         let sim = Sim::new(plan, "run", now, town).expect("plans of these tests are well formed");
-        Self { plan, rng, sim, happened: 0, still: (now, 0) }
+        Self { plan, rng, sim, other: None, still: (now, 0) }
     }
 
     pub fn done(self) -> Driven {
@@ -201,7 +215,8 @@ impl<'a> Life<'a> {
         let placeholder = Town::new(self.plan, Rng::new(0), Rates::default());
         let town = std::mem::replace(&mut self.sim.world, placeholder).reborn(&entries);
         let last = entries.last().map_or(now, |entry| entry.at.max(now));
-        match Sim::resumed(self.plan, "run", entries, last, town) {
+        let other = self.other.filter(|_| self.rng.percent(50));
+        match Sim::resumed(other.unwrap_or(self.plan), "run", entries, last, town) {
             Ok(sim) => self.sim = sim,
             Err(illegal) => self.object("L2", format!("its own history is illegal: {illegal}")),
         }
@@ -261,7 +276,6 @@ impl<'a> Life<'a> {
     fn step(&mut self) -> bool {
         let before = self.sim.entries.len();
         let goes_on = self.sim.step();
-        self.happened += 1;
         if self.sim.entries.len() > before + 1 {
             self.object("L8", "one input made several entries".into());
         }

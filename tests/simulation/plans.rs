@@ -436,3 +436,22 @@ fn cover(rng: &mut Rng, plan: &mut Plan) {
         }
     }
 }
+
+/// Makes every step that an approval covers read an input, and the people easy to find. How many there are.
+pub fn color_what_is_covered(plan: &mut Plan) -> usize {
+    let gates = plan.graph.steps.iter_mut().filter_map(|step| step.gate.as_mut());
+    let mut covered: BTreeSet<String> = BTreeSet::new();
+    for gate in gates {
+        gate.quorum = 1;
+        gate.who.not_steps.clear();
+        covered.extend(gate.covers.iter().cloned());
+    }
+    for name in &covered {
+        if let Some(values) = plan.values.steps.get_mut(name) {
+            let argv = vec![parsed("paint"), parsed("{{ inputs.color }}")];
+            let action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
+            values.act = Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None });
+        }
+    }
+    covered.len()
+}

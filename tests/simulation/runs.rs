@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::drive::{judged, revived, steady, swarm};
+use crate::drive::{judged, revived, steady, swarm, tampered};
 use crate::plans;
 use crate::rng::Rng;
 
@@ -109,4 +109,21 @@ fn everything_comes_about() {
     let all = include_str!("seen.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let never: Vec<&str> = all.filter(|line| !seen.contains_key(*line)).collect();
     assert!(never.is_empty(), "never seen: {never:?}\nseen: {seen:#?}");
+}
+
+/// What was approved is what is done, or it is asked again: also when the values of the plan change under the run.
+#[test]
+fn approvals_are_voided_when_what_they_cover_changes() {
+    let voided = all(1, 1_500, |seed| {
+        let mut plan = plans::random(&mut Rng::stream(seed, 11), 10);
+        if plans::color_what_is_covered(&mut plan) == 0 {
+            return Ok(0);
+        }
+        let mut other = plan.clone();
+        other.values.inputs.insert("color".into(), "another".into());
+        let driven = judged(seed, &plan, || tampered(&plan, &other, seed))?;
+        let events = driven.entries.iter().flat_map(|entry| &entry.events);
+        Ok(events.filter(|event| event.fact.name() == "approval.voided").count() as u64)
+    });
+    assert!(voided > 30, "{voided}");
 }
