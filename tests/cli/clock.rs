@@ -71,7 +71,8 @@ async fn a_clock_that_is_set_back() {
         actor: Actor { who: "os:somebody".to_owned(), how: How::OsUser, played_by: None },
         shown: None,
     };
-    assert!(reopened.note_down(Input::Answer(Box::new(answer))).unwrap());
+    let me = Actor { who: "os:somebody".to_owned(), how: How::OsUser, played_by: None };
+    assert!(reopened.note_down(Input::Answer(Box::new(answer)), me).unwrap());
     drop(reopened);
 
     let entries = Journal::read(&dir).unwrap();
