@@ -15,6 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
+const FIRST: i64 = -62_167_219_200_000;
+const LAST: i64 = 253_402_300_799_999;
+
 impl Timestamp {
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -38,7 +41,9 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        // RFC 3339 has four digits for the year: what lies beyond is written as the last, or first, instant it has.
+        let at = DateTime::<Utc>::from_timestamp_millis(self.0.clamp(FIRST, LAST))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC);
         f.write_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
@@ -153,6 +158,15 @@ mod tests {
     fn arithmetic_saturates() {
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(1), Timestamp::from_millis(i64::MAX));
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), 0);
+    }
+
+    #[test]
+    fn the_end_of_time_can_be_read_back() {
+        for (millis, text) in [(i64::MAX, "9999-12-31T23:59:59.999Z"), (i64::MIN, "0000-01-01T00:00:00.000Z")]
+        {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

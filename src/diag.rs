@@ -1,1 +1,269 @@
-//! Diagnostics.
+//! Diagnostics: everything the tool has to say about a file somebody wrote.
+//!
+//! Owns the value ([`Diagnostic`]), the table of codes and the two renderings (text and JSON). A diagnostic is a
+//! value, never an early return: whoever finds problems collects them all and hands them on beside what could be
+//! read. Nothing here prints. Positions are byte ranges, turned into lines and columns only when shown.
+
+mod codes;
+mod render;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+pub use codes::{Code, codes};
+pub use render::{Rendering, render, render_all, to_json};
+
+/// A file that was read, with what is needed to show parts of it.
+pub struct Source {
+    name: String,
+    text: String,
+    lines: OnceLock<Vec<u32>>,
+}
+
+/// A range of bytes in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A range of bytes in a named file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    pub source: Arc<Source>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+impl Severity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// Another place that matters, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Label {
+    pub at: Place,
+    pub text: String,
+}
+
+/// One problem: what was found, what was expected, where, and how to go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// From the table of [`codes`].
+    pub code: &'static str,
+    pub severity: Severity,
+    /// The file it is about, also where there is no position in it.
+    pub file: String,
+    /// Absent when the file could not be read at all.
+    pub at: Option<Place>,
+    /// Text beside the caret.
+    pub label: String,
+    pub labels: Vec<Label>,
+    pub message: String,
+    pub help: Vec<String>,
+}
+
+impl Source {
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into(), lines: OnceLock::new() })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text of `span`, empty where it does not fall on the bounds of characters.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// Line and column of a byte, both counted from 1, columns in characters.
+    pub fn position(&self, offset: u32) -> (usize, usize) {
+        let line = self.line_of(offset);
+        let start = self.starts().get(line).copied().unwrap_or(0) as usize;
+        let end = (offset as usize).min(self.text.len());
+        let before = self.text.get(start..end).unwrap_or("");
+        (line + 1, before.chars().count() + 1)
+    }
+
+    /// Offsets of the first byte of each line.
+    fn starts(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            std::iter::once(0).chain(breaks.map(|(at, _)| offset(at + 1))).collect()
+        })
+    }
+
+    /// Index of the line that holds a byte.
+    fn line_of(&self, offset: u32) -> usize {
+        self.starts().partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+}
+
+/// A byte offset; files are far smaller than 4 GiB.
+pub fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Span {
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start: offset(start), end: offset(end.max(start)) }
+    }
+
+    pub const fn at(self, source: &Arc<Source>) -> PlaceOf<'_> {
+        PlaceOf { source, span: self }
+    }
+}
+
+/// A place whose source is borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct PlaceOf<'a> {
+    source: &'a Arc<Source>,
+    span: Span,
+}
+
+impl From<PlaceOf<'_>> for Place {
+    fn from(place: PlaceOf<'_>) -> Self {
+        Self { source: Arc::clone(place.source), span: place.span }
+    }
+}
+
+impl Diagnostic {
+    pub fn error(code: &'static str, at: impl Into<Place>, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, at.into(), message.into())
+    }
+
+    pub fn warning(code: &'static str, at: impl Into<Place>, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, at.into(), message.into())
+    }
+
+    /// About a file as a whole.
+    pub fn about(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
+        debug_assert!(codes::is_known(code), "`{code}` is in the table of codes");
+        Self {
+            code,
+            severity: Severity::Error,
+            file: file.into(),
+            at: None,
+            label: String::new(),
+            labels: Vec::new(),
+            message: message.into(),
+            help: Vec::new(),
+        }
+    }
+
+    fn new(code: &'static str, severity: Severity, at: Place, message: String) -> Self {
+        Self { severity, at: Some(at.clone()), ..Self::about(code, at.source.name(), message) }
+    }
+
+    /// The text beside the caret.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.label = text.into();
+        self
+    }
+
+    /// Another place that matters.
+    #[must_use]
+    pub fn also(mut self, at: impl Into<Place>, text: impl Into<String>) -> Self {
+        self.labels.push(Label { at: at.into(), text: text.into() });
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// "Did you mean", where one of `names` is close to `written`.
+    #[must_use]
+    pub fn suggest<'a>(self, written: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        match closest(written, names) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Whether a list holds an error.
+pub fn has_errors(list: &[Diagnostic]) -> bool {
+    list.iter().any(Diagnostic::is_error)
+}
+
+/// In the order of the text, errors and warnings mixed; what has no position comes first.
+pub fn sort(list: &mut [Diagnostic]) {
+    let key = |d: &Diagnostic| d.at.as_ref().map(|at| (at.span.start, at.span.end));
+    list.sort_by(|a, b| a.file.cmp(&b.file).then_with(|| key(a).cmp(&key(b))));
+}
+
+/// The name nearest to what was written, if it is near enough to be meant.
+pub fn closest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = written.to_lowercase().replace('-', "_");
+    let allowed = match folded.chars().count() {
+        0..=2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase().replace('-', "_")), name))
+        .filter(|(distance, _)| *distance <= allowed && *distance < folded.chars().count())
+        .min()
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters() {
+        let source = Source::new("a.yaml", "é: 1\nü漢: 2\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(2), (1, 2));
+        assert_eq!(source.position(6), (2, 1));
+        assert_eq!(source.position(11), (2, 3));
+        assert_eq!(source.position(9_999), (3, 1));
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested_only_when_it_is_near() {
+        let names = ["needs", "when", "title", "idempotency_key"];
+        assert_eq!(closest("need", names), Some("needs"));
+        assert_eq!(closest("Title", names), Some("title"));
+        assert_eq!(closest("idempotency-key", names), Some("idempotency_key"));
+        assert_eq!(closest("zebra", names), None);
+        assert_eq!(closest("x", ["y"]), None);
+    }
+}

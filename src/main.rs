@@ -1,2 +1,7 @@
 //! The `consigne` program: everything lives in the library, so that tests and benches reach it.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    consigne::cli::main()
+}

@@ -1,1 +1,99 @@
-//! (to be written)
+//! The command line: one file per verb, one place that prints, one table of exit codes.
+
+mod answer;
+mod args;
+mod cancel;
+mod check;
+mod drive;
+mod error;
+mod exit;
+mod home;
+mod keys;
+mod list;
+mod practice;
+mod report;
+mod run;
+mod secret;
+mod show;
+mod ui;
+mod verify;
+mod waiting;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{Cli, Verb};
+use error::CliError;
+use exit::Exit;
+use ui::Ui;
+
+/// Parses, dispatches, prints what went wrong, and says so by the exit code.
+pub fn main() -> ExitCode {
+    log_to_stderr();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _closed_pipe = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let ui = Ui::new(false);
+    // The default hook has printed where; what it means to the person at the terminal is said here.
+    match catch_unwind(AssertUnwindSafe(|| dispatch(cli.verb))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(error)) => {
+            ui.error(&error);
+            error.exit.into()
+        }
+        Err(_panic) => {
+            ui.say("error: a bug in consigne; the journal is sound and `consigne resume` is safe");
+            Exit::Bug.into()
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<Exit, CliError> {
+    match verb {
+        Verb::Check(args) => check::check(&args),
+        Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
+        Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
+        Verb::Resume(args) => drive::resume(&args),
+        Verb::Answer(args) => answer::answer(&args),
+        Verb::Cancel(args) => cancel::cancel(&args),
+        Verb::List(args) => list::list(&args),
+        Verb::Show(args) => show::show(&args),
+        Verb::Report(args) => report::report(&args),
+        Verb::Verify(args) => verify::verify(&args),
+        Verb::Keys(args) => keys::keys(&args),
+        Verb::Schema => {
+            Ui::new(true).json(&crate::runbook::schema::json_schema());
+            Ok(Exit::Done)
+        }
+        Verb::Practice(args) => practice::practice(&args),
+    }
+}
+
+/// Diagnostics of the program itself, off unless asked for.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONSIGNE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    let _second_time =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The runtime of the verbs that do something.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Bug, format!("cannot start: {error}")))
+}
+
+/// Name and version of this program, as the journal has it.
+fn tool() -> String {
+    concat!("consigne ", env!("CARGO_PKG_VERSION")).to_owned()
+}

@@ -184,7 +184,8 @@ pub struct Ask {
     pub shown: BTreeMap<String, String>,
     /// The request digests that it binds.
     pub binds: Option<Binds>,
-    pub attested: bool,
+    /// Files of the texts that were signed about its answers, in the order of the answers.
+    pub attested: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,15 +6,22 @@
 //! Resuming reads the plan, never the YAML.
 
 pub mod action;
+pub mod build;
+pub mod digest;
+mod drill;
 pub mod graph;
+pub mod service;
+mod translate;
 pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
+pub use build::{BuildRequest, build};
 pub use graph::{
     Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode, OnFailure,
     OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+pub use service::{Service, ServiceNeeds};
 pub use values::{Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values};
 
 use serde::{Deserialize, Serialize};

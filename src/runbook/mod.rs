@@ -1,3 +1,19 @@
 //! The runbook language: what a file may say, and whether it makes sense.
 
+pub mod act;
+pub mod answers;
+pub mod check;
+pub mod coverage;
+pub mod decode;
+pub mod environment;
+pub mod extract;
+pub mod flow;
+pub mod inputs;
+pub mod load;
+pub mod scalar;
+pub mod schema;
 pub mod template;
+pub mod texts;
+pub mod yaml;
+
+pub use check::{CheckReport, check_file};

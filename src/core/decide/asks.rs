@@ -51,6 +51,10 @@ impl Draft<'_> {
             hidden.put("binds", &binds);
             hidden.put("shown", &shown);
         }
+        if kind == AskKind::Confirm {
+            // Said, not left out: what is missing from a disclosed record is withheld.
+            hidden.put("shown", &Vec::<Shown>::new());
+        }
         let expires = self.state.shape().node(step).timeout_ms.map(|timeout| self.at.plus(timeout));
         let ask = self.open(step, kind, expires, covers, Vec::new(), None, hidden);
         self.answer_by_policy(step, ask);

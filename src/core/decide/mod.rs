@@ -100,7 +100,9 @@ fn admit(plan: &Plan, state: &State, input: Input) -> Result<Admitted, Refused> 
         }
         Input::Journal(_) if state.run.sealed => Ok(Admitted::Stale),
         _ if phase == Phase::New => Err(Refused::new("not-started", "the run has not started")),
-        Input::Journal(JournalInput::Attested { ask, .. }) if state.ask(ask).is_none_or(|a| a.attested) => {
+        Input::Journal(JournalInput::Attested { ask, .. })
+            if state.ask(ask).is_none_or(|ask| ask.attested.len() >= ask.answers.len()) =>
+        {
             Ok(Admitted::Stale)
         }
         Input::Finished { ref key, .. } => {

@@ -1,0 +1,271 @@
+//! What may be typed. The doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runbooks as code: guided procedures that survive a crash and end in a signed record
+#[derive(Debug, Parser)]
+#[command(name = "consigne", version, after_help = exit_codes(), disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Say whether a runbook makes sense, and where not
+    Check(CheckArgs),
+    /// Run a runbook for real
+    Run(RunArgs),
+    /// Run a runbook for real in a practice environment
+    Drill(RunArgs),
+    /// Go on with a run that is paused, or whose process died
+    Resume(ResumeArgs),
+    /// Answer an open question of a run
+    Answer(AnswerArgs),
+    /// End a run: reversals and `finally` still happen
+    Cancel(CancelArgs),
+    /// Show the runs, what they wait for, and open toggles
+    List(ListArgs),
+    /// Show where a run stands
+    Show(OneRun),
+    /// Print the report of a run
+    Report(ReportArgs),
+    /// Verify the record of a run
+    Verify(VerifyArgs),
+    /// Make and show the executor's key
+    Keys(KeysArgs),
+    /// Print the JSON Schema of the runbook language
+    Schema,
+    /// Serve the practice platform on loopback
+    Practice(PracticeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Runbooks
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Environment to check against
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Print findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The runbook
+    pub file: PathBuf,
+    /// Environment (a drill uses `practice` unless told otherwise)
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// An input, instead of the one in the file; may be given several times
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// File of inputs (a drill takes NAME.inputs.yaml beside the runbook unless told otherwise)
+    #[arg(long = "inputs", value_name = "FILE")]
+    pub inputs_file: Option<PathBuf>,
+    /// File of answers
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Id of the new run
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    #[command(flatten)]
+    pub common: DriveArgs,
+}
+
+/// What every verb that drives a run understands.
+#[derive(Debug, Args)]
+pub struct DriveArgs {
+    /// Ask nobody: declared answers count, anything else pauses the run
+    #[arg(long)]
+    pub unattended: bool,
+    /// Park the run instead of sleeping through a wait
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Plain lines, no colour
+    #[arg(long)]
+    pub plain: bool,
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Language of prompts and report
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    Fr,
+    En,
+}
+
+impl Lang {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Fr => "fr",
+            Self::En => "en",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Id, beginning of the id, or directory of the run
+    pub run: String,
+    /// File of answers
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// Id, beginning of the id, or directory of the run
+    pub run: String,
+    /// The step, or `list/item` for an item of a checklist
+    pub step: String,
+    /// The answer: a word, or JSON for forms and outputs
+    pub value: String,
+    /// Answer as this person (role play in a practice environment)
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_person: Option<String>,
+    /// Reason or remark
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// File kept as evidence; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Vec<PathBuf>,
+    /// Sign the decision with this SSH private key
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Go on with the run after the answer
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// Id, beginning of the id, or directory of the run
+    pub run: String,
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub comment: String,
+    #[command(flatten)]
+    pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Finished runs too
+    #[arg(long)]
+    pub all: bool,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OneRun {
+    /// Id, beginning of the id, or directory of the run
+    pub run: String,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Language of the report (the run's own unless told otherwise)
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+    /// Add what is disclosed
+    #[arg(long)]
+    pub open: bool,
+    /// Add the verdicts of a verification made now
+    #[arg(long)]
+    pub verified: bool,
+    /// Folder of keys to trust
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Folder of keys to trust (yours, never the bundle's)
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    /// What the record must be: live, drill or rehearsal
+    #[arg(long = "as", value_name = "MODE", value_enum)]
+    pub as_mode: Option<ModeArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    Live,
+    Drill,
+    Rehearsal,
+}
+
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    pub verb: KeysVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysVerb {
+    /// Make the executor's key and enrol it in the trust folder
+    Init {
+        /// Organisation that signatures speak for
+        #[arg(long, default_value = crate::record::keys::DEFAULT_ORG)]
+        org: String,
+    },
+    /// Show the executor's key
+    Show {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct PracticeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub bind: std::net::IpAddr,
+    /// Port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Folder of the platform's state
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Refuse bodies without a JSON content type everywhere
+    #[arg(long)]
+    pub strict: bool,
+}
+
+fn exit_codes() -> String {
+    let lines = super::exit::Exit::ALL.iter().map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}

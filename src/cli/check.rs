@@ -1,0 +1,37 @@
+//! `consigne check`
+
+use super::args::CheckArgs;
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::Ui;
+use crate::runbook::check_file;
+
+pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
+    let ui = Ui::new(args.json);
+    let mut wrong = false;
+    for file in &args.files {
+        let report = check_file(file, args.env.as_deref());
+        wrong |= report.has_errors() || report.document.is_none();
+        if args.json {
+            for diagnostic in &report.diagnostics {
+                ui.json(&crate::diag::to_json(diagnostic));
+            }
+            continue;
+        }
+        ui.diagnostics(&report.diagnostics);
+        let errors = report.diagnostics.iter().filter(|d| d.is_error()).count();
+        let warnings = report.diagnostics.len() - errors;
+        let verdict = match (errors, warnings) {
+            (0, 0) => format!("ok, {} steps", report.steps),
+            (0, n) => format!("ok, {} steps, {n} warning{}", report.steps, plural(n)),
+            (n, 0) => format!("{n} error{}", plural(n)),
+            (n, m) => format!("{n} error{}, {m} warning{}", plural(n), plural(m)),
+        };
+        ui.say(&format!("{}: {verdict}", file.display()));
+    }
+    Ok(if wrong { Exit::Invalid } else { Exit::Done })
+}
+
+const fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}

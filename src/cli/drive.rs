@@ -1,0 +1,316 @@
+//! What the verbs that drive a run share, and `consigne resume`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::args::{DriveArgs, Lang, ResumeArgs};
+use super::error::CliError;
+use super::exit::Exit;
+use super::home::Home;
+use super::secret::Asked;
+use super::ui::Ui;
+use crate::clock::{Clock, SystemClock};
+use crate::core::{RunStatus, State};
+use crate::diag::Diagnostic;
+use crate::engine::book::BookError;
+use crate::engine::identity;
+use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
+use crate::engine::local::{DriveError, Stopped};
+use crate::engine::services::ServiceError;
+use crate::journal::{JournalError, LockError};
+use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
+use crate::plan::Plan;
+use crate::record::build::RecordError;
+use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
+use crate::runbook::answers::{self, Answers, FileAnswer};
+
+pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
+    let ui = Ui::new(args.common.json);
+    let home = Home::find(args.common.runs.as_deref())?;
+    let dir = home.run_dir(&args.run)?;
+    let answers = answers(args.answers.as_deref())?;
+    let reopened = launch::reopen(&dir, &home.root, &clock()).map_err(launch_error)?;
+    known_steps(&answers, &reopened.plan)?;
+    if let Some(finished) = &reopened.state.run.finished {
+        ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
+    }
+    resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
+}
+
+/// Takes up a run whose lock is held, with `then` as the first thing after the resuming.
+pub(super) fn resume_dir_with(
+    reopened: Reopened,
+    dir: &Path,
+    home: &Home,
+    common: &DriveArgs,
+    answers: Answers,
+    then: Vec<crate::core::Input>,
+    ui: Ui,
+) -> Result<Exit, CliError> {
+    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
+    let answering = answering(common, answers, dir, &reopened.plan)?;
+    let (rest, swept) =
+        super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
+    for leftover in swept {
+        let end = if leftover.gone { "ended" } else { "could not be ended" };
+        ui.say(&format!("left behind by the last process, {end}: {} {}", leftover.pid, leftover.command));
+    }
+    Ok(report(&rest, home, ui))
+}
+
+/// The machine's clock, for everything this process does.
+pub(super) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+/// The answers file, read; none gives no answers.
+pub(super) fn answers(file: Option<&Path>) -> Result<Answers, CliError> {
+    let Some(file) = file else { return Ok(Answers::new()) };
+    let (answers, problems) = answers::read(file);
+    if crate::diag::has_errors(&problems) {
+        let message = format!("{} holds no usable answers", file.display());
+        return Err(CliError::new(Exit::Invalid, message).with(problems));
+    }
+    Ok(answers)
+}
+
+/// Every answer is meant for a step of the plan: one that is not would pause a run for no visible reason.
+pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError> {
+    let steps = &plan.graph.steps;
+    let known = |id: &str| {
+        let base = id.split_once(':').map_or(id, |(base, _)| base);
+        let item = id.split_once('/');
+        steps.iter().any(|step| {
+            step.id == id
+                || step.id == base
+                || item.is_some_and(|(list, item)| {
+                    step.id == list && step.items.iter().any(|one| one.id == item)
+                })
+        })
+    };
+    let items =
+        steps.iter().flat_map(|step| step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));
+    let names: Vec<String> = steps.iter().map(|step| step.id.clone()).chain(items).collect();
+    let wrong: Vec<Diagnostic> = answers
+        .iter()
+        .filter(|(id, _)| !known(id))
+        .map(|(id, answer)| {
+            let message = format!("the runbook has no step `{id}`");
+            Diagnostic::error("unknown-step", answer.at.clone(), message)
+                .suggest(id, names.iter().map(String::as_str))
+        })
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(Exit::Invalid, "the answers do not fit the runbook; nothing was started").with(wrong))
+}
+
+/// Where this process works. What `prompts` holds was asked before anything else had the terminal.
+pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host {
+    // Without it, what a step leaves behind would be adopted by somebody who does not clean up.
+    if let Err(error) = crate::runner::become_subreaper() {
+        tracing::warn!(%error, "processes that detach themselves from a step are found by their marks only");
+    }
+    Host {
+        home: home.root.clone(),
+        clock: clock(),
+        tool: super::tool(),
+        attended: !common.unattended,
+        alone: common.unattended || !std::io::stdin().is_terminal(),
+        no_wait: common.no_wait,
+        prompt_secret: Some(prompts),
+    }
+}
+
+/// Who answers in this process: the file first, then the person at the terminal.
+pub(super) fn answering(
+    common: &DriveArgs,
+    answers: Answers,
+    dir: &Path,
+    plan: &Plan,
+) -> Result<Answering, CliError> {
+    let (send, replies) = mpsc::unbounded_channel();
+    let me = identity::actor(&plan.graph.people, &identity::os_user());
+    let alone = common.unattended || !std::io::stdin().is_terminal();
+    let inner: Box<dyn Operator> = if alone {
+        Box::new(Unattended::new())
+    } else {
+        let setup =
+            Setup { me: me.who.clone(), clock: clock(), evidence: evidence(dir), replies: send.clone() };
+        let terminal =
+            Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+        Box::new(terminal)
+    };
+    let operator: Box<dyn Operator> = if answers.is_empty() {
+        inner
+    } else {
+        let scripted = answers.into_iter().map(|(id, answer)| (id, scripted(answer))).collect();
+        Box::new(Scripted::new(scripted, &me.who, evidence(dir), send, inner))
+    };
+    Ok(Answering { operator, replies })
+}
+
+fn scripted(answer: FileAnswer) -> ScriptedAnswer {
+    ScriptedAnswer {
+        value: answer.value,
+        comment: answer.comment,
+        evidence: answer.evidence.into_iter().map(Into::into).collect(),
+        plays: answer.played_as,
+    }
+}
+
+fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
+    Box::new(crate::engine::evidence::Kept::in_run(dir))
+}
+
+/// Language of prompts and report: as asked, else as the locale says.
+pub(super) fn lang(common: &DriveArgs) -> Lang {
+    common.lang.unwrap_or_else(|| {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
+        if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
+    })
+}
+
+/// Makes the executor's key where there is none, and says so.
+pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
+    if home.join("keys/executor").exists() {
+        return Ok(());
+    }
+    let key =
+        ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name()).map_err(super::keys::key_error)?;
+    ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
+    Ok(())
+}
+
+/// Says how the run came to rest.
+pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
+    let state = &rest.state;
+    let exit = exit_of(state, rest.stopped);
+    let name = shown_name(&state.run.id, &rest.dir, home);
+    if ui.json {
+        ui.json(&super::show::summary(state, &rest.dir, Some(&rest.head)));
+        return exit;
+    }
+    let french = state.run.lang == "fr";
+    let pick = |fr: &str, en: &str| if french { fr.to_owned() } else { en.to_owned() };
+    match &state.run.finished {
+        Some(finished) => {
+            ui.say(&format!("{}: {} ({})", state.run.id, finished.status.name(), finished.reason));
+            for open in &finished.still_open {
+                ui.say(&format!("{}: {open}", pick("encore ouvert", "still open")));
+            }
+            ui.say(&format!("{}: {}", pick("dossier", "record"), rest.dir.display()));
+            match super::verify::verified(&rest.dir, home, None, None) {
+                Ok(found) => ui.say(&super::verify::one_line(&found, french)),
+                Err(error) => ui.error(&error),
+            }
+            ui.hint(&format!("consigne verify {name}"));
+        }
+        None => {
+            ui.say(&format!("{}: {}", state.run.id, pick("en pause", "paused")));
+            for line in super::waiting::waits(&rest.plan, state) {
+                ui.say(&format!("  {line}"));
+            }
+            for answer in super::waiting::answers(&rest.plan, state, &name) {
+                ui.hint(&answer);
+            }
+            ui.hint(&format!("consigne resume {name}"));
+        }
+    }
+    ui.say(&format!(
+        "{}: {} {}",
+        pick("tête du journal", "journal head"),
+        rest.head.size,
+        rest.head.root_base64()
+    ));
+    exit
+}
+
+/// How a run is named on the command line: its id where that finds it, else its directory.
+pub(super) fn shown_name(id: &str, dir: &Path, home: &Home) -> String {
+    if home.runs.join(id) == dir { id.to_owned() } else { dir.display().to_string() }
+}
+
+fn exit_of(state: &State, stopped: Stopped) -> Exit {
+    match (stopped, state.status()) {
+        (Stopped::Finished, RunStatus::Succeeded) => Exit::Done,
+        (Stopped::Finished, _) => Exit::RunFailed,
+        (Stopped::Parked, _) => Exit::Waiting,
+    }
+}
+
+/// The exit code and the hints of whatever kept a run from being driven.
+pub(super) fn launch_error(error: LaunchError) -> CliError {
+    let message = error.to_string();
+    match &error {
+        LaunchError::Lock(LockError::TargetHeld { dir, .. }) => {
+            let dir = dir.display();
+            CliError::new(Exit::Held, message)
+                .hint(format!("`consigne show {dir}` says what it waits for"))
+                .hint(format!("`consigne resume {dir}` or `consigne cancel {dir}` frees the target"))
+        }
+        LaunchError::Lock(lock) => {
+            let held = matches!(lock, LockError::Held { .. });
+            let exit = if held { Exit::Held } else { Exit::Unwritable };
+            hinted(CliError::new(exit, message), lock.hint())
+        }
+        LaunchError::Journal(journal) => journal_error(journal),
+        LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
+        LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
+            CliError::new(Exit::Damaged, message).hint("nothing was changed; keep the folder as it is")
+        }
+        LaunchError::Service(ServiceError::NotReady { .. } | ServiceError::Start { .. }) => {
+            CliError::new(Exit::Invalid, message)
+        }
+        LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
+        LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
+        LaunchError::Drive(DriveError::Signals(_)) => CliError::new(Exit::Bug, message),
+        LaunchError::File { verb: "find a run in", .. } => CliError::new(Exit::Usage, message),
+        LaunchError::File { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
+            CliError::new(Exit::Usage, message).hint("a run id is used once")
+        }
+        LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
+        LaunchError::Missing(_) => CliError::new(Exit::Invalid, message).hint("nothing was started"),
+        LaunchError::Over => CliError::new(Exit::Usage, message),
+    }
+}
+
+fn book_error(error: &BookError) -> CliError {
+    match error {
+        BookError::Journal(journal) => journal_error(journal),
+        BookError::Record(record) => record_error(record),
+        BookError::Refused(refused) => {
+            hinted(CliError::new(Exit::Usage, error.to_string()), refused.hint.clone())
+        }
+    }
+}
+
+pub(super) fn record_error(error: &RecordError) -> CliError {
+    match error {
+        RecordError::Journal(journal) => journal_error(journal),
+        _ => CliError::new(Exit::Unwritable, error.to_string())
+            .hint("`consigne resume` completes what is missing"),
+    }
+}
+
+pub(super) fn journal_error(error: &JournalError) -> CliError {
+    let exit = match error {
+        JournalError::Damaged { .. } | JournalError::Missing { .. } => Exit::Damaged,
+        JournalError::Exists { .. } | JournalError::Sealed => Exit::Usage,
+        JournalError::Unwritable(_) => Exit::Bug,
+        JournalError::Io { .. } | JournalError::Random(_) | JournalError::Broken => Exit::Unwritable,
+    };
+    hinted(CliError::new(exit, error.to_string()), error.hint())
+}
+
+fn hinted(error: CliError, hint: Option<impl Into<String>>) -> CliError {
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

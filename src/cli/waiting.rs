@@ -1,0 +1,89 @@
+//! What a run waits for, and the commands that go on with it. Words only: reads a plan and a state.
+
+use crate::core::{AskKind, RunStatus, State, Status};
+use crate::operator::{Lang, Question};
+use crate::plan::Plan;
+
+/// The status of a run as it is seen from outside: a run that nobody drives does not run.
+pub(super) fn standing(state: &State, driven: bool) -> &'static str {
+    let over = state.run.finished.is_some();
+    match state.status() {
+        _ if over && !state.run.sealed && !driven => "unsealed",
+        RunStatus::Running | RunStatus::Waiting if !driven => "interrupted",
+        status => status.name(),
+    }
+}
+
+/// What a run waits for, a line each.
+pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
+    let mut lines: Vec<String> = questions(plan, state).map(|question| question_line(&question)).collect();
+    for (node, step) in state.steps() {
+        if let Some(due) = step.due.filter(|_| !step.settled) {
+            lines.push(format!("waits: {} until {due}", node.id));
+        }
+        if step.status == Status::Interrupted || step.running.is_some() {
+            lines.push(format!("in flight: {}", node.id));
+        }
+    }
+    lines
+}
+
+/// How its questions are answered from the command line, a command each.
+pub(super) fn answers(plan: &Plan, state: &State, name: &str) -> Vec<String> {
+    questions(plan, state).map(|question| answer_line(&question, name)).collect()
+}
+
+fn questions<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Question> + 'a {
+    state.open_asks().filter_map(|ask| Question::of(plan, state, ask.id))
+}
+
+fn question_line(question: &Question) -> String {
+    let kind = serde_json::json!(question.kind).as_str().unwrap_or_default().replace('_', " ");
+    let expires = question.expires.map(|at| format!(", until {at}")).unwrap_or_default();
+    let text = question.prompt.as_deref().or(question.title.as_deref()).map(first_line).unwrap_or_default();
+    let french = question.lang == Lang::Fr;
+    let person = if french { "attend quelqu'un" } else { "waits for a person" };
+    let mut line = format!("{person}: {} ({kind}{expires})", question.step);
+    if let Some(why) = question.reason.as_ref().filter(|_| is_trouble(question.kind)) {
+        line.push_str(&format!(" {why}"));
+    }
+    if !text.is_empty() {
+        line.push_str(&format!(" {text}"));
+    }
+    line
+}
+
+fn answer_line(question: &Question, name: &str) -> String {
+    let open = question.items.iter().find(|item| item.state.is_open());
+    let (step, words): (String, Vec<&str>) = match open {
+        Some(item) => {
+            let words = question.item_choices(item);
+            (format!("{}/{}", question.step, item.id), words.iter().map(|choice| choice.word).collect())
+        }
+        None => (question.step.clone(), question.choices.iter().map(|choice| choice.word).collect()),
+    };
+    let value = if question.kind == AskKind::Input {
+        let fields: Vec<String> =
+            question.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
+        format!("'{{{}}}'", fields.join(", "))
+    } else if let Some(typed) = &question.typed {
+        format!("'{typed}'|no")
+    } else {
+        words.join("|")
+    };
+    let played = if question.role_play {
+        let people: Vec<&str> = question.who.people.iter().map(String::as_str).collect();
+        if people.is_empty() { String::new() } else { format!(" --as {}", people.join("|")) }
+    } else {
+        String::new()
+    };
+    format!("consigne answer {name} {step} {value}{played}")
+}
+
+const fn is_trouble(kind: AskKind) -> bool {
+    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,415 @@
+//! From a plan to a driven run, and from a directory back to one.
+//!
+//! Owns the order in which a run comes to life: locks, directory, frozen files, services, secrets, key, journal,
+//! entry 0. Whatever fails before entry 0 leaves nothing behind. Resuming takes the same parts from the directory
+//! and never reads YAML.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::book::{Book, BookError};
+use super::local::{DriveError, Local, Stopped};
+use super::services::{Running, ServiceError};
+use super::{identity, narrate, preflight};
+use crate::clock::Clock;
+use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
+use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
+use crate::operator::{Operator, Reply};
+use crate::plan::Plan;
+use crate::plan::digest::{self, PlanError};
+use crate::plan::service::Service;
+use crate::record::keys::{ExecutorKey, KeyError};
+use crate::record::ledger::{About, Ledger, Moment};
+use crate::record::note::TreeHead;
+use crate::runbook::extract::Globals;
+use crate::runner::{Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers};
+
+/// File below `plan/` that says how this host serves the run. Held back.
+pub const HOST_FILE: &str = "host.json";
+
+/// What a run needs of this host: where relative paths begin, and its services.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hosting {
+    /// Folder of the runbook.
+    pub base_dir: PathBuf,
+    pub services: Vec<Service>,
+}
+
+/// Where this process works, and for whom.
+#[derive(Clone)]
+pub struct Host {
+    /// Keys, trust, ledger, locks.
+    pub home: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    /// Name and version of this program.
+    pub tool: String,
+    pub attended: bool,
+    /// Nobody can be asked in this process.
+    pub alone: bool,
+    pub no_wait: bool,
+    pub prompt_secret: Option<Arc<dyn PromptSecret>>,
+}
+
+/// Who answers in this process.
+pub struct Answering {
+    pub operator: Box<dyn Operator>,
+    pub replies: mpsc::UnboundedReceiver<Reply>,
+}
+
+/// A run that has not begun.
+pub struct NewRun {
+    pub id: String,
+    pub dir: PathBuf,
+    pub plan: Plan,
+    pub hosting: Hosting,
+    /// Further frozen files below `plan/`, such as the runbook as it was read.
+    pub frozen: BTreeMap<String, Vec<u8>>,
+    pub lang: String,
+}
+
+/// How a driven run came to rest.
+pub struct Rest {
+    pub stopped: Stopped,
+    pub plan: Arc<Plan>,
+    pub state: State,
+    pub dir: PathBuf,
+    /// The journal's last signed head.
+    pub head: TreeHead,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Book(#[from] BookError),
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+    #[error(transparent)]
+    Leftovers(#[from] LeftoverError),
+    #[error("cannot {verb} {}: {source}", path.display())]
+    File { verb: &'static str, path: PathBuf, source: std::io::Error },
+    /// Programs or secrets that are not there, one message each.
+    #[error("{}", .0.join("\n"))]
+    Missing(Vec<String>),
+    #[error("{}: {what}", path.display())]
+    Corrupt { path: PathBuf, what: String },
+    #[error("the run is over")]
+    Over,
+}
+
+/// Begins a run and drives it until it is over or parked.
+///
+/// # Errors
+/// See [`LaunchError`]; before entry 0 nothing is left behind.
+pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
+    let missing = preflight::programs(&new.plan);
+    if !missing.is_empty() {
+        return Err(LaunchError::Missing(missing));
+    }
+    let locks = TargetLocks::of(&host.home);
+    let targets = new.plan.values.locks.clone();
+    locks.acquire(&targets, &new.id, &new.dir, host.clock.now())?;
+    let (id, dir) = (new.id.clone(), new.dir.clone());
+    match prepare(new, host).await {
+        Ok(prepared) => prepared.go(host, answering).await,
+        Err(error) => {
+            locks.release(&targets, &id)?;
+            // Only what this call made: a directory that was there before is not ours to remove.
+            if !matches!(error, LaunchError::File { verb: "create", .. }) && !dir.join("events.jsonl").exists() {
+                let _best_effort = std::fs::remove_dir_all(&dir);
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Prepared {
+    dir: PathBuf,
+    plan: Arc<Plan>,
+    context: Arc<RunContext>,
+    runners: Arc<Runners>,
+    services: Running,
+    book: Book,
+    state: State,
+    /// Lines that the operator has not been told yet.
+    said: Vec<String>,
+    first: Vec<Input>,
+    actor: Actor,
+    _lock: RunLock,
+}
+
+async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
+    let NewRun { id, dir, plan, hosting, frozen, lang } = new;
+    if dir.exists() {
+        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        return Err(LaunchError::File { verb: "create", path: dir, source });
+    }
+    let folder = dir.join("plan");
+    super::services::private_folder(&folder)
+        .map_err(|source| LaunchError::File { verb: "make", path: folder.clone(), source })?;
+    let lock = RunLock::acquire(&dir, host.clock.now())?;
+    let key = ExecutorKey::load(&host.home)?;
+    let mut files = digest::files(&plan).map_err(|error| corrupt(&folder, &error))?;
+    let host_file = serde_json::to_vec_pretty(&hosting).map_err(|error| corrupt(&folder, &error))?;
+    files.insert(HOST_FILE.to_owned(), host_file);
+    files.extend(frozen);
+    for (name, bytes) in &files {
+        write_private(&folder.join(name), bytes)?;
+    }
+    let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
+    let runners = Arc::new(Runners::new());
+    let mut services = Running::up(&hosting.services, &dir, &context, &runners).await?;
+    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        services.down().await;
+        return Err(LaunchError::Missing(missing));
+    }
+    let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?);
+    let actor = identity::actor(&plan.graph.people, &identity::os_user());
+    let begin = Begin {
+        actor: actor.clone(),
+        attended: host.attended,
+        tool: host.tool.clone(),
+        lang,
+        template: crate::record::render::TEMPLATE,
+        plan: digest::digests(&files),
+        executor: key.signer_key().fingerprint(),
+    };
+    let journal = Journal::create(&dir, &id)?;
+    let mut state = State::new(shape, &id);
+    let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
+    let mut said = Vec::new();
+    book.take_in(&plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
+        said.extend(narrate::line(&plan, state, event));
+    })?;
+    ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
+    let plan = Arc::new(plan);
+    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
+}
+
+/// A run taken from its directory, with the lock held.
+pub struct Reopened {
+    pub id: String,
+    pub dir: PathBuf,
+    pub plan: Arc<Plan>,
+    pub state: State,
+    pub hosting: Hosting,
+    pub book: Book,
+    /// What the last process could not write down.
+    before: Vec<Input>,
+    lock: RunLock,
+}
+
+/// Takes a run from its directory: locks it, checks the journal and folds it.
+///
+/// # Errors
+/// It is driven by another process, it is damaged, or its plan is not the one that it began with.
+pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopened, LaunchError> {
+    if !dir.join("plan").is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(LaunchError::File { verb: "find a run in", path: dir.to_owned(), source });
+    }
+    let lock = RunLock::acquire(dir, clock.now())?;
+    let Opened { journal, entries, recovered } = Journal::open(dir)?;
+    let (plan, hosting, state) = fold(dir, &entries)?;
+    let key = Arc::new(ExecutorKey::load(home)?);
+    let book = Book::new(journal, &entries, key, clock.clone())?;
+    let mut before: Vec<Input> = Vec::new();
+    if !state.run.sealed {
+        before.extend(recovered.map(|torn| {
+            Input::Journal(JournalInput::Recovered { bytes: torn.bytes, sha256: torn.sha256.to_string() })
+        }));
+        before.extend(book.unattested(&state)?);
+    }
+    let id = state.run.id.clone();
+    let plan = Arc::new(plan);
+    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, lock })
+}
+
+/// The plan of a run, what it needs of the host, and where it stands. Reads only.
+///
+/// # Errors
+/// The plan is not the one of entry 0, or the entries are no legal history of it.
+pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), LaunchError> {
+    let folder = dir.join("plan");
+    let journal = dir.join("events.jsonl");
+    let Some(first) = entries.first() else {
+        return Err(LaunchError::Corrupt { path: journal, what: "the run has no first entry".to_owned() });
+    };
+    let digests = started(&first.events)
+        .ok_or_else(|| LaunchError::Corrupt { path: journal.clone(), what: "line 1 starts no run".to_owned() })?;
+    let plan = digest::load(&folder, digests)?;
+    let path = folder.join(HOST_FILE);
+    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File { verb: "read", path: path.clone(), source })?;
+    let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
+    let shape = Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?;
+    let mut state = State::new(Arc::new(shape), &first.run);
+    for entry in entries {
+        for event in &entry.events {
+            state.apply(entry.at, event).map_err(|illegal| LaunchError::Corrupt {
+                path: journal.clone(),
+                what: format!("line {}: {illegal}", entry.seq + 1),
+            })?;
+        }
+    }
+    Ok((plan, hosting, state))
+}
+
+fn started(events: &[Event]) -> Option<&BTreeMap<String, String>> {
+    events.iter().find_map(|event| match &event.fact {
+        Fact::RunStarted { plan, .. } => Some(plan),
+        _ => None,
+    })
+}
+
+impl Reopened {
+    /// Goes on until the run is over or parked. `then` follows the resuming itself.
+    ///
+    /// # Errors
+    /// See [`LaunchError`].
+    pub async fn resume(
+        self,
+        then: Vec<Input>,
+        host: &Host,
+        answering: Answering,
+    ) -> Result<(Rest, Vec<Leftover>), LaunchError> {
+        let swept = sweep_leftovers(&self.dir, &self.id).await?;
+        if self.state.phase() == Phase::Finished {
+            return Ok((self.complete(host)?, swept));
+        }
+        let missing = preflight::programs(&self.plan);
+        if !missing.is_empty() {
+            return Err(LaunchError::Missing(missing));
+        }
+        let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
+        let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
+        let runners = Arc::new(Runners::new());
+        let mut services = Running::up(&self.hosting.services, &self.dir, &context, &runners).await?;
+        let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            services.down().await;
+            return Err(LaunchError::Missing(missing));
+        }
+        let mut first = self.before;
+        first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
+        first.extend(then);
+        let prepared = Prepared {
+            dir: self.dir,
+            plan: self.plan,
+            context,
+            runners,
+            services,
+            book: self.book,
+            state: self.state,
+            said: Vec::new(),
+            first,
+            actor,
+            _lock: self.lock,
+        };
+        Ok((prepared.go(host, answering).await?, swept))
+    }
+
+    /// Takes in one input and leaves the run parked. Whether it said anything new.
+    ///
+    /// # Errors
+    /// The input is refused, or the journal cannot be written.
+    pub fn note_down(&mut self, input: Input) -> Result<bool, LaunchError> {
+        let before = std::mem::take(&mut self.before);
+        self.book.take_in(&self.plan, &mut self.state, before, &mut |_, _| {})?;
+        let mut news = false;
+        self.book.take_in(&self.plan, &mut self.state, vec![input], &mut |_, _| news = true)?;
+        self.book.sign_head()?;
+        Ok(news)
+    }
+
+    /// Finishes what is missing of the record of a run that is over.
+    fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
+        self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
+        let head = self.book.seal(&self.plan, &mut self.state)?;
+        finish(&self.dir, &self.plan, &self.state, &head, host)?;
+        Ok(Rest { stopped: Stopped::Finished, plan: self.plan, state: self.state, dir: self.dir, head })
+    }
+}
+
+impl Prepared {
+    async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
+        let Self { dir, plan, context, runners, mut services, book, state, said, first, actor, _lock } = self;
+        let mut operator = answering.operator;
+        said.iter().for_each(|line| operator.say(line));
+        let local = Local {
+            plan: plan.clone(),
+            state,
+            book,
+            context,
+            runners,
+            operator,
+            replies: answering.replies,
+            clock: host.clock.clone(),
+            actor,
+            alone: host.alone,
+            no_wait: host.no_wait,
+        };
+        let driven = local.drive(first).await;
+        services.down().await;
+        let (stopped, state, mut book) = driven?;
+        let head = book.sign_head()?;
+        if stopped == Stopped::Finished {
+            finish(&dir, &plan, &state, &head, host)?;
+        }
+        Ok(Rest { stopped, plan, state, dir, head })
+    }
+}
+
+/// Frees the targets and closes the run in the ledger. Safe to repeat.
+fn finish(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
+    TargetLocks::of(&host.home).release(&plan.values.locks, &state.run.id)?;
+    ledger(dir, plan, state, head, host)
+}
+
+/// Says in the ledger that a run has started, or how it ended.
+fn ledger(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
+    let finished = state.run.finished.as_ref();
+    let about = About {
+        moment: if finished.is_some() { Moment::End } else { Moment::Start },
+        runbook: &plan.graph.runbook,
+        mode: plan.graph.mode,
+        dir,
+        status: finished.map(|finished| finished.status.name()),
+    };
+    Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
+}
+
+fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) -> Result<RunContext, LaunchError> {
+    let inherited = Inherited::snapshot(&plan.values.env_inherit);
+    let sources = plan.values.secrets.clone();
+    let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
+    let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
+    Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(|source| LaunchError::File { verb: "write", path: path.to_owned(), source })
+}
+
+fn corrupt(path: &Path, what: &dyn std::fmt::Display) -> LaunchError {
+    LaunchError::Corrupt { path: path.to_owned(), what: what.to_string() }
+}

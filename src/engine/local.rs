@@ -1,0 +1,350 @@
+//! The local driver: one task owns the state and the journal of a run, and nobody else touches them.
+//!
+//! The loop: reconcile what the core wants with what is in flight · wait until something happens · take in everything
+//! that is ready, `decide` and `apply` in memory · append all of it with one sync · tell the operator. A failed sync
+//! ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+
+use super::book::{Book, BookError};
+use super::narrate;
+use super::signals::{Signal, Signals};
+use crate::clock::{Clock, Timestamp};
+use crate::core::{
+    Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State,
+    decide, wanted,
+};
+use crate::operator::{Operator, Question, Reply};
+use crate::plan::Plan;
+use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
+
+/// Between tree heads while a run is live.
+const HEAD_EVERY_MS: u64 = crate::record::build::HEAD_EVERY_MS;
+
+/// Everything that drives one run in this process.
+pub struct Local {
+    pub plan: Arc<Plan>,
+    pub state: State,
+    pub book: Book,
+    pub context: Arc<RunContext>,
+    pub runners: Arc<Runners>,
+    pub operator: Box<dyn Operator>,
+    pub replies: mpsc::UnboundedReceiver<Reply>,
+    pub clock: Arc<dyn Clock>,
+    /// The user of this process, as the run knows him.
+    pub actor: Actor,
+    /// Nobody can be asked in this process: a question without an answer pauses the run.
+    pub alone: bool,
+    /// Leave the run parked instead of sleeping through a long wait.
+    pub no_wait: bool,
+}
+
+/// Why the driver ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The run is over and its record is sealed.
+    Finished,
+    /// It is parked: resume goes on.
+    Parked,
+}
+
+/// What makes a driver give up. The journal says what is true; resuming is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    #[error(transparent)]
+    Book(#[from] BookError),
+    #[error("cannot watch for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Everything that can wake the driver.
+enum Woken {
+    Finished(AttemptKey, Box<Outcome>),
+    Reply(Reply),
+    Signal(Signal),
+    Tail(TailLine),
+    Clock,
+}
+
+struct Loop {
+    it: Local,
+    in_flight: BTreeMap<AttemptKey, CancelHandle>,
+    shown: BTreeSet<u32>,
+    /// Questions that the operator has just answered and waits to hear about.
+    answered: Vec<u32>,
+    finished: mpsc::UnboundedReceiver<(AttemptKey, Box<Outcome>)>,
+    finish: mpsc::UnboundedSender<(AttemptKey, Box<Outcome>)>,
+    tail: broadcast::Receiver<TailLine>,
+    tail_sink: broadcast::Sender<TailLine>,
+    wake: Option<Timestamp>,
+    head_due: Timestamp,
+    interrupts: u32,
+    leave: bool,
+}
+
+impl Local {
+    /// Takes in `first` and drives until the run is over or parked.
+    ///
+    /// # Errors
+    /// The first input is refused, or the journal or the record cannot be written.
+    pub async fn drive(self, first: Vec<Input>) -> Result<(Stopped, State, Book), DriveError> {
+        let mut signals = Signals::watch().map_err(DriveError::Signals)?;
+        let (finish, finished) = mpsc::unbounded_channel();
+        let (tail_sink, tail) = broadcast::channel(1_024);
+        let head_due = self.clock.now().plus(HEAD_EVERY_MS);
+        let mut this = Loop {
+            it: self,
+            in_flight: BTreeMap::new(),
+            shown: BTreeSet::new(),
+            answered: Vec::new(),
+            finished,
+            finish,
+            tail,
+            tail_sink,
+            wake: None,
+            head_due,
+            interrupts: 0,
+            leave: false,
+        };
+        let result = this.run(first, &mut signals).await;
+        this.it.operator.close();
+        for handle in this.in_flight.values() {
+            handle.kill();
+        }
+        Ok((result?, this.it.state, this.it.book))
+    }
+}
+
+impl Loop {
+    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, BookError> {
+        let mut batch = Vec::new();
+        for input in first {
+            let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
+            batch.push(decided);
+        }
+        self.commit(batch)?;
+        loop {
+            self.reconcile();
+            if self.it.state.phase() == Phase::Finished {
+                self.seal()?;
+                return Ok(Stopped::Finished);
+            }
+            if self.parks()? {
+                return Ok(Stopped::Parked);
+            }
+            let woken = self.wait(signals).await;
+            let mut batch = Vec::new();
+            let mut inputs = vec![woken];
+            self.drain(&mut inputs);
+            for woken in inputs {
+                self.take(woken, &mut batch);
+            }
+            self.commit(batch)?;
+            self.head_if_due()?;
+        }
+    }
+
+    async fn wait(&mut self, signals: &mut Signals) -> Woken {
+        let now = self.it.clock.now();
+        let head = self.head_due.since(now);
+        let millis = self.wake.map_or(head, |at| at.since(now).min(head)).max(1);
+        tokio::select! {
+            biased;
+            Some((key, outcome)) = self.finished.recv() => Woken::Finished(key, outcome),
+            Some(reply) = self.it.replies.recv() => Woken::Reply(reply),
+            signal = signals.next() => Woken::Signal(signal),
+            Ok(line) = self.tail.recv() => Woken::Tail(line),
+            () = tokio::time::sleep(Duration::from_millis(millis)) => Woken::Clock,
+        }
+    }
+
+    /// Everything else that is ready now shares the sync.
+    fn drain(&mut self, inputs: &mut Vec<Woken>) {
+        while let Ok((key, outcome)) = self.finished.try_recv() {
+            inputs.push(Woken::Finished(key, outcome));
+        }
+        while let Ok(reply) = self.it.replies.try_recv() {
+            inputs.push(Woken::Reply(reply));
+        }
+        while let Ok(line) = self.tail.try_recv() {
+            inputs.push(Woken::Tail(line));
+        }
+    }
+
+    fn take(&mut self, woken: Woken, batch: &mut Vec<Decided>) {
+        match woken {
+            Woken::Finished(key, outcome) => {
+                self.in_flight.remove(&key);
+                self.decide(Input::Finished { key, outcome }, batch);
+            }
+            Woken::Reply(Reply::Answer(answer)) => {
+                let ask = answer.ask;
+                match self.try_decide(Input::Answer(answer), batch) {
+                    Ok(()) => self.answered.push(ask),
+                    Err(refused) => self.it.operator.refused(ask, &refused),
+                }
+            }
+            Woken::Reply(Reply::Interrupt) | Woken::Signal(Signal::Interrupt) => self.interrupt(batch),
+            Woken::Reply(Reply::Hangup) | Woken::Signal(Signal::Hangup) => self.hang_up(batch),
+            Woken::Tail(line) => {
+                let text = narrate::tail(&line);
+                self.it.operator.say(&text);
+            }
+            Woken::Clock => self.decide(Input::Tick, batch),
+        }
+    }
+
+    fn decide(&mut self, input: Input, batch: &mut Vec<Decided>) {
+        // What cannot be answered to anybody is stale by construction.
+        let _refused = self.try_decide(input, batch);
+    }
+
+    fn try_decide(&mut self, input: Input, batch: &mut Vec<Decided>) -> Result<(), crate::core::Refused> {
+        let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
+        if !decided.events.is_empty() {
+            batch.push(decided);
+        }
+        Ok(())
+    }
+
+    /// Once: nothing new starts. Twice: what runs is stopped. Three times: the process leaves.
+    fn interrupt(&mut self, batch: &mut Vec<Decided>) {
+        self.interrupts += 1;
+        let lang = self.it.state.run.lang.clone();
+        match self.interrupts {
+            1 => {
+                self.pause("interrupted", false, batch);
+                if !self.in_flight.is_empty() {
+                    self.it.operator.say(&narrate::pausing(&lang, self.in_flight.len()));
+                }
+            }
+            2 => self.pause("interrupted", true, batch),
+            _ => self.leave = true,
+        }
+    }
+
+    fn hang_up(&mut self, batch: &mut Vec<Decided>) {
+        if self.interrupts == 0 {
+            self.interrupts = 1;
+            self.pause("hangup", false, batch);
+        }
+    }
+
+    fn pause(&mut self, reason: &str, stop: bool, batch: &mut Vec<Decided>) {
+        let input = Input::Pause { actor: self.it.actor.clone(), reason: reason.to_owned(), stop };
+        self.decide(input, batch);
+    }
+
+    fn commit(&mut self, batch: Vec<Decided>) -> Result<(), BookError> {
+        let Local { plan, state, book, operator, .. } = &mut self.it;
+        book.write(plan, state, batch, &mut |state, event| {
+            if let Some(line) = narrate::line(plan, state, event) {
+                operator.say(&line);
+            }
+        })
+    }
+
+    fn head_if_due(&mut self) -> Result<(), BookError> {
+        let now = self.it.clock.now();
+        if now >= self.head_due {
+            self.it.book.sign_head()?;
+            self.head_due = now.plus(HEAD_EVERY_MS);
+        }
+        Ok(())
+    }
+
+    /// Compares what ought to be in flight with what is.
+    fn reconcile(&mut self) {
+        let mut asks = BTreeSet::new();
+        self.wake = None;
+        for command in wanted(&self.it.state) {
+            match command {
+                Command::Attempt(key) => self.start(key),
+                Command::Stop(key) => {
+                    if let Some(handle) = self.in_flight.get(&key) {
+                        handle.stop();
+                    }
+                }
+                Command::Ask(ask) => {
+                    asks.insert(ask);
+                }
+                Command::WakeAt(at) => self.wake = Some(at),
+            }
+        }
+        // Taken: the operator hears that the question is closed, or sees what is still open of it.
+        for ask in std::mem::take(&mut self.answered) {
+            self.shown.remove(&ask);
+            if !asks.contains(&ask) {
+                self.it.operator.withdraw(ask, "");
+            }
+        }
+        let gone: Vec<u32> = self.shown.difference(&asks).copied().collect();
+        for ask in gone {
+            self.shown.remove(&ask);
+            let note = narrate::closed(&self.it.state, ask);
+            self.it.operator.withdraw(ask, &note);
+        }
+        for ask in asks {
+            if self.shown.insert(ask)
+                && let Some(question) = Question::of(&self.it.plan, &self.it.state, ask)
+            {
+                self.it.operator.ask(question);
+            }
+        }
+    }
+
+    fn start(&mut self, key: AttemptKey) {
+        if self.in_flight.contains_key(&key) {
+            return;
+        }
+        let Some(request) = self.it.state.request(&key) else { return };
+        let (handle, token): (CancelHandle, CancelToken) = cancellation();
+        self.in_flight.insert(key.clone(), handle);
+        let (runners, context) = (self.it.runners.clone(), self.it.context.clone());
+        let (finish, tail) = (self.finish.clone(), TailSink::to(self.tail_sink.clone()));
+        tokio::spawn(async move {
+            let outcome = runners.run((*request).clone(), &context, token, tail).await;
+            // The driver may be gone: then the journal has no finish, and the next resume asks what happened.
+            let _gone = finish.send((key, Box::new(outcome)));
+        });
+    }
+
+    /// Whether nothing can go on in this process: paused with nothing running, or only people could go on and nobody
+    /// is there.
+    fn parks(&mut self) -> Result<bool, BookError> {
+        if self.leave {
+            return Ok(true);
+        }
+        if !self.in_flight.is_empty() {
+            return Ok(false);
+        }
+        if self.it.state.run.paused.is_some() {
+            self.it.book.sign_head()?;
+            return Ok(true);
+        }
+        let open = !self.it.state.derived().open_asks.is_empty();
+        let nobody = self.it.alone && open && self.it.replies.is_empty();
+        let sleeps = self.it.no_wait && self.it.state.derived().loose.is_empty();
+        if (nobody && self.it.state.derived().loose.is_empty()) || sleeps {
+            let mut batch = Vec::new();
+            let reason = if open { "unattended" } else { "waiting" };
+            let actor = Actor { who: self.it.actor.who.clone(), how: How::OsUser, played_by: None };
+            let _paused =
+                self.try_decide(Input::Pause { actor, reason: reason.to_owned(), stop: false }, &mut batch);
+            self.commit(batch)?;
+            self.it.book.sign_head()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The ending sequence of the record.
+    fn seal(&mut self) -> Result<(), BookError> {
+        let Local { plan, state, book, .. } = &mut self.it;
+        book.seal(plan, state).map(|_| ())
+    }
+}

@@ -1,0 +1,148 @@
+//! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
+//! Facts only; the prompts themselves are the operator's.
+
+use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, ReversalEnd, Role, State, Status};
+use crate::plan::{Action, Mode, Plan};
+use crate::runner::TailLine;
+
+/// A masked line of output.
+pub(super) fn tail(line: &TailLine) -> String {
+    format!("    {} | {}", line.key.step, line.text)
+}
+
+pub(super) fn pausing(lang: &str, running: usize) -> String {
+    if lang == "fr" {
+        format!("pause : {running} en cours se terminent (Ctrl-C encore : les arrêter)")
+    } else {
+        format!("pausing: {running} running will finish (Ctrl-C again stops them)")
+    }
+}
+
+/// Why a question is no longer asked.
+pub(super) fn closed(state: &State, ask: u32) -> String {
+    let french = state.run.lang == "fr";
+    let Some(ask) = state.ask(ask) else { return String::new() };
+    match (ask.end, ask.answers.last()) {
+        (Some(AskEnd::Answered), Some(last)) => {
+            let said = if french { "répondu par" } else { "answered by" };
+            format!("{said} {} ({})", last.actor.who, decision(last.decision))
+        }
+        (Some(AskEnd::TimedOut), _) => pick(french, "délai écoulé", "its time is over"),
+        (Some(AskEnd::Voided), _) => {
+            pick(french, "ce qui était approuvé a changé", "what was approved has changed")
+        }
+        _ => pick(french, "n'est plus demandé", "no longer asked"),
+    }
+}
+
+/// The line that an event is worth.
+pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    let french = state.run.lang == "fr";
+    let step = event.step.as_deref().unwrap_or_default();
+    let text = match &event.fact {
+        Fact::RunStarted { mode, runbook, .. } => {
+            let title = plan.values.title.in_lang(&state.run.lang).map_or("", String::as_str);
+            format!("{} {runbook}: {title} [{}]", mode_name(french, *mode), state.run.id)
+        }
+        Fact::RunResumed { .. } => pick(french, "reprise", "resumed"),
+        Fact::RunPaused { reason, .. } => format!("{} ({reason})", pick(french, "en pause", "paused")),
+        Fact::RunEnding { reason, .. } if reason != "done" => {
+            format!("{}: {reason}", pick(french, "fin de l'exécution", "the run is ending"))
+        }
+        Fact::StepSkipped { reason, cause } => {
+            let reason = serde_json::to_value(reason).ok()?;
+            let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("- {step} {} ({}{cause})", pick(french, "passée", "skipped"), reason.as_str()?)
+        }
+        Fact::StepSettled { status, reason } => settled(french, step, *status, reason),
+        Fact::StepUnknown { reason } => {
+            format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown"))
+        }
+        Fact::StepOverridden { how } => {
+            let who = event.actor.as_ref().map_or("", |actor| actor.who.as_str());
+            format!("! {step}: {} ({}, {who})", pick(french, "dérogation", "override"), how.name())
+        }
+        Fact::AttemptStarted { role, .. } => format!("  {step}: {}", started(state, event, *role)?),
+        Fact::AttemptFinished { result, reason, code, .. } if *result != AttemptResult::Succeeded => {
+            let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+            format!("  {step}: {reason}{code}")
+        }
+        Fact::AttemptInterrupted {} => {
+            format!("  {step}: {}", pick(french, "coupée par l'arrêt du programme", "cut off when the program died"))
+        }
+        Fact::RetryScheduled { due } => {
+            let seconds = due.since(state.run.last_at).div_ceil(1_000);
+            format!("  {step}: {} {seconds} s", pick(french, "nouvel essai dans", "trying again in"))
+        }
+        Fact::WaitStarted { due } => format!("  {step}: {} {due}", pick(french, "attend jusqu'à", "waits until")),
+        Fact::AskAnswered { part, decision: said, .. } => {
+            let who = event.actor.as_ref()?;
+            let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+            let by = who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
+            format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
+        }
+        Fact::AskEscalated { .. } => format!("  {step}: {}", pick(french, "escaladé", "escalated")),
+        Fact::ApprovalVoided { because, .. } => format!(
+            "! {step}: {} ({because})",
+            pick(french, "approbation annulée, ce qui serait fait a changé", "approval void, what would be done changed")
+        ),
+        Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. } => return None,
+        Fact::ReversalClosed { how, .. } => {
+            let how = serde_json::to_value(how).ok()?;
+            format!("  {step}: {} ({})", pick(french, "retour arrière", "reversal"), how.as_str()?)
+        }
+        Fact::ClockStepped { back_ms } => {
+            format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
+        }
+        Fact::JournalRecovered { bytes, .. } => {
+            format!("! {} ({bytes})", pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside"))
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
+    match status {
+        Status::Succeeded => format!("✓ {step}"),
+        Status::Rejected => format!("✗ {step}: {} ({reason})", pick(french, "refusée", "refused")),
+        Status::Cancelled => format!("- {step}: {} ({reason})", pick(french, "arrêtée", "stopped")),
+        Status::TimedOut => format!("✗ {step}: {} ({reason})", pick(french, "hors délai", "timed out")),
+        Status::Unknown => format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown")),
+        _ => format!("✗ {step}: {} ({reason})", pick(french, "échec", "failed")),
+    }
+}
+
+/// What an attempt does, as one short line; nothing that is secret can be in it.
+fn started(state: &State, event: &Event, role: Role) -> Option<String> {
+    let (at, _) = state.find(event.step.as_deref()?)?;
+    let request = event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok());
+    let request: crate::core::AttemptRequest = request?;
+    let what = match &request.probe.action {
+        Action::Http(call) => format!("{} {}", call.method, call.url),
+        Action::Shell(call) => call.script.lines().next().unwrap_or_default().to_owned(),
+        Action::Argv(call) => call.argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    };
+    let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
+    let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
+    let effect = state.shape().node(at).effect;
+    let mark = if request.role.is_probe() { "read".to_owned() } else { Json::of(&serde_json::json!(effect)).value().as_str()?.to_owned() };
+    let what: String = what.chars().take(160).collect();
+    Some(format!("{role}{part}[{mark}] {what}"))
+}
+
+fn decision(decision: Decision) -> String {
+    serde_json::to_value(decision).ok().and_then(|value| Some(value.as_str()?.replace('_', " "))).unwrap_or_default()
+}
+
+fn mode_name(french: bool, mode: Mode) -> String {
+    match mode {
+        Mode::Live => pick(french, "EXÉCUTION RÉELLE", "LIVE RUN"),
+        Mode::Drill => pick(french, "exercice", "drill"),
+        Mode::Rehearsal => pick(french, "répétition", "rehearsal"),
+    }
+}
+
+fn pick(french: bool, fr: &str, en: &str) -> String {
+    if french { fr.to_owned() } else { en.to_owned() }
+}

@@ -1,0 +1,164 @@
+//! Services of a practice environment: started before the first entry, adopted or restarted on resume, stopped at
+//! every ending. They outlive the death of consigne itself on purpose, so that a resumed drill finds its platform.
+
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
+use crate::plan::Effect;
+use crate::plan::service::Service;
+use crate::runner::{CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services};
+
+/// How long it may take to end after TERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("cannot find a free port: {0}")]
+    Port(std::io::Error),
+    #[error("cannot {verb} {}: {source}", path.display())]
+    File { verb: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("service `{name}`: cannot start `{program}`: {source}")]
+    Start { name: String, program: String, source: std::io::Error },
+    #[error("service `{name}` did not get ready ({reason}); its output is in {}", log.display())]
+    NotReady { name: String, reason: String, log: PathBuf },
+    #[error("service `{name}` is still being ended by somebody else")]
+    Procs { name: String },
+    #[error(transparent)]
+    Leftovers(#[from] crate::runner::LeftoverError),
+}
+
+/// Running services of one run.
+#[derive(Debug, Default)]
+pub struct Running {
+    services: Vec<One>,
+}
+
+#[derive(Debug)]
+struct One {
+    name: String,
+    process: LivingService,
+    _owned: Option<OwnedProcess>,
+}
+
+/// A port that is free now.
+///
+/// # Errors
+/// The system gives none.
+pub fn free_port() -> Result<u16, ServiceError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(ServiceError::Port)?;
+    listener.local_addr().map(|addr| addr.port()).map_err(ServiceError::Port)
+}
+
+/// The private folder of a service.
+pub fn state_folder(run_dir: &Path, name: &str) -> PathBuf {
+    run_dir.join("services").join(name)
+}
+
+impl Running {
+    /// Adopts what is still alive, starts the rest, and waits until all of it is ready.
+    ///
+    /// # Errors
+    /// A service cannot be started, or does not get ready in time.
+    pub async fn up(
+        services: &[Service],
+        run_dir: &Path,
+        context: &RunContext,
+        runners: &Runners,
+    ) -> Result<Self, ServiceError> {
+        let mut alive = living_services(run_dir)?;
+        let mut running = Self::default();
+        for service in services {
+            let log = run_dir.join("services").join(format!("{}.log", service.name));
+            let adopted = alive.iter().position(|living| living.name == service.name);
+            let one = match adopted {
+                Some(at) => One { name: service.name.clone(), process: alive.swap_remove(at), _owned: None },
+                None => start(service, &log, context)?,
+            };
+            running.services.push(one);
+            if let Err(reason) = ready(service, context, runners).await {
+                running.down().await;
+                return Err(ServiceError::NotReady { name: service.name.clone(), reason, log });
+            }
+        }
+        Ok(running)
+    }
+
+    /// Ends all of them: TERM, some grace, KILL.
+    pub async fn down(&mut self) {
+        for one in self.services.drain(..).rev() {
+            if !one.process.end(GRACE).await {
+                tracing::warn!(service = one.name, "a service could not be ended");
+            }
+        }
+    }
+}
+
+fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, ServiceError> {
+    let file_error = |verb, path: &Path| {
+        let path = path.to_owned();
+        move |source| ServiceError::File { verb, path, source }
+    };
+    if let Some(folder) = log.parent() {
+        private_folder(folder).map_err(file_error("create", folder))?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let output = options.append(true).create(true).mode(0o600).open(log).map_err(file_error("open", log))?;
+    let errors = output.try_clone().map_err(file_error("open", log))?;
+    let named = service.argv.first().map_or("", String::as_str);
+    let program = if named == "consigne" {
+        std::env::current_exe().map_err(file_error("find", Path::new(named)))?
+    } else {
+        PathBuf::from(named)
+    };
+    let mut owned = OwnedProcess::announce();
+    let child = Command::new(&program)
+        .args(service.argv.iter().skip(1))
+        .env_clear()
+        .envs(context.inherited.variables())
+        .envs(service.env.iter().map(|(name, value)| (name, value)))
+        .env("CONSIGNE_RUN", &context.run)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+        .map_err(|source| ServiceError::Start {
+            name: service.name.clone(),
+            program: program.display().to_string(),
+            source,
+        })?;
+    owned.is(child.id());
+    context.note_service(child.id(), &service.name)?;
+    let process = LivingService::of(child.id(), &service.name)
+        .ok_or_else(|| ServiceError::Procs { name: service.name.clone() })?;
+    Ok(One { name: service.name.clone(), process, _owned: Some(owned) })
+}
+
+async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Result<(), String> {
+    let Some(probe) = service.ready.clone() else { return Ok(()) };
+    let request = AttemptRequest {
+        key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
+        role: Role::First,
+        part: None,
+        effect: Effect::Read,
+        probe,
+        timeout_ms: 5_000,
+        idempotency_key: None,
+    };
+    let outcome = runners.run(request, context, CancelToken::never(), TailSink::none()).await;
+    if outcome.result == AttemptResult::Succeeded { Ok(()) } else { Err(outcome.reason) }
+}
+
+/// Makes a folder that only its owner may enter.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

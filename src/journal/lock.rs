@@ -1,0 +1,287 @@
+//! Locks: who drives a run, and which run holds a target.
+//!
+//! The run lock is a `flock` on `<run>/lock`, held while a process drives: the kernel releases it when the process
+//! dies. A target lock is a file under `$CONSIGNE_HOME/locks` that names its run, taken before entry 0 and released
+//! when the run is finished; a paused or dead run keeps it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::error::JournalError;
+use super::files;
+use crate::clock::Timestamp;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("the run is driven by process {} since {since}", pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string()))]
+    Held { path: PathBuf, pid: Option<u32>, since: String },
+    #[error("target `{name}` is locked by run {run} since {since}")]
+    TargetHeld { name: String, run: String, dir: PathBuf, since: String },
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io { verb: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl LockError {
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Held { .. } => Some("wait for it, or stop that process".into()),
+            Self::TargetHeld { run, name, .. } => {
+                Some(format!("see `consigne show {run}`; if that run is dead: consigne unlock {name}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn io(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { verb, path: path.to_owned(), source }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    since: String,
+}
+
+/// This process drives the run; dropping it lets others.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// # Errors
+    /// Another process holds it, which the error names.
+    pub fn acquire(run_dir: &Path, now: Timestamp) -> Result<Self, LockError> {
+        let path = run_dir.join("lock");
+        loop {
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).read(true).write(true).mode(0o600);
+            let mut file = options.open(&path).map_err(LockError::io("open", &path))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(held(path, &mut file)),
+                Err(e) => return Err(LockError::io("lock", &path)(e.into())),
+            }
+            // Somebody may have removed the file between the opening and the lock: then this one guards nothing.
+            let own = file.metadata().map_err(LockError::io("read", &path))?;
+            if own.nlink() == 0 {
+                continue;
+            }
+            let holder = Holder { pid: std::process::id(), since: now.to_string() };
+            let text = serde_json::json!(holder).to_string();
+            let mut write = || -> io::Result<()> {
+                file.set_len(0)?;
+                file.rewind()?;
+                file.write_all(text.as_bytes())
+            };
+            write().map_err(LockError::io("write", &path))?;
+            return Ok(Self { _file: file });
+        }
+    }
+
+    /// Whether some process drives the run.
+    ///
+    /// # Errors
+    /// The lock cannot be looked at.
+    pub fn is_held(run_dir: &Path) -> Result<bool, LockError> {
+        let path = run_dir.join("lock");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(LockError::io("open", &path)(e)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(e) => Err(LockError::io("lock", &path)(e.into())),
+        }
+    }
+}
+
+fn held(path: PathBuf, file: &mut File) -> LockError {
+    let mut text = String::new();
+    let holder: Option<Holder> =
+        file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
+    let since = holder.as_ref().map_or_else(|| "just now".to_owned(), |h| h.since.clone());
+    LockError::Held { path, pid: holder.map(|h| h.pid), since }
+}
+
+/// What a target lock says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetHolder {
+    pub run: String,
+    /// Directory of the run.
+    pub dir: PathBuf,
+    pub since: String,
+}
+
+/// The target locks of one home directory.
+#[derive(Debug, Clone)]
+pub struct TargetLocks {
+    dir: PathBuf,
+}
+
+impl TargetLocks {
+    pub fn of(home: &Path) -> Self {
+        Self { dir: home.join("locks") }
+    }
+
+    /// Takes all of them or none, in sorted order; those the run holds already count.
+    ///
+    /// # Errors
+    /// Another run holds one, which the error names.
+    pub fn acquire(
+        &self,
+        names: &[String],
+        run: &str,
+        run_dir: &Path,
+        now: Timestamp,
+    ) -> Result<(), LockError> {
+        files::make_dir(&self.dir)?;
+        let mut sorted: Vec<&String> = names.iter().collect();
+        sorted.sort();
+        sorted.dedup();
+        let holder = TargetHolder { run: run.into(), dir: run_dir.into(), since: now.to_string() };
+        let mut taken = Vec::new();
+        for name in sorted {
+            match self.take(name, &holder) {
+                Ok(true) => taken.push(name.clone()),
+                Ok(false) => {}
+                Err(e) => {
+                    self.release(&taken, run)?;
+                    return Err(e);
+                }
+            }
+        }
+        Ok(files::sync_dir(&self.dir)?)
+    }
+
+    /// Whether it is newly taken.
+    fn take(&self, name: &str, holder: &TargetHolder) -> Result<bool, LockError> {
+        let path = self.path(name);
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(&self.dir)
+            .map_err(LockError::io("create", &path))?;
+        let text = serde_json::json!(holder).to_string();
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all());
+        written.map_err(LockError::io("write", &path))?;
+        // Linked under its name with its content in it: nobody ever sees half a lock.
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => match self.holder(name)? {
+                Some(other) if other.run == holder.run => Ok(false),
+                Some(other) => Err(LockError::TargetHeld {
+                    name: name.into(),
+                    run: other.run,
+                    dir: other.dir,
+                    since: other.since,
+                }),
+                None => self.take(name, holder),
+            },
+            Err(e) => Err(LockError::io("create", &path)(e.error)),
+        }
+    }
+
+    /// Which run holds it.
+    ///
+    /// # Errors
+    /// The lock cannot be read.
+    pub fn holder(&self, name: &str) -> Result<Option<TargetHolder>, LockError> {
+        let path = self.path(name);
+        let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
+        let unreadable = |e: serde_json::Error| LockError::io("read", &path)(e.into());
+        serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// Releases those of `names` that `run` holds.
+    ///
+    /// # Errors
+    /// One of them cannot be removed.
+    pub fn release(&self, names: &[String], run: &str) -> Result<(), LockError> {
+        for name in names {
+            if self.holder(name)?.is_some_and(|holder| holder.run == run) {
+                files::remove(&self.path(name))?;
+            }
+        }
+        if self.dir.exists() {
+            files::sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a lock away from whoever holds it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn break_open(&self, name: &str) -> Result<Option<TargetHolder>, LockError> {
+        let holder = self.holder(name)?;
+        files::remove(&self.path(name))?;
+        Ok(holder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let mut file = String::new();
+        for byte in name.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => file.push(byte.into()),
+                _ => file.push_str(&format!("%{byte:02x}")),
+            }
+        }
+        self.dir.join(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_drives_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_millis(0);
+        assert!(!RunLock::is_held(dir.path()).unwrap());
+        let lock = RunLock::acquire(dir.path(), now).unwrap();
+        assert!(RunLock::is_held(dir.path()).unwrap());
+        let refused = RunLock::acquire(dir.path(), now).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!("the run is driven by process {} since 1970-01-01T00:00:00.000Z", std::process::id())
+        );
+        drop(lock);
+        assert!(!RunLock::is_held(dir.path()).unwrap());
+        RunLock::acquire(dir.path(), now).unwrap();
+    }
+
+    #[test]
+    fn targets_are_taken_all_or_none() {
+        let home = tempfile::tempdir().unwrap();
+        let locks = TargetLocks::of(home.path());
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let take = |list: &[&str], run: &str| {
+            locks.acquire(&names(list), run, &home.path().join(run), Timestamp::from_millis(0))
+        };
+        take(&["tenant/b", "tenant/b"], "r1").unwrap();
+        take(&["tenant/b"], "r1").unwrap();
+        let refused = take(&["tenant/c", "tenant/b", "tenant/a"], "r2").unwrap_err();
+        assert!(
+            matches!(&refused, LockError::TargetHeld { name, run, .. } if name == "tenant/b" && run == "r1")
+        );
+        assert!(refused.hint().unwrap().contains("consigne unlock tenant/b"));
+        assert_eq!(locks.holder("tenant/a").unwrap(), None, "taken before the refusal, given back");
+        locks.release(&names(&["tenant/b"]), "r2").unwrap();
+        assert_eq!(locks.holder("tenant/b").unwrap().unwrap().run, "r1");
+        locks.release(&names(&["tenant/b"]), "r1").unwrap();
+        take(&["tenant/c", "tenant/b", "../tenant"], "r2").unwrap();
+        assert_eq!(locks.break_open("../tenant").unwrap().unwrap().run, "r2");
+    }
+}

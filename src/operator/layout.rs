@@ -1,0 +1,490 @@
+//! How a question looks on a terminal: the whole of what is asked, readable without colour.
+//!
+//! Pure: a question in, text out. Every text from outside is made harmless, and a literal that imitates a
+//! reference (`<secret …>`) is marked, so that what an approver reads is what he approves.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::question::{Question, Tried};
+use super::screen::harmless;
+use super::wording::{Lang, Text, consequence, effect, kind, mode, word};
+use crate::clock::Timestamp;
+use crate::core::state::ItemState;
+use crate::core::{AskKind, Decision};
+use crate::plan::{Action, Auth, Body, Effect, Evidence, Mode};
+use crate::runbook::template::{Rendered, Segment, Tree};
+
+/// Lines of each output that are shown unless all are asked for.
+const TAIL: usize = 15;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
+const NOTE: Style = AnsiColor::Yellow.on_default();
+
+/// The view of one question.
+pub struct Layout<'a> {
+    question: &'a Question,
+    now: Timestamp,
+    width: usize,
+    /// Long outputs are not cut.
+    whole: bool,
+    out: String,
+}
+
+impl<'a> Layout<'a> {
+    pub fn new(question: &'a Question, now: Timestamp, width: usize) -> Self {
+        Self { question, now, width: width.clamp(40, 120), whole: false, out: String::new() }
+    }
+
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// The text, with line breaks, ending in one.
+    pub fn render(mut self) -> String {
+        let q = self.question;
+        self.head();
+        for text in [&q.prompt].into_iter().flatten() {
+            self.wrapped(text, "  ");
+        }
+        self.trouble();
+        self.requests();
+        self.items();
+        self.people();
+        self.choices();
+        self.out
+    }
+
+    fn text(&self, text: Text) -> &'static str {
+        self.question.lang.text(text)
+    }
+
+    fn fill(&self, text: Text, values: &[(&str, &str)]) -> String {
+        self.question.lang.fill(text, values)
+    }
+
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line.trim_end());
+        self.out.push('\n');
+    }
+
+    fn styled(&mut self, style: Style, line: &str) {
+        let _ = writeln!(self.out, "{style}{line}{style:#}");
+    }
+
+    fn wrapped(&mut self, text: &str, indent: &str) {
+        let options = textwrap::Options::new(self.width).initial_indent(indent).subsequent_indent(indent);
+        for line in textwrap::wrap(harmless(text).trim_end(), options) {
+            self.line(&line);
+        }
+    }
+
+    /// A text whose continuation lines stand further in.
+    fn hanging(&mut self, text: &str, indent: &str) {
+        let deeper = format!("{indent}    ");
+        let options = textwrap::Options::new(self.width).initial_indent(indent).subsequent_indent(&deeper);
+        for line in textwrap::wrap(text, options) {
+            self.line(&line);
+        }
+    }
+
+    fn head(&mut self) {
+        let q = self.question;
+        let environment =
+            q.environment.as_deref().map(|name| format!(" {}", harmless(name))).unwrap_or_default();
+        let style = if q.mode == Mode::Live { ALARM } else { NOTE };
+        self.line("");
+        let title = q.title.as_deref().unwrap_or(&q.step);
+        self.styled(BOLD, &format!("── {}", harmless(title).replace('\n', " ")));
+        let (kind, mode) = (self.text(kind(q.kind)), self.text(mode(q.mode)));
+        let step = harmless(&q.step);
+        let _ = writeln!(self.out, "   {DIM}{step} · {kind} ·{DIM:#} {style}{mode}{environment}{style:#}");
+    }
+
+    fn trouble(&mut self) {
+        let q = self.question;
+        if let Some(tried) = &q.tried {
+            self.tried(tried);
+        } else if let Some(reason) = &q.reason {
+            let line = self.fill(Text::AskedBecause, &[("reason", &harmless(reason))]);
+            self.wrapped(&line, "  ");
+        }
+        if let Some(why) = &q.why {
+            let line = self.fill(Text::Detail, &[("why", why)]);
+            self.wrapped(&line, "  ");
+        }
+    }
+
+    fn tried(&mut self, tried: &Tried) {
+        let q = self.question;
+        if let Some(action) = &tried.action {
+            let text = format!("{} [{}]", self.text(Text::Tried), self.text(effect(q.effect)));
+            self.line(&text);
+            self.action(action, "    ");
+        }
+        let code = tried.code.map(|code| format!(" {code}")).unwrap_or_default();
+        let reason = q.reason.as_deref().unwrap_or(&tried.reason);
+        let attempt = tried.attempt.to_string();
+        let line = self.fill(Text::Happened, &[("reason", reason), ("code", &code), ("attempt", &attempt)]);
+        self.styled(ALARM, &harmless(&line));
+        for (name, text) in tried.excerpts.iter().filter(|(_, text)| !text.trim().is_empty()) {
+            self.line(&format!("  {name}:"));
+            let text = harmless(text);
+            let lines: Vec<&str> = text.trim_end().lines().collect();
+            let from = if self.whole { 0 } else { lines.len().saturating_sub(TAIL) };
+            if from > 0 {
+                let cut = self.fill(Text::EarlierLines, &[("count", &from.to_string())]);
+                self.line(&format!("    {cut}"));
+            }
+            for line in &lines[from..] {
+                self.line(&format!("    | {line}"));
+            }
+        }
+    }
+
+    fn requests(&mut self) {
+        let q = self.question;
+        if !q.requests.is_empty() {
+            self.styled(BOLD, self.text(Text::WillBeDone));
+        } else if !q.covers.is_empty() {
+            let steps = q.covers.join(", ");
+            let line = self.fill(Text::Opens, &[("steps", &steps)]);
+            self.wrapped(&line, "  ");
+        }
+        for (number, shown) in q.requests.iter().enumerate() {
+            let style = if shown.effect == Effect::Destructive { ALARM } else { NOTE };
+            let label = self.text(effect(shown.effect));
+            let step = harmless(&shown.step);
+            let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
+            self.action(&shown.action, "     ");
+        }
+    }
+
+    fn action(&mut self, action: &Action<Rendered>, indent: &str) {
+        match action {
+            Action::Http(call) => {
+                self.hanging(&format!("{} {}", harmless(&call.method), plain(&call.url)), indent);
+                let authorization = match &call.auth {
+                    Auth::None => None,
+                    Auth::Bearer(name) => Some(format!("Authorization: Bearer <secret {name}>")),
+                    Auth::Basic(user, name) => {
+                        Some(format!("Authorization: Basic {}:<secret {name}>", plain(user)))
+                    }
+                    Auth::Header(header, name) => Some(format!("{}: <secret {name}>", harmless(header))),
+                };
+                self.pairs("?", " = ", &call.query, indent);
+                if let Some(line) = authorization {
+                    self.hanging(&line, indent);
+                }
+                self.pairs("", ": ", &call.headers, indent);
+                self.body(&call.body, indent);
+            }
+            Action::Shell(call) => {
+                for line in harmless(&call.script).trim_end().lines() {
+                    self.line(&format!("{indent}$ {line}"));
+                }
+                self.pairs("", "=", &call.env, indent);
+                self.cwd(call.cwd.as_ref(), indent);
+            }
+            Action::Argv(call) => {
+                let words: Vec<String> = call.argv.iter().map(argument).collect();
+                self.hanging(&words.join(" "), indent);
+                self.pairs("", "=", &call.env, indent);
+                self.cwd(call.cwd.as_ref(), indent);
+            }
+        }
+    }
+
+    fn cwd(&mut self, cwd: Option<&Rendered>, indent: &str) {
+        if let Some(cwd) = cwd {
+            self.hanging(&format!("(cwd {})", plain(cwd)), indent);
+        }
+    }
+
+    fn pairs(&mut self, before: &str, between: &str, pairs: &[(String, Rendered)], indent: &str) {
+        for (name, value) in pairs {
+            self.hanging(&format!("{before}{}{between}{}", harmless(name), plain(value)), indent);
+        }
+    }
+
+    fn body(&mut self, body: &Body<Rendered>, indent: &str) {
+        match body {
+            Body::None => {}
+            Body::Json(tree) => {
+                for line in json(tree, 0).lines() {
+                    self.hanging(line, indent);
+                }
+            }
+            Body::Form(fields) => self.pairs("  ", " = ", fields, indent),
+            Body::Text(text) => {
+                for line in plain(text).lines() {
+                    self.line(&format!("{indent}| {line}"));
+                }
+            }
+            Body::File(path) => self.hanging(&format!("< {}", plain(path)), indent),
+        }
+    }
+
+    fn items(&mut self) {
+        let items = &self.question.items;
+        for (number, item) in items.iter().enumerate() {
+            let (mark, state) = match item.state {
+                ItemState::Unprobed => ("[ ]", Text::ItemUnprobed),
+                ItemState::Open => ("[ ]", Text::ItemOpen),
+                ItemState::Proved => ("[x]", Text::ItemProved),
+                ItemState::Confirmed => ("[x]", Text::ItemConfirmed),
+                ItemState::Refuted => ("[!]", Text::ItemRefuted),
+                ItemState::Refused => ("[!]", Text::ItemRefused),
+            };
+            let mut notes = vec![self.text(state)];
+            if item.evidence == Evidence::Required && item.state.is_open() {
+                notes.push(self.text(Text::WithEvidence));
+            }
+            let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
+            self.hanging(&line, "  ");
+        }
+    }
+
+    fn people(&mut self) {
+        let q = self.question;
+        let gate = matches!(q.kind, AskKind::Approve | AskKind::Confirm);
+        if gate || !q.who.anybody || !q.who.not.is_empty() {
+            let line = self.fill(Text::WhoMay, &[("who", &who(q))]);
+            self.wrapped(&line, "  ");
+        }
+        if q.kind == AskKind::Approve && q.who.quorum > 1 {
+            let line = self.fill(Text::Quorum, &[("quorum", &q.who.quorum.to_string())]);
+            self.wrapped(&line, "  ");
+        }
+        if q.second_person {
+            self.wrapped(self.text(Text::SecondPerson), "  ");
+        }
+        for given in q.given.iter().filter(|_| gate) {
+            let at = given.at.to_string();
+            let said = self.text(word(given.decision));
+            let line = self.fill(Text::Said, &[("who", &given.actor.who), ("word", said), ("at", &at)]);
+            self.wrapped(&line, "  ");
+        }
+        if let Some(expires) = q.expires {
+            let left = duration(expires.since(self.now));
+            let line = self.fill(Text::OpenUntil, &[("at", &expires.to_string()), ("left", &left)]);
+            self.wrapped(&line, "  ");
+        }
+    }
+
+    fn choices(&mut self) {
+        let q = self.question;
+        if q.choices.is_empty() || q.kind == AskKind::Checklist || q.typed.is_some() {
+            return;
+        }
+        self.line(self.text(Text::Choices));
+        let longest =
+            q.choices.iter().map(|c| self.text(word(c.decision)).chars().count()).max().unwrap_or(0);
+        for choice in &q.choices {
+            let name = self.text(word(choice.decision));
+            let line = format!("{name:longest$}  {}", self.text(consequence(q.kind, choice.decision)));
+            self.hanging(&line, "  ");
+        }
+    }
+}
+
+/// Who may answer, in words.
+pub(super) fn who(q: &Question) -> String {
+    let lang = q.lang;
+    let names = if q.who.anybody {
+        lang.text(Text::Anybody).to_owned()
+    } else if q.who.people.is_empty() {
+        lang.text(Text::Nobody).to_owned()
+    } else {
+        q.who.people.join(", ")
+    };
+    if q.who.anybody && !q.who.not.is_empty() {
+        lang.fill(Text::Except, &[("who", &names), ("not", &q.who.not.join(", "))])
+    } else {
+        names
+    }
+}
+
+/// The words of decisions, for a prompt: `approve/reject`.
+pub(super) fn words(lang: Lang, decisions: impl IntoIterator<Item = Decision>) -> Vec<&'static str> {
+    decisions.into_iter().map(|decision| lang.text(word(decision))).collect()
+}
+
+/// `29 min`, `2 h 5 min`, `40 s`.
+fn duration(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, _) => format!("{m} min"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// A reference as it is read, or a literal that cannot pass for one.
+fn segment(segment: &Segment) -> String {
+    match segment {
+        Segment::Text(text) => {
+            harmless(text).replace("<secret ", "\\<secret ").replace("<decided later", "\\<decided later")
+        }
+        Segment::Secret(name) => format!("<secret {}>", harmless(name)),
+        Segment::Later(expr) => format!("<decided later by {}>", harmless(expr)),
+    }
+}
+
+fn plain(text: &Rendered) -> String {
+    text.segments().iter().map(segment).collect()
+}
+
+/// An argument as a shell would take it, so that its borders are seen.
+fn argument(text: &Rendered) -> String {
+    match text.as_plain() {
+        Some(text) => segment(&Segment::Text(shell_words::quote(text).into_owned())),
+        None => format!("\"{}\"", plain(text)),
+    }
+}
+
+/// JSON over several lines; a text that is one reference stands without quotes.
+fn json(tree: &Tree<Rendered>, depth: usize) -> String {
+    let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
+    match tree {
+        Tree::Null => "null".to_owned(),
+        Tree::Bool(yes) => yes.to_string(),
+        Tree::Number(number) => number.clone(),
+        Tree::Text(text) => match text.segments() {
+            [Segment::Secret(_) | Segment::Later(_)] => plain(text),
+            segments => {
+                let parts = segments.iter().map(|part| match part {
+                    Segment::Text(literal) => {
+                        let quoted = serde_json::Value::from(literal.as_str()).to_string();
+                        segment(&Segment::Text(quoted[1..quoted.len() - 1].to_owned()))
+                    }
+                    reference => segment(reference),
+                });
+                format!("\"{}\"", parts.collect::<String>())
+            }
+        },
+        Tree::List(list) if list.is_empty() => "[]".to_owned(),
+        Tree::Map(map) if map.is_empty() => "{}".to_owned(),
+        Tree::List(list) => {
+            let items: Vec<String> =
+                list.iter().map(|item| format!("{inner}{}", json(item, depth + 1))).collect();
+            format!("[\n{}\n{outer}]", items.join(",\n"))
+        }
+        Tree::Map(map) => {
+            let entry = |(name, value): &(String, Tree<Rendered>)| {
+                let name = harmless(&serde_json::Value::from(name.as_str()).to_string());
+                format!("{inner}{name}: {}", json(value, depth + 1))
+            };
+            let entries: Vec<String> = map.iter().map(entry).collect();
+            format!("{{\n{}\n{outer}}}", entries.join(",\n"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::AttemptResult;
+    use crate::plan::Kind;
+
+    fn view(question: &Question, whole: bool) -> String {
+        let layout = Layout::new(question, question.opened, 80);
+        let layout = if whole { layout.whole() } else { layout };
+        anstream::adapter::strip_str(&layout.render()).to_string()
+    }
+
+    #[test]
+    fn an_approval_is_the_whole_request() {
+        let mut go = gate("go", Kind::Approve, &["suspend"]);
+        go.0.timeout_ms = Some(1_800_000);
+        let world = World::new(Mode::Live, false, "en", vec![go, call("suspend")]);
+        insta::assert_snapshot!(view(&world.questions().remove(0), false), @r#"
+        ── Go ahead
+           go · approval · LIVE practice
+          Suspend acme?
+        What will be done:
+          1. suspend [write]
+             PATCH https://api.test/tenants/acme
+             Authorization: Bearer <secret admin_token>
+             X-Reason: overdue
+             {
+               "status": "suspended",
+               "at": <decided later by step.started_at>
+             }
+          May answer: bob, carol
+          Open until 2026-11-18T11:36:41.000Z (30 min left)
+        Answers:
+          approve  exactly what is shown may be done
+          reject   nothing is done, the gate stays shut
+        "#);
+    }
+
+    #[test]
+    fn a_failure_is_what_was_tried_the_end_of_its_output_and_what_can_be_done() {
+        let mut world =
+            World::new(Mode::Drill, false, "fr", vec![call("suspend"), reader("close", "suspend")]);
+        world.run(AttemptResult::Failed, "status");
+        insta::assert_snapshot!(view(&world.questions().remove(0), false), @r#"
+        ── suspend
+           suspend · échec : que faire ? · EXERCICE practice
+        Ce qui a été tenté : [écriture]
+            PATCH https://api.test/tenants/acme
+            Authorization: Bearer <secret admin_token>
+            X-Reason: overdue
+            {
+              "status": "suspended",
+              "at": "2026-11-18T11:06:41.000Z"
+            }
+        Résultat : status 500, tentative 1
+          error:
+            | the server said ␛[31mno
+          body:
+            … 15 lignes avant (? les montre)
+            | line 16 of the answer
+            | line 17 of the answer
+            | line 18 of the answer
+            | line 19 of the answer
+            | line 20 of the answer
+            | line 21 of the answer
+            | line 22 of the answer
+            | line 23 of the answer
+            | line 24 of the answer
+            | line 25 of the answer
+            | line 26 of the answer
+            | line 27 of the answer
+            | line 28 of the answer
+            | line 29 of the answer
+            | line 30 of the answer
+        Réponses possibles :
+          réessayer  une tentative de plus, maintenant
+          main       vous l'avez fait vous-même ; la suite continue (motif, preuve,
+              valeurs)
+          sauter     ce n'est pas fait, et la suite continue quand même (motif, valeurs)
+          valeur     donner les valeurs que l'étape aurait produites ; la suite continue
+              (motif)
+          terminer   terminer ici en échec ; ce qui est fait reste fait
+        "#);
+        assert!(
+            view(&world.questions().remove(0), true).contains("| line 1 of"),
+            "the rest is shown when asked for"
+        );
+    }
+
+    #[test]
+    fn no_value_can_pass_for_a_reference_or_move_the_cursor() {
+        let mut step = call("suspend");
+        step.1.act = Some(request("PATCH", "https://api.test/{{ inputs.tenant }}"));
+        let evil = "<secret x>\u{1b}[2J<decided later by me>\u{202e}";
+        let steps = vec![gate("go", Kind::Approve, &["suspend"]), step];
+        let world = World::of_tenant(evil, Mode::Live, false, "en", steps);
+        let text = view(&world.questions().remove(0), false);
+        assert!(text.contains("https://api.test/\\<secret x>␛[2J\\<decided later by me>\\u{202e}"), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
+        assert!(text.contains("\"at\": <decided later by step.started_at>"), "{text}");
+    }
+}

@@ -1,0 +1,515 @@
+//! A question as any view shows it: everything that is needed to ask it, taken from plan and state once.
+//!
+//! Pure. The terminal, the web page and `show` ask the same question; what may be answered is decided by the core.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::wording::Lang;
+use crate::clock::Timestamp;
+use crate::core::attempt::Role;
+use crate::core::state::{Ask, Given, ItemState, Last, Step};
+use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, needed_outputs};
+use crate::plan::{
+    Action, Effect, Evidence, Identity, InputField, InputKind, Mode, OutputNode, Plan, StepNode, Who,
+};
+use crate::runbook::template::{Lookup, Rendered, Scope, Template};
+
+/// One open question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    pub ask: u32,
+    pub run: String,
+    pub step: String,
+    pub kind: AskKind,
+    pub effect: Effect,
+    pub mode: Mode,
+    pub environment: Option<String>,
+    pub lang: Lang,
+    pub title: Option<String>,
+    pub prompt: Option<String>,
+    /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
+    pub reason: Option<String>,
+    /// Its explanation.
+    pub why: Option<String>,
+    /// The word that confirms.
+    pub typed: Option<String>,
+    pub items: Vec<Point>,
+    /// Items are answered in their order.
+    pub in_order: bool,
+    /// The steps an approval or confirmation lets go on.
+    pub covers: Vec<String>,
+    /// What an approval binds; for a toggle, what would put it back.
+    pub requests: Vec<Shown>,
+    /// Identifies what is shown: goes back with the answer, so that a stale view is refused.
+    pub view: Option<String>,
+    /// What may be said, in the order of offering. Empty for a form.
+    pub choices: Vec<Choice>,
+    pub fields: Vec<Field>,
+    /// Evidence that goes with a "done".
+    pub evidence: Evidence,
+    /// Declared outputs that an override may give.
+    pub outputs: Vec<Output>,
+    /// What the last attempt tried and what came of it.
+    pub tried: Option<Tried>,
+    pub who: Entitled,
+    /// Whoever answers says whom he plays.
+    pub role_play: bool,
+    /// Answers must be signed with an SSH key.
+    pub signed: bool,
+    /// An override takes another person than the starter.
+    pub second_person: bool,
+    /// What has been said so far.
+    pub given: Vec<Given>,
+    pub opened: Timestamp,
+    pub expires: Option<Timestamp>,
+}
+
+/// An item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    pub id: String,
+    pub text: String,
+    pub state: ItemState,
+    pub evidence: Evidence,
+    pub probe: bool,
+}
+
+/// Something that may be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The word of the language of answers, `by_hand`.
+    pub word: &'static str,
+    pub decision: Decision,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub title: String,
+    pub kind: InputKind,
+    pub default: Option<Value>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub pattern: Option<String>,
+    pub one_of: Option<Vec<Value>>,
+}
+
+/// An output of a step that somebody overrides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub name: String,
+    pub kind: InputKind,
+    /// Something still to come reads it, and there is no value yet.
+    pub needed: bool,
+}
+
+/// The last attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    pub role: Role,
+    pub attempt: u32,
+    pub reason: String,
+    pub code: Option<i64>,
+    /// What it asked for, where that is still known.
+    pub action: Option<Action<Rendered>>,
+    /// In the order of importance: `error`, `stderr`, `body`, `stdout`, others.
+    pub excerpts: Vec<(String, String)>,
+}
+
+/// Who may answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entitled {
+    /// Anybody but `not`; else exactly `people`.
+    pub anybody: bool,
+    /// Those named by roles; for anybody, those whom the environment knows.
+    pub people: Vec<String>,
+    pub not: Vec<String>,
+    /// Different people that must say yes.
+    pub quorum: u32,
+}
+
+impl Entitled {
+    pub fn may(&self, who: &str) -> bool {
+        let named = self.people.iter().any(|person| person == who);
+        (self.anybody || named) && !self.not.iter().any(|person| person == who)
+    }
+}
+
+impl Question {
+    /// The question of that number, if it is open.
+    pub fn of(plan: &Plan, state: &State, ask: u32) -> Option<Self> {
+        let ask = state.ask(ask).filter(|ask| ask.end.is_none())?;
+        let (node, step) = (state.shape().node(ask.step), state.step(ask.step));
+        let lang = Lang::of(&state.run.lang);
+        let trouble = matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
+        let protected = plan.graph.protected && node.effect == Effect::Destructive;
+        let outputs = if matches!(ask.kind, AskKind::Failure | AskKind::Unknown) {
+            outputs(plan, state, ask)
+        } else {
+            Vec::new()
+        };
+        Some(Self {
+            ask: ask.id,
+            run: state.run.id.clone(),
+            step: node.id.clone(),
+            kind: ask.kind,
+            effect: node.effect,
+            mode: plan.graph.mode,
+            environment: plan.graph.environment.clone(),
+            lang,
+            title: text(ask, "title"),
+            prompt: text(ask, "prompt"),
+            reason: ask.reason.clone(),
+            why: text(ask, "why"),
+            typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),
+            items: if ask.kind == AskKind::Checklist { points(ask, node, step) } else { Vec::new() },
+            in_order: node.in_order,
+            covers: ask.covers.clone(),
+            requests: requests(state, ask, node),
+            view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
+            choices: offered(state, ask, &outputs),
+            fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
+            evidence: evidence(ask.kind, node),
+            outputs,
+            tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(plan, state, ask.step, last)),
+            who: who(plan, state, ask, node),
+            role_play: plan.graph.role_play && plan.graph.mode != Mode::Live,
+            signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
+            second_person: protected && matches!(ask.kind, AskKind::Failure | AskKind::Unknown),
+            given: ask.answers.clone(),
+            opened: ask.opened,
+            expires: ask.expires,
+        })
+    }
+
+    /// Whether `me`, at a keyboard here, can be asked at all.
+    pub fn is_for(&self, me: &str) -> bool {
+        if self.role_play {
+            return true;
+        }
+        let gate = matches!(self.kind, AskKind::Approve | AskKind::Confirm);
+        let said = gate && self.given.iter().any(|given| given.actor.who == me);
+        self.who.may(me) && !self.signed && !said
+    }
+
+    /// What may be said to one item of a checklist.
+    pub fn item_choices(&self, item: &Point) -> Vec<Choice> {
+        let says = |word, decision| Choice { word, decision };
+        let (yes, no) = (says("yes", Decision::Done), says("no", Decision::No));
+        let (retry, by_hand) = (says("retry", Decision::Retry), says("by_hand", Decision::ByHand));
+        match item.state {
+            ItemState::Refuted => vec![retry, by_hand, no],
+            _ if item.probe => vec![yes, no, retry],
+            _ => vec![yes, no],
+        }
+    }
+
+    /// The open items, in order.
+    pub fn open_items(&self) -> impl Iterator<Item = &Point> {
+        self.items.iter().filter(|item| item.state.is_open())
+    }
+}
+
+/// A text that was rendered for the question; stored as JSON.
+fn text(ask: &Ask, name: &str) -> Option<String> {
+    serde_json::from_str(ask.shown.get(name)?).ok()
+}
+
+fn points(ask: &Ask, node: &StepNode, step: &Step) -> Vec<Point> {
+    let states = node.items.iter().zip(&step.items);
+    states
+        .map(|(item, state)| Point {
+            text: text(ask, &format!("item.{}", item.id)).unwrap_or_else(|| item.id.clone()),
+            id: item.id.clone(),
+            state: *state,
+            evidence: item.evidence,
+            probe: item.probe,
+        })
+        .collect()
+}
+
+fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
+    if let Some(shown) = ask.shown.get("shown") {
+        return serde_json::from_str(shown).unwrap_or_default();
+    }
+    if ask.kind != AskKind::PutBack {
+        return Vec::new();
+    }
+    let open = state.reversals().iter().rfind(|r| r.step == ask.step && r.end.is_none());
+    let Some(reversal) = open else { return Vec::new() };
+    let name = if reversal.kind == Reversal::Undo { "undo" } else { "put_back" };
+    let request = reversal
+        .requests
+        .get(name)
+        .and_then(|text| serde_json::from_str::<crate::plan::ProbeOf<Rendered>>(text).ok());
+    let shown = request.map(|probe| Shown {
+        step: format!("{} ({name})", node.id),
+        effect: node.effect,
+        digest: String::new(),
+        action: probe.action,
+    });
+    shown.into_iter().collect()
+}
+
+/// What the core takes, without what would lead nowhere here.
+fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
+    let undoable = state.reversals().iter().any(|r| r.kind == Reversal::Undo && r.end.is_none());
+    let words = choices(ask, false).into_iter().map(|(words, decision)| Choice { word: words[0], decision });
+    words
+        .filter(|choice| match choice.decision {
+            Decision::UndoEnd => undoable,
+            Decision::SetOutput => !outputs.is_empty(),
+            _ => true,
+        })
+        .collect()
+}
+
+fn fields(plan: &Plan, step: usize, lang: Lang) -> Vec<Field> {
+    let code = if lang == Lang::Fr { "fr" } else { "en" };
+    let fields = plan.step_values(step).into_iter().flat_map(|values| &values.fields);
+    let field = |(name, field): (&String, &InputField)| Field {
+        name: name.clone(),
+        title: field.title.in_lang(code).cloned().unwrap_or_else(|| name.clone()),
+        kind: field.kind.clone(),
+        default: field.default.clone(),
+        min: field.min,
+        max: field.max,
+        pattern: field.pattern.clone(),
+        one_of: field.one_of.clone(),
+    };
+    fields.map(field).collect()
+}
+
+fn evidence(kind: AskKind, node: &StepNode) -> Evidence {
+    match kind {
+        AskKind::Manual => node.evidence.unwrap_or_default(),
+        AskKind::Failure | AskKind::Unknown => Evidence::Optional,
+        _ => Evidence::None,
+    }
+}
+
+fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
+    let needed = needed_outputs(plan, state, ask.step);
+    let known = &state.step(ask.step).outputs;
+    let output = |node: &OutputNode| Output {
+        name: node.name.clone(),
+        kind: node.kind.clone(),
+        needed: needed.contains(&node.name) && !known.contains_key(&node.name),
+    };
+    state.shape().node(ask.step).outputs.iter().map(output).collect()
+}
+
+/// What was tried. The request itself is gone once its attempt has ended, so the action of the plan is rendered
+/// again with what is known; where that fails, it is shown as it is written.
+fn tried(plan: &Plan, state: &State, step: usize, last: &Last) -> Tried {
+    let mut excerpts: Vec<(String, String)> =
+        last.excerpts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let rank = |name: &str| {
+        ["error", "stderr", "body", "stdout"].iter().position(|known| *known == name).unwrap_or(9)
+    };
+    excerpts.sort_by_key(|(name, _)| rank(name));
+    let values = plan.step_values(step);
+    let probe = values.and_then(|values| match last.role {
+        Role::Do => values.act.as_ref(),
+        Role::First | Role::Verify => values.verify.as_ref(),
+        Role::Undo => values.undo.as_ref(),
+        Role::PutBack => values.put_back.as_ref(),
+        Role::OnlyIf => values.only_if.as_ref(),
+        Role::Item => None,
+    });
+    let known = Known { plan, state, step };
+    Tried {
+        role: last.role,
+        attempt: last.attempt,
+        reason: last.reason.clone(),
+        code: last.code,
+        action: probe.map(|probe| probe.action.render(&known).unwrap_or_else(|_| as_written(&probe.action))),
+        excerpts,
+    }
+}
+
+/// What can be known about names by looking at plan and state.
+struct Known<'a> {
+    plan: &'a Plan,
+    state: &'a State,
+    step: usize,
+}
+
+impl Scope for Known<'_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        let known = |value: Option<Value>| value.map_or(Lookup::Later, Lookup::Known);
+        let values = &self.plan.values;
+        match (root, name) {
+            ("inputs", _) => known(values.inputs.get(name).cloned()),
+            ("vars", _) => known(values.vars.get(name).cloned()),
+            ("run", "id") => known(Some(self.state.run.id.clone().into())),
+            ("step", "started_at") => {
+                known(self.state.step(self.step).first_started.map(|at| at.to_string().into()))
+            }
+            ("steps", _) => known(self.state.find(name).filter(|(_, step)| step.settled).map(|(_, step)| {
+                Value::Object(
+                    step.outputs.iter().map(|(name, value)| (name.clone(), value.value())).collect(),
+                )
+            })),
+            _ => Lookup::Later,
+        }
+    }
+}
+
+/// An action of the plan with each expression as it is written: `{{ inputs.tenant_id }}`.
+fn as_written(action: &Action<Template>) -> Action<Rendered> {
+    struct Written;
+    impl crate::plan::Fill<Template, Rendered> for Written {
+        type Error = std::convert::Infallible;
+
+        fn text(&mut self, text: &Template) -> Result<Rendered, Self::Error> {
+            Ok(Rendered::literal(text.source()))
+        }
+    }
+    match action.fill(&mut Written) {
+        Ok(action) => action,
+        Err(never) => match never {},
+    }
+}
+
+/// The same rules by which the core admits an answer, turned into names.
+fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
+    let nobody = Who::default();
+    let gate = node.gate.as_ref();
+    let (who, closed) = match ask.kind {
+        AskKind::Approve => (gate.map_or(&nobody, |gate| &gate.who), true),
+        AskKind::Confirm => (gate.map_or(&nobody, |gate| &gate.who), false),
+        AskKind::Input | AskKind::Checklist | AskKind::Manual => (node.by.as_ref().unwrap_or(&nobody), false),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => (&nobody, false),
+    };
+    let mut roles: Vec<&String> = who.roles.iter().collect();
+    if ask.kind == AskKind::Approve && ask.escalated {
+        roles.extend(gate.into_iter().flat_map(|gate| &gate.escalate_to));
+    }
+    let mut not: BTreeSet<String> = BTreeSet::new();
+    not.extend(state.run.starter.iter().filter(|_| who.not_starter).map(|actor| actor.who.clone()));
+    let by = |name: &String| {
+        state.find(name).and_then(|(_, step)| step.human.as_ref()).map(|human| human.by.who.clone())
+    };
+    not.extend(who.not_steps.iter().filter_map(by));
+    let populace = &plan.graph.people;
+    let anybody = roles.is_empty() && !closed;
+    let named: BTreeSet<&String> = if anybody {
+        populace.people.keys().collect()
+    } else {
+        let holders = roles.iter().filter_map(|role| populace.roles.get(*role)).flatten();
+        holders.filter(|person| populace.people.contains_key(*person)).collect()
+    };
+    Entitled {
+        anybody,
+        people: named.into_iter().filter(|person| !not.contains(*person)).cloned().collect(),
+        not: not.into_iter().collect(),
+        quorum: gate.map_or(1, |gate| gate.quorum.max(1)),
+    }
+}
+
+/// The actor for a user of this process, or for whom he plays.
+pub(super) fn actor(me: &str, plays: Option<&str>, own: crate::core::How) -> Actor {
+    match plays {
+        Some(who) => {
+            Actor { who: who.to_owned(), how: crate::core::How::Played, played_by: Some(me.to_owned()) }
+        }
+        None => Actor { who: me.to_owned(), how: own, played_by: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::{AttemptResult, How, Input};
+    use crate::plan::Kind;
+
+    fn words(question: &Question) -> Vec<&str> {
+        question.choices.iter().map(|choice| choice.word).collect()
+    }
+
+    #[test]
+    fn an_approval_shows_what_it_binds_and_who_may_give_it() {
+        let mut approve = gate("go", Kind::Approve, &["suspend"]);
+        approve.0.gate.as_mut().unwrap().who.not_starter = true;
+        approve.0.timeout_ms = Some(60_000);
+        let world = World::new(Mode::Live, false, "fr", vec![approve, call("suspend")]);
+        let q = world.questions().remove(0);
+        assert_eq!(q.prompt.as_deref(), Some("Suspend acme?"));
+        assert_eq!((q.lang, q.kind, words(&q)), (Lang::Fr, AskKind::Approve, vec!["approve", "reject"]));
+        assert_eq!(q.requests.len(), 1);
+        assert_eq!((q.requests[0].step.as_str(), q.requests[0].effect), ("suspend", Effect::Write));
+        assert!(q.view.as_ref().is_some_and(|view| view.contains(&q.requests[0].digest)));
+        assert_eq!(
+            (q.who.people.as_slice(), q.who.not.as_slice()),
+            (&["bob".into(), "carol".into()][..], &["alice".into()][..])
+        );
+        assert!(q.is_for("bob") && !q.is_for("alice") && !q.is_for("os:root"));
+        assert_eq!(q.expires, Some(q.opened.plus(60_000)));
+    }
+
+    #[test]
+    fn a_failure_shows_what_was_tried_and_offers_only_what_leads_somewhere() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![call("suspend"), reader("close", "suspend")]);
+        world.run(AttemptResult::Failed, "status");
+        let q = world.questions().remove(0);
+        assert_eq!(words(&q), ["retry", "by_hand", "skip", "set_output", "end"], "there is nothing to undo");
+        let tried = q.tried.as_ref().unwrap();
+        assert_eq!((tried.reason.as_str(), tried.code, tried.attempt), ("status", Some(500), 1));
+        assert_eq!(tried.excerpts[0].0, "error", "the explanation comes first");
+        assert!(tried.action.is_some());
+        assert_eq!(q.outputs, [Output { name: "ticket".into(), kind: InputKind::String, needed: true }]);
+        assert!(q.is_for("os:root"), "anybody may answer it");
+    }
+
+    #[test]
+    fn a_step_without_outputs_offers_none_to_set_and_one_with_undo_offers_to_undo() {
+        let mut step = call("suspend");
+        step.0.outputs.clear();
+        step.0.undo = true;
+        step.1.undo = Some(request("PATCH", "https://api.test/undo"));
+        let mut world = World::new(Mode::Live, false, "en", vec![step]);
+        world.run(AttemptResult::Failed, "status");
+        assert_eq!(words(&world.questions().remove(0)), ["retry", "by_hand", "skip", "undo_end", "end"]);
+    }
+
+    #[test]
+    fn a_closed_question_is_none() {
+        let mut world = World::new(
+            Mode::Live,
+            false,
+            "en",
+            vec![gate("go", Kind::Confirm, &[]), manual("m", Evidence::None)],
+        );
+        let q = world.questions().remove(0);
+        let answer = crate::core::Answer {
+            ask: q.ask,
+            part: None,
+            value: serde_json::json!("yes"),
+            comment: None,
+            evidence: Vec::new(),
+            actor: actor("alice", None, How::OsUser),
+            shown: None,
+        };
+        let _ = world.decide(Input::Answer(Box::new(answer))).unwrap();
+        assert_eq!(Question::of(&world.plan, &world.state, q.ask), None);
+        assert_eq!(world.questions().remove(0).kind, AskKind::Manual);
+    }
+
+    #[test]
+    fn a_toggle_shows_what_would_put_it_back() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![toggle("mode"), gate("go", Kind::Confirm, &[])]);
+        world.run(AttemptResult::Succeeded, "ok");
+        let end = Input::Cancel { actor: actor("alice", None, How::OsUser), reason: "enough".into() };
+        let _ = world.decide(end).unwrap();
+        let q = world.questions().remove(0);
+        assert_eq!((q.kind, words(&q)), (AskKind::PutBack, vec!["put_back", "done", "leave_open"]));
+        assert_eq!(q.requests.len(), 1, "{q:?}");
+    }
+}

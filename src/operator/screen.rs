@@ -1,0 +1,179 @@
+//! The one place of this module that prints, and the terminal's modes.
+//!
+//! Everything goes to stderr, since stdout is data; prompts go to the terminal itself when stderr is a file. A
+//! write that fails is not an error of the run: whoever closed the terminal has stopped reading. Text from outside
+//! is made harmless before it gets here (see [`harmless`]).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use anstream::AutoStream;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
+    tcgetwinsize, tcsetattr,
+};
+
+use super::line::is_unsafe;
+
+/// Why there is nobody to ask here.
+#[derive(Debug, thiserror::Error)]
+pub enum TerminalError {
+    #[error("cannot open the terminal /dev/tty: {source}")]
+    Open { source: io::Error },
+    #[error("cannot start the thread of the terminal: {source}")]
+    Thread { source: io::Error },
+}
+
+/// Where lines for people go when there is no terminal, or beside it.
+pub(super) struct Talk {
+    out: Option<AutoStream<File>>,
+}
+
+impl Talk {
+    pub fn stderr() -> Self {
+        let file = io::stderr().as_fd().try_clone_to_owned().ok().map(File::from);
+        Self { out: file.map(AutoStream::auto) }
+    }
+
+    fn of(file: File) -> Self {
+        Self { out: Some(AutoStream::auto(file)) }
+    }
+
+    pub fn print(&mut self, text: &str) {
+        let Some(out) = &mut self.out else { return };
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.out = None;
+        }
+    }
+
+    pub fn line(&mut self, text: &str) {
+        self.print(&format!("{text}\n"));
+    }
+}
+
+/// The terminal of this process.
+pub(super) struct Screen {
+    tty: File,
+    /// Questions, prompts, and lines while stderr is the terminal.
+    talk: Talk,
+    /// Lines, when stderr is something else.
+    log: Option<Talk>,
+    raw: Option<Termios>,
+}
+
+/// What a read brought.
+pub(super) enum Heard {
+    Bytes(Vec<u8>),
+    /// Nothing within a tenth of a second.
+    Silence,
+    /// The terminal is gone.
+    Gone,
+}
+
+impl Screen {
+    /// # Errors
+    /// There is no terminal.
+    pub fn open() -> Result<Self, TerminalError> {
+        let opened = OpenOptions::new().read(true).write(true).open("/dev/tty");
+        let tty = opened.map_err(|source| TerminalError::Open { source })?;
+        let copy = tty.try_clone().map_err(|source| TerminalError::Open { source })?;
+        let on_stderr = rustix::termios::isatty(io::stderr());
+        let talk = if on_stderr { Talk::stderr() } else { Talk::of(copy) };
+        Ok(Self { tty, talk, log: (!on_stderr).then(Talk::stderr), raw: None })
+    }
+
+    pub fn print(&mut self, text: &str) {
+        self.talk.print(text);
+    }
+
+    /// A line that is no part of a question.
+    pub fn say(&mut self, line: &str) {
+        self.log.as_mut().unwrap_or(&mut self.talk).line(line);
+    }
+
+    /// Whether what [`Screen::say`] prints appears on the terminal, where a prompt may be up.
+    pub fn says_here(&self) -> bool {
+        self.log.is_none()
+    }
+
+    pub fn columns(&self) -> usize {
+        tcgetwinsize(&self.tty)
+            .map_or(80, |size| if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
+    }
+
+    /// Bytes come one by one, unechoed, and Ctrl-C is a byte like any other. A read gives up after a tenth of a
+    /// second: that is how a prompt hears that it is withdrawn, without signals.
+    pub fn raw(&mut self) {
+        let Ok(before) = tcgetattr(&self.tty) else { return };
+        let mut raw = before.clone();
+        raw.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
+        raw.input_modes &= !(InputModes::ICRNL | InputModes::INLCR | InputModes::IXON | InputModes::ISTRIP);
+        raw.special_codes[SpecialCodeIndex::VMIN] = 0;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 1;
+        if tcsetattr(&self.tty, OptionalActions::Drain, &raw).is_ok() {
+            self.raw.get_or_insert(before);
+        }
+    }
+
+    /// Back to how the terminal was found.
+    pub fn cooked(&mut self) {
+        if let Some(before) = self.raw.take() {
+            // It fails when the terminal is gone, and then nobody sees it.
+            let _ = tcsetattr(&self.tty, OptionalActions::Drain, &before);
+        }
+    }
+
+    /// Forgets what was typed before anything was asked: a gate is not opened by an impatient Enter.
+    pub fn forget_typed(&self) {
+        let _ = tcflush(&self.tty, QueueSelector::IFlush);
+    }
+
+    pub fn read(&mut self) -> Heard {
+        let mut bytes = [0; 64];
+        match self.tty.read(&mut bytes) {
+            // In raw mode nothing read means that time is over, or that the terminal has hung up.
+            Ok(0) if tcgetattr(&self.tty).is_ok() => Heard::Silence,
+            Ok(0) => Heard::Gone,
+            Ok(count) => Heard::Bytes(bytes[..count].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Heard::Silence,
+            Err(_) => Heard::Gone,
+        }
+    }
+
+    /// Ctrl-Z: stops the process group until it is told to go on.
+    pub fn suspend(&mut self) {
+        self.cooked();
+        let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
+        self.raw();
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.cooked();
+    }
+}
+
+/// Text from outside, with every character that could move the cursor, change colours or turn the direction of
+/// writing replaced by a visible stand-in. Line breaks stay.
+pub(super) fn harmless(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        '\t' => "    ".to_owned(),
+        '\u{1b}' => "␛".to_owned(),
+        c if is_unsafe(c) => format!("\\u{{{:x}}}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.replace("\r\n", "\n").chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_drive_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\r\nc\td\u{202e}e\u{7}"), "a␛[2Jb\nc    d\\u{202e}e\\u{7}");
+    }
+}

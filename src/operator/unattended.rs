@@ -1,0 +1,48 @@
+//! Nobody is there: lines are printed, questions stay open and say how they can be answered.
+
+use super::Operator;
+use super::question::Question;
+use super::screen::{Talk, harmless};
+use super::wording::{Text, kind};
+use crate::core::Refused;
+
+/// The operator of a run without a person at a terminal.
+pub struct Unattended {
+    talk: Talk,
+    announced: std::collections::BTreeSet<u32>,
+}
+
+impl Unattended {
+    pub fn new() -> Self {
+        Self { talk: Talk::stderr(), announced: std::collections::BTreeSet::new() }
+    }
+}
+
+impl Default for Unattended {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Operator for Unattended {
+    fn ask(&mut self, question: Question) {
+        if self.announced.insert(question.ask) {
+            let lang = question.lang;
+            let kind = lang.text(kind(question.kind));
+            let values = [("step", question.step.as_str()), ("kind", kind), ("run", question.run.as_str())];
+            self.talk.line(&harmless(&lang.fill(Text::LeftOpen, &values)));
+        }
+    }
+
+    fn withdraw(&mut self, ask: u32, _note: &str) {
+        self.announced.remove(&ask);
+    }
+
+    fn refused(&mut self, _ask: u32, _why: &Refused) {}
+
+    fn say(&mut self, line: &str) {
+        self.talk.line(&harmless(line));
+    }
+
+    fn close(&mut self) {}
+}

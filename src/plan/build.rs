@@ -1,0 +1,521 @@
+//! From a checked runbook to a plan: order, gates, policies, all of it explicit.
+//!
+//! A plan is built once, before entry 0; resuming reads it and never the YAML. The same runbook, inputs and
+//! environment give the same bytes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::drill;
+use super::graph::{
+    EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, Mode, OnFailure, OnTimeout,
+    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
+    VerifyNode, Who,
+};
+use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
+use super::values::{Assertion, Item, SecretSource, StepValues, Values};
+use super::{Plan, SEMANTICS};
+use crate::diag::{Diagnostic, has_errors};
+use crate::runbook::check;
+use crate::runbook::coverage::covered;
+use crate::runbook::decode::Spanned;
+use crate::runbook::environment::{Environment, IdentityWord, ServiceScope, Services};
+use crate::runbook::flow::{self, Flow};
+use crate::runbook::load::Document;
+use crate::runbook::scalar::Entries;
+use crate::runbook::schema::{
+    Approve, By, Checklist, Class, EndWord, ErrorWord, FailureWord, ModeWord, OtherwiseWord, RejectWord,
+    Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+};
+use crate::runbook::template::Template;
+
+/// Attempts of one run at once.
+pub const MAX_IN_FLIGHT: u32 = 64;
+const APPROVE_TIMEOUT: u64 = 3_600_000;
+
+/// What a run is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildRequest<'a> {
+    pub mode: Mode,
+    pub environment: Option<&'a Environment>,
+    /// Every environment beside it: a drill keeps away from what the protected ones name.
+    pub others: &'a [Environment],
+    /// Resolved and checked, see [`crate::runbook::inputs::resolve`].
+    pub inputs: &'a BTreeMap<String, Value>,
+    pub services: &'a Services,
+}
+
+/// Builds the plan of a run.
+///
+/// # Errors
+/// Every error of `check`, and what only shows with an environment and inputs at hand.
+pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    let mut problems = check::check(document, request.environment);
+    problems.retain(Diagnostic::is_error);
+    let vars = vars(document, request, &mut problems);
+    let secrets = secrets(document, request, &mut problems);
+    if has_errors(&problems) {
+        return Err(problems);
+    }
+    let known = Known { inputs: request.inputs, vars: &vars };
+    let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
+    let builder =
+        Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
+    let plan =
+        Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    drill::check(document, &plan, request)?;
+    Ok(plan)
+}
+
+/// The variables: those of the environment in place of the runbook's.
+fn vars(
+    document: &Document,
+    request: &BuildRequest<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Value> {
+    let mut out = BTreeMap::new();
+    let given = request.environment.and_then(|env| env.decl.vars.as_ref());
+    for (name, var) in document.runbook.vars.iter().flat_map(Entries::iter) {
+        let data = match (given.and_then(|vars| vars.get(&name.value)), var) {
+            (Some(given), _) => given,
+            (None, Var::Value(default)) => default,
+            // Reported by `check`, when there is an environment.
+            (None, Var::Required) => {
+                if request.environment.is_none() {
+                    let message = format!("variable `{}` must come from an environment", name.value);
+                    let problem = Diagnostic::error("environment", name.span.at(&document.source), message);
+                    problems.push(problem.help("name one with --env NAME"));
+                }
+                continue;
+            }
+        };
+        let rendered = data.value.tree().render(&ServiceScope(request.services));
+        match rendered.as_ref().ok().and_then(translate::plain) {
+            Some(value) => {
+                out.insert(name.value.clone(), value);
+            }
+            None => problems.push(unresolved(document, request, &name.value, data.span)),
+        }
+    }
+    out
+}
+
+fn unresolved(
+    document: &Document,
+    request: &BuildRequest<'_>,
+    name: &str,
+    span: crate::diag::Span,
+) -> Diagnostic {
+    let source = request.environment.map_or(&document.source, |env| &env.source);
+    let message = format!("the value of `{name}` cannot be resolved: is its service known?");
+    Diagnostic::error("environment", span.at(source), message)
+}
+
+fn secrets(
+    document: &Document,
+    request: &BuildRequest<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, SecretSource> {
+    let mut out = BTreeMap::new();
+    let given = request.environment.and_then(|env| env.decl.secrets.as_ref());
+    for (name, own) in document.runbook.secrets.iter().flat_map(Entries::iter) {
+        let decl = given.and_then(|secrets| secrets.get(&name.value)).unwrap_or(own);
+        match secret(decl, request.services) {
+            Some(source) => {
+                out.insert(name.value.clone(), source);
+            }
+            None => problems.push(unresolved(document, request, &name.value, decl.span)),
+        }
+    }
+    out
+}
+
+fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
+    let plain = |template: &Template| {
+        let rendered = template.render(&ServiceScope(services)).ok()?;
+        rendered.as_plain().map(str::to_owned)
+    };
+    if let Some(name) = &decl.env {
+        return Some(SecretSource::Env(name.value.clone()));
+    }
+    if let Some(path) = &decl.file {
+        return plain(&path.value).map(SecretSource::File);
+    }
+    if let Some(command) = &decl.command {
+        let argv: Option<Vec<String>> = command.value.iter().map(|arg| plain(&arg.value)).collect();
+        return argv.map(SecretSource::Command);
+    }
+    (decl.prompt == Some(true)).then_some(SecretSource::Prompt)
+}
+
+struct Builder<'a> {
+    document: &'a Document,
+    flow: Flow,
+    calls: Translator<'a>,
+}
+
+impl Builder<'_> {
+    fn graph(&self, request: &BuildRequest<'_>, secrets: &BTreeMap<String, SecretSource>) -> Graph {
+        let runbook = &self.document.runbook;
+        let environment = request.environment;
+        let decl = environment.map(|env| &env.decl);
+        let steps: Vec<&Step> = flow::steps(runbook).collect();
+        let gates: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].is_gate()).collect();
+        let waits = |at: usize| steps[at].run_on.is_some();
+        let upstream = self.flow.upstream(&gates, waits);
+        let covered = covered(&self.flow, &steps);
+        let order = self.flow.order().unwrap_or(&[]);
+        let nodes = order.iter().map(|at| {
+            let mut node = self.node(*at, &steps);
+            if node.run_on != RunOn::Success {
+                node.gates =
+                    upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
+            }
+            if let Some(gate) =
+                node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none())
+            {
+                let bound = covered.get(at).into_iter().flatten();
+                gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
+            }
+            node
+        });
+        Graph {
+            semantics: SEMANTICS,
+            runbook: runbook.id.value.clone(),
+            mode: request.mode,
+            environment: environment.map(|env| env.name.clone()),
+            protected: environment.is_some_and(Environment::is_protected),
+            role_play: request.mode != Mode::Live && decl.is_some_and(|decl| decl.role_play == Some(true)),
+            identity: match decl.and_then(|decl| decl.identity) {
+                Some(IdentityWord::SshKey) => Identity::SshKey,
+                Some(IdentityWord::Any) | None => Identity::Any,
+            },
+            people: environment.map(people).unwrap_or_default(),
+            max_in_flight: MAX_IN_FLIGHT,
+            deadline_ms: runbook.deadline.map(|deadline| deadline.0),
+            secrets: secrets.keys().cloned().collect(),
+            steps: nodes.collect(),
+        }
+    }
+
+    fn node(&self, at: usize, steps: &[&Step]) -> StepNode {
+        let step = steps[at];
+        let kind = kind(step);
+        let mut node = StepNode::new(step.name(), kind, effect(step.effect_word()));
+        node.section = if at < self.flow.main { Section::Main } else { Section::Finally };
+        node.needs = self.flow.needs[at].iter().map(|need| steps[*need].name().to_owned()).collect();
+        node.above = self.flow.above[at];
+        node.run_on = match step.run_on.as_ref().map(|word| word.value) {
+            Some(RunOnWord::Failure) => RunOn::Failure,
+            Some(RunOnWord::Finished) => RunOn::Finished,
+            Some(RunOnWord::Success) | None => RunOn::Success,
+        };
+        node.conditional = step.when.is_some();
+        node.timeout_ms = self.timeout(step, kind);
+        node.deadline_ms = step.deadline.as_ref().map(|deadline| deadline.value.0);
+        node.retry = retry(step);
+        node.on_failure = step.on_failure.as_ref().map(|word| match word.value {
+            FailureWord::Ask => OnFailure::Ask,
+            FailureWord::Stop => OnFailure::Stop,
+            FailureWord::Continue => OnFailure::Continue,
+            FailureWord::Undo => OnFailure::Undo,
+        });
+        node.allowed = step.allowed == Some(true);
+        node.keyed = step.idempotency_key.is_some();
+        node.verify = step
+            .verify
+            .as_ref()
+            .map(|verify| VerifyNode { first: verify.first == Some(true), absent: verify.absent.is_some() });
+        node.undo = step.undo.is_some();
+        node.put_back = step.put_back.as_ref().map(|back| PutBackNode {
+            only_if: back.only_if.is_some(),
+            otherwise: match back.otherwise {
+                Some(OtherwiseWord::Auto) => OtherwisePutBack::Auto,
+                Some(OtherwiseWord::Ask) | None => OtherwisePutBack::Ask,
+            },
+        });
+        node.gate = gate(step);
+        node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
+        node.unattended = step.unattended.is_some();
+        node.outputs = output_nodes(step);
+        kind_fields(step, &mut node);
+        node
+    }
+
+    fn timeout(&self, step: &Step, kind: Kind) -> Option<u64> {
+        let own = step.timeout.as_ref().map(|timeout| timeout.value.0);
+        match kind {
+            _ if kind.runs() => self.calls.probe(step.act()).and_then(|probe| probe.timeout_ms),
+            Kind::Approve => {
+                let gate = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
+                gate.map(|timeout| timeout.value.0).or(own).or(Some(APPROVE_TIMEOUT))
+            }
+            _ => own,
+        }
+    }
+
+    fn values(
+        &self,
+        request: &BuildRequest<'_>,
+        vars: &BTreeMap<String, Value>,
+        secrets: BTreeMap<String, SecretSource>,
+    ) -> Values {
+        let runbook = &self.document.runbook;
+        let locks =
+            runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
+        Values {
+            title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
+            inputs: request.inputs.clone(),
+            vars: vars.clone(),
+            secrets,
+            env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
+            locks: locks.map(|lock| lock.to_string()).collect(),
+            steps: flow::steps(runbook)
+                .map(|step| (step.name().to_owned(), self.step_values(step)))
+                .collect(),
+        }
+    }
+
+    fn step_values(&self, step: &Step) -> StepValues {
+        let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
+        let verify = step.verify.as_ref().and_then(|verify| {
+            let mut probe = self.calls.probe(verify.act())?;
+            probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
+            probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
+            Some(probe)
+        });
+        let act = if step.runs() { self.calls.probe(step.act()) } else { None };
+        StepValues {
+            title: text(step.title.as_ref()),
+            message: text(step.message.as_ref()),
+            when: step.when.as_ref().map(|when| when.value.clone()),
+            act: act.map(|mut probe| {
+                probe.accept.outputs = translate::outputs(step.outputs.as_ref());
+                probe
+            }),
+            verify,
+            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act())),
+            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act())),
+            only_if: step.put_back.as_ref().and_then(|back| self.calls.probe(back.only_if.as_ref()?.act())),
+            idempotency_key: key.cloned(),
+            typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
+            items: step.checklist.as_ref().map(|list| self.items(list)).unwrap_or_default(),
+            fields: step
+                .input
+                .iter()
+                .flat_map(|form| form.fields.iter())
+                .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.known)))
+                .collect(),
+            assertions: step
+                .assert
+                .iter()
+                .flat_map(|assert| &assert.that)
+                .map(|claim| Assertion {
+                    expr: claim.expr.value.clone(),
+                    message: text(claim.message.as_ref()),
+                })
+                .collect(),
+            until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
+            unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+        }
+    }
+
+    fn items(&self, list: &Checklist) -> BTreeMap<String, Item> {
+        let item = |item: &crate::runbook::schema::ItemDecl| Item {
+            text: text(Some(&item.text)),
+            probe: item
+                .probe
+                .as_ref()
+                .filter(|probe| probe.step.is_none())
+                .and_then(|p| self.calls.probe(p.act())),
+            step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
+        };
+        list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
+    }
+}
+
+fn kind(step: &Step) -> Kind {
+    match step.kind() {
+        Some("http") => Kind::Http,
+        Some("shell") => Kind::Shell,
+        Some("argv") => Kind::Argv,
+        Some("confirm") => Kind::Confirm,
+        Some("approve") => Kind::Approve,
+        Some("input") => Kind::Input,
+        Some("checklist") => Kind::Checklist,
+        Some("wait") => Kind::Wait,
+        Some("assert") => Kind::Assert,
+        Some("end") => Kind::End,
+        // The only one left: `check` has refused a step without a kind.
+        _ => Kind::Manual,
+    }
+}
+
+fn kind_fields(step: &Step, node: &mut StepNode) {
+    if let Some(list) = &step.checklist {
+        node.in_order = list.mode == Some(ModeWord::ReadDo);
+        node.items = list
+            .items
+            .value
+            .iter()
+            .map(|item| ItemNode {
+                id: item.id.value.clone(),
+                probe: item.probe.is_some(),
+                evidence: evidence(item.evidence),
+            })
+            .collect();
+    }
+    node.evidence = step.manual.as_ref().map(|manual| evidence(manual.evidence));
+    if let Some(form) = &step.input {
+        node.fields = form
+            .fields
+            .iter()
+            .map(|(name, decl)| OutputNode {
+                name: name.value.clone(),
+                public: decl.class == Some(Class::Public),
+                kind: input_kind(decl),
+            })
+            .collect();
+    }
+    node.end = step.end.map(|word| match word {
+        EndWord::Succeeded => EndStatus::Succeeded,
+        EndWord::Failed => EndStatus::Failed,
+    });
+    node.wait_ms = step.wait.as_ref().and_then(|wait| Some(wait.r#for.as_ref()?.value.0));
+}
+
+fn output_nodes(step: &Step) -> Vec<OutputNode> {
+    let public = |class: Option<Class>| class.or(step.class) == Some(Class::Public);
+    step.outputs
+        .iter()
+        .flat_map(Entries::iter)
+        .map(|(name, output)| OutputNode {
+            name: name.value.clone(),
+            public: public(output.class),
+            kind: super::InputKind::Any,
+        })
+        .collect()
+}
+
+/// The steps that an approval names itself.
+fn gate_decl(step: &Step) -> Option<&[Spanned<String>]> {
+    step.approve.as_ref()?.covers.as_deref()
+}
+
+fn gate(step: &Step) -> Option<GateNode> {
+    let names = |list: Option<&[Spanned<String>]>| -> Vec<String> {
+        list.into_iter().flatten().map(|name| name.value.clone()).collect()
+    };
+    let open = GateNode {
+        quorum: 1,
+        who: step.by.as_ref().map(who).unwrap_or_default(),
+        escalate_to: Vec::new(),
+        on_timeout: OnTimeout::Refuse,
+        on_reject_continue: false,
+        covers: Vec::new(),
+        typed: false,
+    };
+    if let Some(confirm) = &step.confirm {
+        let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);
+        return Some(GateNode { typed: confirm.typed.is_some(), on_reject_continue, ..open });
+    }
+    let approve: &Approve = step.approve.as_ref()?;
+    let exclude = names(approve.exclude.as_deref());
+    Some(GateNode {
+        quorum: approve.quorum.as_ref().map_or(1, |quorum| quorum.value),
+        who: Who {
+            roles: names(Some(&approve.roles.value)),
+            not_starter: approve.exclude.is_none() || exclude.iter().any(|name| name == "starter"),
+            not_steps: step_names(&exclude),
+        },
+        escalate_to: names(approve.escalate_to.as_deref()),
+        on_timeout: match approve.on_timeout.as_ref().map(|word| word.value) {
+            Some(TimeoutWord::Escalate) => OnTimeout::Escalate,
+            Some(TimeoutWord::Refuse) | None => OnTimeout::Refuse,
+        },
+        on_reject_continue: approve.on_reject == Some(RejectWord::Continue),
+        covers: names(gate_decl(step)),
+        ..open
+    })
+}
+
+fn who(by: &By) -> Who {
+    let names = |list: &Option<Vec<Spanned<String>>>| -> Vec<String> {
+        list.iter().flatten().map(|name| name.value.clone()).collect()
+    };
+    let exclude = names(&by.exclude);
+    Who {
+        roles: names(&by.roles),
+        not_starter: exclude.iter().any(|name| name == "starter"),
+        not_steps: step_names(&exclude),
+    }
+}
+
+fn step_names(exclude: &[String]) -> Vec<String> {
+    exclude.iter().filter_map(|name| name.strip_prefix("steps.")).map(str::to_owned).collect()
+}
+
+/// Reads over HTTP are tried three times; nothing else is repeated unless the runbook says so.
+fn retry(step: &Step) -> RetryPolicy {
+    let read = step.effect_word() == crate::runbook::schema::EffectWord::Read;
+    let all = [ErrorClass::Connect, ErrorClass::Timeout, ErrorClass::TooMany, ErrorClass::Server];
+    let Some(decl) = &step.retry else {
+        if read && step.kind() == Some("http") && step.poll.is_none() {
+            return RetryPolicy { max_attempts: 3, errors: all.to_vec(), ..RetryPolicy::default() };
+        }
+        return RetryPolicy::default();
+    };
+    let default = if read { all.to_vec() } else { vec![ErrorClass::Connect, ErrorClass::TooMany] };
+    declared(decl, default)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn declared(decl: &Retry, default: Vec<ErrorClass>) -> RetryPolicy {
+    let base = RetryPolicy::default();
+    let delay_ms = decl.delay.as_ref().map_or(base.delay_ms, |delay| delay.value.0);
+    let errors = decl.errors.as_ref().map(|list| list.iter().map(|word| error_class(word.value)).collect());
+    RetryPolicy {
+        max_attempts: decl.max_attempts.value.max(1),
+        delay_ms,
+        backoff: decl.backoff.as_ref().map_or(base.backoff, |factor| {
+            (factor.value * 1_000.0).round().clamp(1_000.0, 1_000_000.0) as u32
+        }),
+        max_delay_ms: decl.max_delay.as_ref().map_or(base.max_delay_ms.max(delay_ms), |delay| delay.value.0),
+        errors: errors.unwrap_or(default),
+    }
+}
+
+const fn error_class(word: ErrorWord) -> ErrorClass {
+    match word {
+        ErrorWord::Connect => ErrorClass::Connect,
+        ErrorWord::Timeout => ErrorClass::Timeout,
+        ErrorWord::TooMany => ErrorClass::TooMany,
+        ErrorWord::Server => ErrorClass::Server,
+        ErrorWord::Expect => ErrorClass::Expect,
+    }
+}
+
+fn people(environment: &Environment) -> Populace {
+    let decl = &environment.decl;
+    let text = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.value.clone());
+    Populace {
+        people: decl
+            .people
+            .iter()
+            .flat_map(Entries::iter)
+            .map(|(name, person)| {
+                (name.value.clone(), Person { os_user: text(&person.os_user), ssh: text(&person.ssh) })
+            })
+            .collect(),
+        roles: decl
+            .roles
+            .iter()
+            .flat_map(Entries::iter)
+            .map(|(role, people)| {
+                (role.value.clone(), people.iter().map(|name| name.value.clone()).collect())
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Answers files: what a person, or the people he plays, will say to each question of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::decode::{Decode, Reader, Spanned, record};
+use super::load;
+use super::scalar::{Data, Many};
+use super::yaml::{self, Node, Style};
+use crate::diag::{Diagnostic, Place, Source};
+
+record! {
+    /// An answer with what belongs to it.
+    pub struct AnswerDecl {
+        must answer: Word,
+        may comment: Spanned<String>,
+        /// Paths of files.
+        may evidence: Many<Spanned<String>>,
+        /// Who it is played by.
+        may r#as: Spanned<String>,
+    }
+}
+
+/// What is answered; `yes` and `no` need no quotes here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word(pub Value);
+
+impl schemars::JsonSchema for Word {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Answer".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"description": "the answer: a word, or the fields of a form"})
+    }
+}
+
+impl Decode for Word {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            yaml::Value::Scalar { text, style } if *style != Style::Plain || is_word(text) => {
+                Some(Self(text.as_str().into()))
+            }
+            _ => reader.value::<Data>(node).map(|data| Self(data.literal())),
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    matches!(text, "yes" | "no")
+}
+
+/// One answer of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileAnswer {
+    pub value: Value,
+    pub comment: Option<String>,
+    /// Paths as written.
+    pub evidence: Vec<String>,
+    pub played_as: Option<String>,
+    /// Its id in the file.
+    pub at: Place,
+}
+
+/// The answers of a file, by answer id: `step`, `parent/step`, `step:key`, `list/item`.
+pub type Answers = BTreeMap<String, FileAnswer>;
+
+/// Reads an answers file.
+pub fn read(path: &Path) -> (Answers, Vec<Diagnostic>) {
+    match load::source(path) {
+        Ok(source) => from_source(&source),
+        Err(problem) => (Answers::new(), vec![problem]),
+    }
+}
+
+/// As [`read`], from a source.
+pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
+    let (node, mut problems) = yaml::parse(source);
+    let mut out = Answers::new();
+    let Some(node) = node.filter(|node| !node.is_null()) else { return (out, problems) };
+    let mut reader = Reader { source, problems: Vec::new() };
+    if let Some((entries, _)) = reader.mapping(&node) {
+        for (key, value) in entries {
+            let at = key.span.at(source).into();
+            if let Some(answer) = answer(value, at, &mut reader) {
+                out.insert(key.text.clone(), answer);
+            }
+        }
+    }
+    problems.append(&mut reader.problems);
+    (out, problems)
+}
+
+fn answer(node: &Node, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
+    let yaml::Value::Map { .. } = &node.value else {
+        let Word(value) = reader.value(node)?;
+        return Some(FileAnswer { value, comment: None, evidence: Vec::new(), played_as: None, at });
+    };
+    let decl: AnswerDecl = reader.value(node)?;
+    Some(FileAnswer {
+        value: decl.answer.0,
+        comment: decl.comment.map(|text| text.value),
+        evidence: decl.evidence.into_iter().flat_map(|Many(list)| list).map(|path| path.value).collect(),
+        played_as: decl.r#as.map(|text| text.value),
+        at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_words_or_records() {
+        let text = "go: {answer: approve, as: bob, comment: \"seen\"}\ncp/told: {answer: yes, evidence: proof.txt}\nplain: no\nask: {answer: {name: x, n: 3}}\nn: 3\n";
+        let (answers, problems) = from_source(&Source::new("a.yaml", text));
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(answers["go"].played_as.as_deref(), Some("bob"));
+        assert_eq!(
+            (&answers["cp/told"].value, &answers["cp/told"].evidence[..]),
+            (&"yes".into(), &["proof.txt".to_owned()][..])
+        );
+        assert_eq!(answers["plain"].value, "no");
+        assert_eq!(answers["ask"].value["n"], 3);
+    }
+
+    #[test]
+    fn a_wrong_key_is_reported() {
+        let (_, problems) = from_source(&Source::new("a.yaml", "go: {anser: approve}\n"));
+        let codes: Vec<_> = problems.iter().map(|p| p.code).collect();
+        assert_eq!(codes, ["unknown-key", "missing-key"]);
+    }
+}

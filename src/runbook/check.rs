@@ -1,0 +1,159 @@
+//! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
+//!
+//! `shape` looks at one step at a time, `commands` at what it hands to shells, `names` at what its texts read,
+//! `gates` at what stands in front of what, `people` at who may answer.
+
+mod commands;
+mod gates;
+mod names;
+mod people;
+mod shape;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::environment::Environment;
+use super::flow::{self, Flow};
+use super::load::{self, Document};
+use super::schema::{Runbook, Step};
+use crate::diag::{self, Diagnostic, Source, Span};
+
+/// What `consigne check` has to say about a file.
+#[derive(Debug)]
+pub struct CheckReport {
+    /// In the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The runbook, as far as it could be read.
+    pub document: Option<Document>,
+    pub environment: Option<Environment>,
+    /// Steps, those of `finally` included.
+    pub steps: usize,
+}
+
+impl CheckReport {
+    pub fn has_errors(&self) -> bool {
+        diag::has_errors(&self.diagnostics)
+    }
+}
+
+/// Reads and checks a runbook file, against the environment of that name when one is given.
+pub fn check_file(path: &Path, environment: Option<&str>) -> CheckReport {
+    let mut report = CheckReport { diagnostics: Vec::new(), document: None, environment: None, steps: 0 };
+    if let Some(name) = environment {
+        match Environment::find(path, name) {
+            Ok(path) => {
+                let (found, problems) = Environment::load(&path);
+                report.environment = found;
+                report.diagnostics.extend(problems);
+            }
+            Err(problem) => report.diagnostics.push(problem),
+        }
+    }
+    match load::source(path) {
+        Ok(source) => {
+            let (document, problems) = load::runbook(&source);
+            report.diagnostics.extend(problems);
+            report.document = document;
+        }
+        Err(problem) => report.diagnostics.push(problem),
+    }
+    if let Some(document) = &report.document {
+        report.steps = flow::steps(&document.runbook).count();
+        report.diagnostics.extend(check(document, report.environment.as_ref()));
+    }
+    diag::sort(&mut report.diagnostics);
+    report
+}
+
+/// Checks what a runbook means; its shape was checked when it was read.
+pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diagnostic> {
+    let runbook = &document.runbook;
+    let mut checker = Checker {
+        runbook,
+        source: &document.source,
+        steps: flow::steps(runbook).collect(),
+        flow: Flow::new(runbook),
+        environment,
+        problems: Vec::new(),
+        unless_upstream: Vec::new(),
+    };
+    shape::check(&mut checker);
+    commands::check(&mut checker);
+    names::check(&mut checker);
+    gates::check(&mut checker);
+    people::check(&mut checker);
+    checker.settle();
+    let mut problems = checker.problems;
+    diag::sort(&mut problems);
+    problems
+}
+
+/// What every rule looks at.
+struct Checker<'a> {
+    runbook: &'a Runbook,
+    source: &'a Arc<Source>,
+    steps: Vec<&'a Step>,
+    flow: Flow,
+    environment: Option<&'a Environment>,
+    problems: Vec<Diagnostic>,
+    /// Problems that stand unless the second step lies upstream of the first.
+    unless_upstream: Vec<(usize, usize, Diagnostic)>,
+}
+
+impl Checker<'_> {
+    fn error(&self, code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, span.at(self.source), message)
+    }
+
+    fn warning(&self, code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(code, span.at(self.source), message)
+    }
+
+    fn push(&mut self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+
+    /// Adds an error that needs no more than its message.
+    fn fail(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        let problem = self.error(code, span, message);
+        self.push(problem);
+    }
+
+    /// Answers in one go what was asked about the order of steps; on a cycle there is no order to speak of.
+    fn settle(&mut self) {
+        let asked = std::mem::take(&mut self.unless_upstream);
+        if self.flow.order().is_err() {
+            return;
+        }
+        let pairs: Vec<(usize, usize)> = asked.iter().map(|(step, target, _)| (*step, *target)).collect();
+        let found = self.flow.are_upstream(&pairs);
+        let wrong = asked.into_iter().zip(found).filter(|(_, upstream)| !upstream);
+        self.problems.extend(wrong.map(|((_, _, problem), _)| problem));
+    }
+
+    /// Both in the main list or both in `finally`.
+    fn same_list(&self, a: usize, b: usize) -> bool {
+        (a < self.flow.main) == (b < self.flow.main)
+    }
+
+    fn id_span(&self, step: usize) -> Span {
+        let step = self.steps[step];
+        step.id.as_ref().map_or(step.span, |id| id.span)
+    }
+
+    fn name(&self, step: usize) -> &str {
+        self.steps[step].name()
+    }
+
+    fn is_protected(&self) -> bool {
+        self.environment.is_some_and(Environment::is_protected)
+    }
+}
+
+/// Whether a step carries the same condition as another.
+fn same_when(a: &Step, b: &Step) -> bool {
+    match (&a.when, &b.when) {
+        (Some(a), Some(b)) => a.value.source() == b.value.source(),
+        _ => false,
+    }
+}

@@ -1,0 +1,348 @@
+//! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
+
+use super::{Checker, same_when};
+use crate::diag::Span;
+use crate::runbook::act::Act;
+use crate::runbook::decode::Spanned;
+use crate::runbook::scalar::{Entries, Text};
+use crate::runbook::schema::{RunOnWord, Step};
+use crate::runbook::template::Part;
+use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
+use crate::runbook::yaml;
+
+const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
+const STEP_NAMES: [&str; 1] = ["started_at"];
+
+/// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.
+#[derive(Clone, Copy)]
+enum Reader {
+    Step(usize),
+    Runbook,
+    /// Templates of the defaults are read by the steps that use them.
+    Defaults,
+}
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    let runbook = checker.runbook;
+    for text in runbook.title.iter().chain(&runbook.description).flat_map(Text::templates) {
+        read(checker, Reader::Runbook, &plain(text, Use::Words));
+    }
+    for lock in runbook.lock.iter().flatten() {
+        read(checker, Reader::Runbook, &plain(lock, Use::Other));
+    }
+    for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
+        for text in decl.title.iter().flat_map(Text::templates) {
+            read(checker, Reader::Runbook, &plain(text, Use::Words));
+        }
+    }
+    literals(checker);
+    if let Some(http) = runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref()) {
+        for text in texts::of_defaults(http) {
+            read(checker, Reader::Defaults, &text);
+        }
+        secret_name(checker, http.bearer.as_ref());
+    }
+    for at in 0..checker.steps.len() {
+        let step = checker.steps[at];
+        for text in texts::of_step(step) {
+            read(checker, Reader::Step(at), &text);
+        }
+        credentials(checker, step);
+    }
+}
+
+fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
+    TextRef { text: Written::Template(text), place, after: false, acting: false }
+}
+
+/// Values that are taken as they are: variables, sources of secrets, defaults of inputs.
+fn literals(checker: &mut Checker<'_>) {
+    let runbook = checker.runbook;
+    let mut found = Vec::new();
+    for (_, var) in runbook.vars.iter().flat_map(Entries::iter) {
+        if let crate::runbook::schema::Var::Value(data) = var {
+            data.value.templates(&mut found);
+        }
+    }
+    for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
+        found.extend(&secret.file);
+        found.extend(secret.command.iter().flat_map(|command| &command.value));
+    }
+    for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
+        decl.default.iter().for_each(|default| default.value.templates(&mut found));
+    }
+    for text in found
+        .into_iter()
+        .filter(|text| text.value.parts().iter().any(|part| matches!(part, Part::Expr { .. })))
+    {
+        let message = "this value is taken as it is, an expression in it would never be read";
+        let problem = checker.error("unknown-name", text.span, message);
+        checker.push(
+            problem.help("an environment may name the port and state of its services, a runbook may not"),
+        );
+    }
+}
+
+fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
+    for expr in text.text.exprs() {
+        for path in expr.expr.refs() {
+            let span = span_of(checker, &expr, path);
+            let mut names = path.split('.');
+            let root = names.next().unwrap_or("");
+            match (root, names.next()) {
+                ("secrets", _) => secret(checker, text, &expr, path, span),
+                (_, None) => alone(checker, root, span),
+                ("inputs", Some(name)) => {
+                    let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
+                    declared(checker, "input", name, span, known.map(|key| key.value.as_str()).collect());
+                }
+                ("vars", Some(name)) => {
+                    let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
+                    declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
+                }
+                ("run", Some(name)) => declared(checker, "name of the run", name, span, RUN_NAMES.to_vec()),
+                ("step", Some(name)) => match reader {
+                    Reader::Step(at) if checker.steps[at].runs() => {
+                        declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
+                    }
+                    _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
+                },
+                ("steps", Some(id)) => match reader {
+                    Reader::Step(at) => output(checker, at, text, &expr, (id, names.next()), span),
+                    Reader::Runbook | Reader::Defaults => {
+                        checker.fail("not-upstream", span, "no step has run when this is read");
+                    }
+                },
+                _ => {
+                    let roots = ["inputs", "vars", "steps", "step", "run", "secrets"];
+                    let problem = checker.error("unknown-name", span, format!("nothing is called `{root}`"));
+                    checker.push(problem.suggest(root, roots));
+                }
+            }
+        }
+    }
+}
+
+/// A name without the place it belongs to.
+fn alone(checker: &mut Checker<'_>, name: &str, span: Span) {
+    let runbook = checker.runbook;
+    let whole = if runbook.inputs.as_ref().is_some_and(|inputs| inputs.get(name).is_some()) {
+        Some(format!("inputs.{name}"))
+    } else if runbook.vars.as_ref().is_some_and(|vars| vars.get(name).is_some()) {
+        Some(format!("vars.{name}"))
+    } else {
+        checker.flow.find(name).map(|_| format!("steps.{name}.…"))
+    };
+    let problem = checker.error("unknown-name", span, format!("`{name}` is not a value by itself"));
+    checker.push(match whole {
+        Some(whole) => problem.help(format!("did you mean `{whole}`?")),
+        None => problem.help("name something of inputs, vars, steps, step, run or secrets"),
+    });
+}
+
+fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) {
+    if known.contains(&name) {
+        return;
+    }
+    let mut problem = checker.error("unknown-name", span, format!("no {what} is called `{name}`"));
+    let before = problem.help.len();
+    problem = problem.suggest(name, known.iter().copied());
+    if problem.help.len() == before && !known.is_empty() && known.len() <= 12 {
+        problem = problem.help(format!("there is: {}", known.join(", ")));
+    }
+    checker.push(problem);
+}
+
+fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, path: &str, span: Span) {
+    if !text.place.takes_secrets() {
+        let message = format!("a secret cannot stand in {}: its value would be seen", text.place.name());
+        let problem = checker.error("secret-use", span, message);
+        checker.push(
+            problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"),
+        );
+        return;
+    }
+    let Some(name) = expr.expr.secret() else {
+        let message = "a secret is used whole: no filters, nothing beside it in the braces";
+        let problem = checker.error("secret-use", span, message);
+        checker.push(problem.help("write text around the braces: \"Token {{ secrets.name }}\""));
+        return;
+    };
+    debug_assert!(path.ends_with(name), "the path of a whole secret is its name");
+    let known =
+        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
+    declared(checker, "secret", name, span, known);
+}
+
+/// Auth fields name secrets without braces.
+fn credentials(checker: &mut Checker<'_>, step: &Step) {
+    let mut acts: Vec<Act<'_>> = vec![step.act()];
+    acts.extend(step.verify.iter().map(|verify| verify.act()));
+    acts.extend(step.undo.iter().map(|undo| undo.act()));
+    acts.extend(step.put_back.iter().map(|back| back.act()));
+    acts.extend(step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act())));
+    let items = step.checklist.iter().flat_map(|list| &list.items.value);
+    acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
+    for http in acts.into_iter().filter_map(|act| act.http) {
+        secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
+        secret_name(checker, http.basic.as_ref().map(|basic| &basic.secret));
+        secret_name(checker, http.header.as_ref().map(|header| &header.secret));
+    }
+}
+
+fn secret_name(checker: &mut Checker<'_>, name: Option<&Spanned<String>>) {
+    let Some(name) = name else { return };
+    let known: Vec<&str> =
+        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
+    if name.value.contains("{{") {
+        let problem =
+            checker.error("secret-use", name.span, "the name of a secret is wanted here, not its value");
+        checker.push(problem.help("write the name alone, without braces"));
+    } else {
+        declared(checker, "secret", &name.value, name.span, known);
+    }
+}
+
+/// `steps.id.field`.
+fn output(
+    checker: &mut Checker<'_>,
+    at: usize,
+    text: &TextRef<'_>,
+    expr: &ExprRef<'_>,
+    (id, field): (&str, Option<&str>),
+    span: Span,
+) {
+    let Some(target) = checker.flow.find(id) else {
+        let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
+        let problem = problem.suggest(id, checker.flow.ids());
+        checker.push(problem);
+        return;
+    };
+    if let Some(field) = field {
+        let known = fields(checker.steps[target]);
+        if !known.iter().any(|name| name == field) {
+            let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            let problem = problem.suggest(field, names.iter().copied());
+            checker.push(problem.help(format!("it has: {}", names.join(", "))));
+            return;
+        }
+    }
+    if target == at {
+        if !text.after {
+            checker.fail("not-upstream", span, "a step cannot read what itself will give");
+        }
+        return;
+    }
+    let defaulted = field == Some("outcome") || has_default(expr.expr.source(), id, field);
+    let ends_with_main = at >= checker.flow.main && target < checker.flow.main;
+    if !ends_with_main {
+        let message = format!("step `{id}` does not come before `{}`", checker.name(at));
+        let problem = checker.error("not-upstream", span, message);
+        let problem = problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)));
+        checker.unless_upstream.push((at, target, problem));
+    }
+    if defaulted {
+        return;
+    }
+    if let Some(reason) = may_be_absent(checker, at, target) {
+        let what = field.map_or_else(String::new, |field| format!(".{field}"));
+        let problem =
+            checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
+        let help = format!("write steps.{id}{what} | default(…), or give this step the same `when`");
+        checker.push(problem.help(help));
+    }
+}
+
+/// Why an output of `target` may not exist when `at` reads it.
+fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
+    let (reader, source) = (checker.steps[at], checker.steps[target]);
+    let run_on = |step: &Step| step.run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
+    if at >= checker.flow.main && target < checker.flow.main {
+        return Some("`finally` runs at every ending, whatever was reached");
+    }
+    if source.when.is_some() && !same_when(reader, source) {
+        return Some("that step has a `when`");
+    }
+    if run_on(source) == RunOnWord::Failure {
+        return Some("that step runs only after a failure");
+    }
+    if run_on(reader) != RunOnWord::Success {
+        return Some("this step also runs when others failed");
+    }
+    None
+}
+
+/// What `steps.x` has.
+fn fields(step: &Step) -> Vec<String> {
+    let mut out: Vec<String> =
+        step.outputs.iter().flat_map(Entries::iter).map(|(key, _)| key.value.clone()).collect();
+    let verified = step.verify.iter().flat_map(|verify| verify.outputs.iter()).flat_map(Entries::iter);
+    out.extend(verified.map(|(key, _)| key.value.clone()));
+    out.extend(step.input.iter().flat_map(|form| form.fields.iter()).map(|(key, _)| key.value.clone()));
+    out.push("outcome".to_owned());
+    if matches!(step.kind(), Some("confirm" | "approve" | "input" | "checklist" | "manual")) {
+        out.extend(["answer", "by", "at", "comment"].map(str::to_owned));
+    }
+    if step.checklist.is_some() {
+        out.push("items".to_owned());
+    }
+    out
+}
+
+/// `steps.id.field | default(…)` or `steps.id.field is defined`, whatever the white space.
+fn has_default(source: &str, id: &str, field: Option<&str>) -> bool {
+    let path = field.map_or_else(|| format!("steps.{id}"), |field| format!("steps.{id}.{field}"));
+    let mut from = 0;
+    let mut every = false;
+    while let Some(found) = source[from..].find(&path) {
+        let end = from + found + path.len();
+        from = end;
+        let rest = &source[end..];
+        if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+            continue;
+        }
+        // Members below the output: the default may stand behind them.
+        let rest = rest
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
+        let rest = rest.trim_start();
+        let filter = rest.strip_prefix('|').map(str::trim_start);
+        let guarded = filter
+            .is_some_and(|filter| filter.starts_with("default(") || filter.starts_with("default "))
+            || rest.strip_prefix("is ").map(str::trim_start).is_some_and(|test| {
+                test.starts_with("defined")
+                    || test.starts_with("undefined")
+                    || test.starts_with("not defined")
+            });
+        if !guarded {
+            return source.contains(&format!("{path} is defined"));
+        }
+        every = true;
+    }
+    every
+}
+
+/// Where in the file a name of an expression stands.
+fn span_of(checker: &Checker<'_>, expr: &ExprRef<'_>, path: &str) -> Span {
+    let from =
+        expr.whole.get(expr.offset..).and_then(|rest| rest.find(path)).map(|found| expr.offset + found);
+    match from {
+        Some(from) => yaml::inner(checker.source, expr.span, expr.whole, from, path.len()),
+        None => expr.span,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_seen() {
+        assert!(has_default("steps.a.x | default('')", "a", Some("x")));
+        assert!(has_default("steps.a.x.y|default(1) + 1", "a", Some("x")));
+        assert!(has_default("steps.a.x is defined and steps.a.x == 1", "a", Some("x")));
+        assert!(!has_default("steps.a.x", "a", Some("x")));
+        assert!(!has_default("steps.a.x | upper | default('')", "a", Some("x")));
+        assert!(!has_default("steps.a.xy | default('')", "a", Some("x")));
+    }
+}

@@ -1,0 +1,578 @@
+//! One step at a time: kinds, identifiers, keys that belong to other kinds, references, policies, filters.
+
+use regex::Regex;
+
+use super::Checker;
+use crate::diag::{Diagnostic, Span};
+use crate::runbook::act::{ACTIONS, Act, KINDS};
+use crate::runbook::decode::Spanned;
+use crate::runbook::environment::check_secret;
+use crate::runbook::scalar::{Data, Entries};
+use crate::runbook::schema::{
+    EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
+};
+use crate::runbook::{extract, inputs};
+
+/// Attempts of one step, at most.
+const MAX_ATTEMPTS: u32 = 10_000;
+
+/// Output names that every step, or some kind of step, gives by itself.
+pub(super) const RESERVED: [&str; 6] = ["outcome", "items", "answer", "by", "at", "comment"];
+
+/// Keys that only steps done by a runner have.
+const ACTION_KEYS: [&str; 9] =
+    ["env", "cwd", "outputs", "expect", "verify", "retry", "idempotency_key", "undo", "put_back"];
+
+pub(super) fn check(checker: &mut Checker<'_>) {
+    declarations(checker);
+    ids(checker);
+    for at in 0..checker.steps.len() {
+        let step = checker.steps[at];
+        kinds(checker, step);
+        keys(checker, step);
+        references(checker, at);
+        policies(checker, step);
+        calls(checker, step);
+    }
+    if let Err(cycle) = checker.flow.order() {
+        let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(|at| checker.name(*at)).collect();
+        let span = cycle.first().map_or_else(Span::default, |at| checker.id_span(*at));
+        let message = format!("these steps wait for each other: {}", names.join(" → "));
+        let problem = checker.error("cycle", span, message);
+        let help = "a step without `needs` waits for everything above it in its list";
+        checker.push(problem.help(help));
+    }
+}
+
+fn declarations(checker: &mut Checker<'_>) {
+    let runbook = checker.runbook;
+    let id = &runbook.id;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if id.value.is_empty() || !id.value.bytes().all(allowed) {
+        let message = format!("`{}` is not an id of a runbook: small letters, digits and `-`", id.value);
+        checker.fail("bad-id", id.span, message);
+    }
+    let names = runbook.inputs.iter().flat_map(Entries::iter).map(|(name, _)| name);
+    let names = names.chain(runbook.vars.iter().flat_map(Entries::iter).map(|(name, _)| name));
+    for name in names.chain(runbook.secrets.iter().flat_map(Entries::iter).map(|(name, _)| name)) {
+        expression_name(checker, name);
+    }
+    for (name, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
+        input(checker, &name.value, decl);
+    }
+    for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
+        check_secret(secret, checker.source, &mut checker.problems);
+    }
+    for (name, var) in runbook.vars.iter().flat_map(Entries::iter) {
+        let required = matches!(var, crate::runbook::schema::Var::Required);
+        let given = checker.environment.and_then(|env| env.decl.vars.as_ref());
+        if let Some(environment) = checker.environment.filter(|_| required)
+            && given.is_none_or(|vars| vars.get(&name.value).is_none())
+        {
+            let message = format!("environment `{}` gives no variable `{}`", environment.name, name.value);
+            let problem = checker.error("environment", name.span, message);
+            let help = format!("add it under `vars` in {}", environment.source.name());
+            checker.push(problem.help(help));
+        }
+    }
+}
+
+/// A name that expressions can read.
+fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
+    let mut bytes = name.value.bytes();
+    let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !good {
+        let message = format!("`{}` cannot be named in an expression: letters, digits and `_`", name.value);
+        let problem = checker.error("bad-id", name.span, message);
+        checker.push(problem.suggest_name(&name.value));
+    }
+}
+
+fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
+    let kind = decl.r#type.value;
+    match (kind, &decl.of) {
+        (TypeWord::List, None) => {
+            let problem = checker.error("missing-key", decl.r#type.span, "a list says what it is a list of");
+            checker.push(problem.help("add `of: string`, or another type"));
+        }
+        (TypeWord::List, Some(of)) if of.value == TypeWord::List => {
+            checker.fail("bad-value", of.span, "a list of lists cannot be given");
+        }
+        (TypeWord::List, Some(_)) | (_, None) => {}
+        (_, Some(of)) => checker.fail("key-not-for-kind", of.span, "`of` belongs to lists"),
+    }
+    let numeric = [kind, decl.of.as_ref().map_or(kind, |of| of.value)];
+    let numeric = numeric.iter().any(|kind| matches!(kind, TypeWord::Integer | TypeWord::Number));
+    for bound in decl.min.iter().chain(&decl.max).filter(|_| !numeric) {
+        checker.fail("key-not-for-kind", bound.span, "`min` and `max` belong to numbers");
+    }
+    if let (Some(min), Some(max)) = (&decl.min, &decl.max)
+        && min.value > max.value
+    {
+        checker.fail("bad-value", max.span, "`max` is less than `min`");
+    }
+    if let Some(pattern) = &decl.pattern {
+        regex(checker, pattern);
+    }
+    if let Some(default) = &decl.default
+        && let Err(message) = inputs::check_value(decl, &default.value.literal())
+    {
+        checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
+    }
+}
+
+fn ids(checker: &mut Checker<'_>) {
+    for at in 0..checker.steps.len() {
+        let step = checker.steps[at];
+        let Some(id) = &step.id else {
+            if !step.keys.has("id") {
+                checker.fail("missing-key", step.span, "a step has an `id`");
+            }
+            continue;
+        };
+        let mut bytes = id.value.bytes();
+        let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+            && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !good {
+            let message =
+                format!("`{}` is not an id of a step: a small letter, then letters, digits, `_`", id.value);
+            let problem = checker.error("bad-id", id.span, message);
+            checker.push(problem.suggest_name(&id.value));
+        }
+        if let Some(first) = checker.flow.find(&id.value).filter(|first| *first != at) {
+            let message = format!("two steps have the id `{}`", id.value);
+            let first = checker.id_span(first).at(checker.source);
+            let problem = checker.error("duplicate-id", id.span, message).label("again here");
+            checker.push(problem.also(first, "first here"));
+        }
+        items(checker, step);
+    }
+}
+
+fn items(checker: &mut Checker<'_>, step: &Step) {
+    let Some(list) = &step.checklist else { return };
+    for (at, item) in list.items.value.iter().enumerate() {
+        if let Some(first) = list.items.value[..at].iter().find(|other| other.id.value == item.id.value) {
+            let message = format!("two items have the id `{}`", item.id.value);
+            let first = first.id.span.at(checker.source);
+            let problem = checker.error("duplicate-id", item.id.span, message).label("again here");
+            checker.push(problem.also(first, "first here"));
+        }
+    }
+    if written_empty(checker, &list.items) {
+        checker.fail("bad-value", list.items.span, "a checklist has items");
+    }
+}
+
+/// A list without members as written, not one whose members could not be read.
+fn written_empty<T>(checker: &Checker<'_>, list: &Spanned<Vec<T>>) -> bool {
+    let written = checker.source.slice(list.span);
+    list.value.is_empty() && written.trim_matches(['[', ']']).trim().is_empty()
+}
+
+fn kinds(checker: &mut Checker<'_>, step: &Step) {
+    match step.kinds().as_slice() {
+        [] if !step.keys.foreign => {
+            let span = step.id.as_ref().map_or(step.span, |id| id.span);
+            let problem = checker.error("no-kind", span, format!("step `{}` does nothing", step.name()));
+            checker.push(problem.help(format!("give it one of: {}", KINDS.join(", "))));
+        }
+        [(first, at), rest @ ..] if !rest.is_empty() => {
+            for (name, span) in rest {
+                let message = format!("step `{}` is of two kinds, `{first}` and `{name}`", step.name());
+                let problem = checker.error("too-many-kinds", *span, message).label("a second kind");
+                let problem = problem.also(at.at(checker.source), "the first kind").help("make it two steps");
+                checker.push(problem);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Keys that say nothing for the kind of their step.
+fn keys(checker: &mut Checker<'_>, step: &Step) {
+    let Some(kind) = step.kind() else { return };
+    let runs = ACTIONS.contains(&kind);
+    let program = matches!(kind, "shell" | "argv");
+    let human = matches!(kind, "confirm" | "approve" | "input" | "checklist" | "manual");
+    for (name, span) in step.keys.iter() {
+        let fits = match name {
+            "env" | "cwd" => program,
+            _ if ACTION_KEYS.contains(&name) => runs,
+            "poll" | "deadline" => runs,
+            "effect" | "ungated" => runs || kind == "manual",
+            "class" => runs || kind == "input",
+            "timeout" => runs || human,
+            "by" => human && kind != "approve",
+            "unattended" => human,
+            "on_failure" => {
+                runs || matches!(kind, "confirm" | "approve" | "assert" | "manual" | "checklist" | "input")
+            }
+            _ => true,
+        };
+        if !fits {
+            let message = format!("`{name}` means nothing for a step of kind `{kind}`");
+            let mut problem = checker.error("key-not-for-kind", span, message);
+            if kind == "approve" && name == "by" {
+                problem = problem.help("an approve names its `roles` and `exclude` itself");
+            }
+            if kind == "http" && name == "env" {
+                problem = problem.help("use `headers`, `query` or `json`");
+            }
+            checker.push(problem);
+        }
+    }
+}
+
+fn references(checker: &mut Checker<'_>, at: usize) {
+    let step = checker.steps[at];
+    for id in step.needs.iter().flatten() {
+        match checker.flow.find(&id.value) {
+            None => unknown_step(checker, id, "needs"),
+            Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
+            Some(found) if !checker.same_list(found, at) => {
+                let message =
+                    format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
+                checker.fail("unknown-step", id.span, message);
+            }
+            Some(_) => {}
+        }
+    }
+    for id in
+        step.past.iter().flatten().filter(|id| checker.flow.find(&id.value).is_none()).collect::<Vec<_>>()
+    {
+        unknown_step(checker, id, "past");
+    }
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
+        let Some(id) = item.probe.as_ref().and_then(|probe| probe.step.as_ref()) else { continue };
+        match checker.flow.find(&id.value) {
+            None => unknown_step(checker, id, "probe"),
+            Some(found) if checker.steps[found].verify.is_none() => {
+                let message = format!("step `{}` has no `verify` that could prove this item", id.value);
+                checker.fail("bad-value", id.span, message);
+            }
+            Some(found) => {
+                let message = format!("step `{}` does not come before this checklist", id.value);
+                let problem = checker.error("not-upstream", id.span, message);
+                checker.unless_upstream.push((at, found, problem));
+            }
+        }
+    }
+}
+
+pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key: &str) {
+    let message = format!("no step is called `{}` (in `{key}`)", id.value);
+    let problem = checker.error("unknown-step", id.span, message).suggest(&id.value, checker.flow.ids());
+    checker.push(problem);
+}
+
+fn policies(checker: &mut Checker<'_>, step: &Step) {
+    if let Some(retry) = &step.retry {
+        retries(checker, step, retry);
+    }
+    if let Some(wait) = &step.wait
+        && wait.keys.has("for") == wait.keys.has("until")
+        && !wait.keys.foreign
+    {
+        checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
+    }
+    if step.manual.is_some() && step.message.is_none() && step.title.is_none() {
+        checker.fail("missing-key", step.span, "a manual step says what to do in its `message`");
+    }
+    for (name, output) in step.outputs.iter().flat_map(Entries::iter) {
+        self::output(checker, name, output);
+    }
+    for (name, output) in step.verify.iter().flat_map(|v| v.outputs.iter()).flat_map(Entries::iter) {
+        self::output(checker, name, output);
+    }
+    for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
+        expression_name(checker, name);
+        reserved(checker, name);
+        input(checker, &name.value, decl);
+    }
+}
+
+fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
+    expression_name(checker, name);
+    reserved(checker, name);
+    filter(checker, &output.filter.value.0, output.filter.span);
+    if output.class == Some(crate::runbook::schema::Class::Secret) {
+        let message = "a secret that is born during a run is known to the language, but not built yet";
+        checker.fail("not-built-yet", output.filter.span, message);
+    }
+}
+
+fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
+    if RESERVED.contains(&name.value.as_str()) {
+        let message = format!("`{}` is given by every step of its kind, choose another name", name.value);
+        checker.fail("bad-id", name.span, message);
+    }
+}
+
+fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
+    let attempts = &retry.max_attempts;
+    if attempts.value == 0 || attempts.value > MAX_ATTEMPTS {
+        let message = format!("`max_attempts` counts the first attempt too: from 1 to {MAX_ATTEMPTS}");
+        checker.fail("retry-policy", attempts.span, message);
+    }
+    if let Some(backoff) = retry.backoff.as_ref().filter(|factor| !(1.0..=100.0).contains(&factor.value)) {
+        checker.fail("retry-policy", backoff.span, "`backoff` is a factor from 1 to 100");
+    }
+    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay)
+        && max.value < delay.value
+    {
+        checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
+    }
+    let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
+    if step.effect_word() == EffectWord::Read || resolvable {
+        return;
+    }
+    for word in retry.errors.iter().flatten() {
+        if matches!(word.value, ErrorWord::Timeout | ErrorWord::Server | ErrorWord::Expect) {
+            let message = format!(
+                "after `{}` the effect may have happened: repeating could do it twice",
+                word.value.name()
+            );
+            let problem = checker.error("retry-policy", word.span, message);
+            checker.push(
+                problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"),
+            );
+        }
+    }
+}
+
+/// The calls of a step, its proofs and reversals.
+fn calls(checker: &mut Checker<'_>, step: &Step) {
+    if step.runs() {
+        let act = step.act();
+        call(checker, act);
+        if let Some(poll) = act.poll {
+            self::poll(checker, poll);
+            if step.effect_word() != EffectWord::Read {
+                let span = step.keys.get("poll").unwrap_or(poll.span);
+                let problem = checker.error(
+                    "poll-policy",
+                    span,
+                    "only a read is polled: anything else would be done over and over",
+                );
+                checker.push(problem.help("poll in `verify`, or in a step of its own"));
+            }
+        }
+    }
+    if let Some(verify) = &step.verify {
+        probe(checker, verify.act(), "verify");
+        if let Some(absent) = &verify.absent {
+            expect(checker, absent);
+        }
+    }
+    if let Some(undo) = &step.undo {
+        one_action(checker, undo.act(), "undo");
+    }
+    if let Some(back) = &step.put_back {
+        one_action(checker, back.act(), "put_back");
+        if let Some(only_if) = &back.only_if {
+            proof(checker, only_if, "only_if", false);
+        }
+    }
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
+        if let Some(decl) = &item.probe {
+            proof(checker, decl, "probe", true);
+        }
+    }
+}
+
+fn proof(checker: &mut Checker<'_>, decl: &ProbeDecl, key: &str, may_name_step: bool) {
+    match (&decl.step, decl.act().kinds().first()) {
+        (Some(id), None) if !may_name_step => {
+            checker.fail("key-not-for-kind", id.span, format!("`step` has no place in `{key}`"));
+        }
+        (Some(_), None) => {}
+        (Some(id), Some(_)) => {
+            checker.fail("too-many-kinds", id.span, format!("`{key}` names a step or asks itself, not both"));
+        }
+        (None, _) => probe(checker, decl.act(), key),
+    }
+}
+
+/// An action that may only ask.
+fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
+    one_action(checker, act, key);
+    if act.probe_effect() != EffectWord::Read {
+        let span = act.kinds().first().map_or(act.span, |(_, span)| *span);
+        let problem = checker.error(
+            "probe-not-read",
+            span,
+            format!("`{key}` only asks, and this call may change something"),
+        );
+        checker.push(problem.help("if it changes nothing, say so: `effect: read`"));
+    }
+}
+
+fn one_action(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
+    match act.kinds().as_slice() {
+        [] if !act.keys.foreign => {
+            let problem = checker.error("no-kind", act.span, format!("`{key}` does nothing"));
+            checker.push(problem.help(format!("give it one of: {}", ACTIONS.join(", "))));
+        }
+        [(first, _), (second, span), ..] => {
+            let message = format!("`{key}` is of two kinds, `{first}` and `{second}`");
+            checker.fail("too-many-kinds", *span, message);
+        }
+        _ => {}
+    }
+    call(checker, act);
+    if let Some(poll) = act.poll {
+        self::poll(checker, poll);
+    }
+}
+
+fn call(checker: &mut Checker<'_>, act: Act<'_>) {
+    if let Some(http) = act.http {
+        self::http(checker, http);
+    }
+    if let Some(expected) = act.expect {
+        expect(checker, expected);
+        let wrong = if act.http.is_some() { "exit" } else { "status" };
+        if let Some(span) = expected.keys.get(wrong).filter(|_| !act.kinds().is_empty()) {
+            let kind = act.kinds().first().map_or("", |(kind, _)| kind);
+            checker.fail("key-not-for-kind", span, format!("`{wrong}` means nothing for `{kind}`"));
+        }
+    }
+    for (name, _) in act.env.into_iter().flat_map(Entries::iter) {
+        let mut bytes = name.value.bytes();
+        let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !good {
+            checker.fail(
+                "bad-id",
+                name.span,
+                format!("`{}` is not a name of an environment variable", name.value),
+            );
+        }
+    }
+    if let Some(argv) = act.argv.filter(|argv| written_empty(checker, argv)) {
+        checker.fail("bad-value", argv.span, "`argv` names a program");
+    }
+}
+
+fn http(checker: &mut Checker<'_>, http: &Http) {
+    const METHODS: [&str; 6] = ["get", "put", "post", "patch", "delete", "head"];
+    let written: Vec<_> = http.keys.iter().filter(|(name, _)| METHODS.contains(name)).collect();
+    match written.as_slice() {
+        [] if !http.keys.foreign => {
+            let problem = checker.error("missing-key", http.span, "a call names its method and address");
+            checker.push(problem.help("one of: get, put, post, patch, delete, head"));
+        }
+        [_, (second, span), ..] => {
+            checker.fail("too-many-kinds", *span, format!("a second method, `{second}`"))
+        }
+        _ => {}
+    }
+    let groups: [(&[&str], &str, &str); 2] = [
+        (&["json", "form", "body", "file"], "too-many-kinds", "a second body"),
+        (&["bearer", "basic", "header"], "credentials", "a second proof of who is calling"),
+    ];
+    for (group, code, what) in groups {
+        let found: Vec<_> = http.keys.iter().filter(|(name, _)| group.contains(name)).collect();
+        if let [_, (name, span), ..] = found.as_slice() {
+            checker.fail(code, *span, format!("{what}, `{name}`"));
+        }
+    }
+    let base = checker.runbook.defaults.as_ref().and_then(|d| d.http.as_ref()).and_then(|d| d.base.as_ref());
+    for (_, url) in http.calls() {
+        let text = url.value.source();
+        let absolute = text.contains("://") || text.starts_with("{{");
+        if text.starts_with('/') && base.is_none() {
+            let problem = checker.error("missing-key", url.span, "an address without a host needs a base");
+            checker.push(problem.help("add `defaults: {http: {base: …}}`, or write the whole address"));
+        } else if !absolute && !text.starts_with('/') {
+            checker.fail("bad-value", url.span, "an address begins with `/`, `http://` or `https://`");
+        }
+    }
+}
+
+fn expect(checker: &mut Checker<'_>, expect: &Expect) {
+    for that in expect.that.iter().flat_map(|many| &many.0) {
+        filter(checker, &that.value.0, that.span);
+    }
+    for pattern in expect.matches.iter().flat_map(|many| &many.0) {
+        regex(checker, pattern);
+    }
+    for status in
+        expect.status.iter().flat_map(|many| &many.0).filter(|status| !(100..=599).contains(*status))
+    {
+        let span = expect.keys.get("status").unwrap_or(expect.span);
+        checker.fail("bad-value", span, format!("{status} is not an HTTP status"));
+    }
+    if let Some(schema) = &expect.schema
+        && let Err(error) = extract::check_schema(&Data::literal(&schema.value))
+    {
+        checker.fail("bad-schema", schema.span, error.message);
+    }
+}
+
+fn poll(checker: &mut Checker<'_>, poll: &Poll) {
+    for found in poll.until.iter().chain(&poll.fail_if) {
+        filter(checker, &found.value.0, found.span);
+    }
+    if poll.every.value.0 == 0 {
+        checker.fail("poll-policy", poll.every.span, "`every` is longer than nothing");
+    }
+    if poll.within.value < poll.every.value {
+        checker.fail(
+            "poll-policy",
+            poll.within.span,
+            "`within` is shorter than `every`: there would be one probe",
+        );
+    }
+    if let Some(steady) = poll.steady.as_ref().filter(|steady| steady.value >= poll.within.value) {
+        checker.fail("poll-policy", steady.span, "`steady` does not fit into `within`");
+    }
+}
+
+fn filter(checker: &mut Checker<'_>, text: &str, span: Span) {
+    if is_path(text) {
+        return;
+    }
+    if let Err(error) = extract::check_filter(text) {
+        let length = text.get(error.offset..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+        let at = crate::runbook::yaml::inner(checker.source, span, text, error.offset, length);
+        checker.fail("bad-filter", at, format!("this jq filter cannot be used: {}", error.message));
+    }
+}
+
+/// `.body.status`: most filters are no more, and compiling one costs more than all other checks of a step.
+fn is_path(text: &str) -> bool {
+    let names = text.strip_prefix('.').map(|rest| rest.split('.'));
+    names.is_some_and(|mut names| {
+        names.all(|name| {
+            name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        })
+    })
+}
+
+fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
+    if let Err(error) = Regex::new(&pattern.value) {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
+        checker.fail(
+            "bad-pattern",
+            pattern.span,
+            format!("this regular expression cannot be used: {reason}"),
+        );
+    }
+}
+
+impl Diagnostic {
+    /// Shows a name that would do.
+    fn suggest_name(self, written: &str) -> Self {
+        let mut name: String =
+            written.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            name.insert(0, 'n');
+        }
+        if name.trim_matches('_').is_empty() { self } else { self.help(format!("for example `{name}`")) }
+    }
+}

@@ -1,0 +1,313 @@
+//! Environments: where a runbook runs, with which people, variables and sources of secrets.
+//!
+//! An environment is a file `environments/NAME.yaml` beside the runbook or in a folder above it. Its variables and
+//! secrets replace those of the same name in the runbook.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::decode::{Spanned, record, words};
+use super::load;
+use super::scalar::{Data, Entries};
+use super::schema::{Expect, Http, Poll, SecretDecl};
+use super::template::{Lookup, Scope, Template};
+use crate::diag::{Diagnostic, Source, Span, closest};
+
+record! {
+    /// Where a runbook runs.
+    pub struct EnvironmentDecl {
+        may vars: Entries<Spanned<Data>>,
+        may secrets: Entries<SecretDecl>,
+        may people: Entries<PersonDecl>,
+        /// Role to the people who hold it.
+        may roles: Entries<Vec<Spanned<String>>>,
+        /// Free notes on whom to call.
+        may contacts: Entries<Data>,
+        /// Variables that child processes inherit besides the fixed few.
+        may env_inherit: Vec<Spanned<String>>,
+        /// Destructive steps need a gate here, drills are refused.
+        may protected: bool,
+        /// Practice only: every answer says who it is played by.
+        may role_play: bool,
+        may identity: IdentityWord,
+        may services: Entries<ServiceDecl>,
+        /// Variables whose hosts a practice environment may share with a protected one.
+        may shared: Vec<Spanned<String>>,
+    } later ["hosts", "require"]
+}
+
+record! {
+    pub struct PersonDecl {
+        may os_user: Spanned<String>,
+        /// Principal of an SSH signature.
+        may ssh: Spanned<String>,
+    }
+}
+
+words! { pub enum IdentityWord { Any = "any", SshKey = "ssh-key", } }
+words! { pub enum PortWord { Auto = "auto", } }
+
+record! {
+    /// A process that a practice environment needs.
+    pub struct ServiceDecl {
+        /// `consigne` as the program means the running executable.
+        must argv: Vec<Spanned<Template>>,
+        may env: Entries<Spanned<Template>>,
+        /// When it may be used.
+        may ready: ReadyDecl,
+        /// `auto`: a free port, as `{{ services.NAME.port }}`.
+        may port: PortWord,
+        /// A folder of its own, as `{{ services.NAME.state }}`.
+        may state: bool,
+    }
+}
+
+record! {
+    pub struct ReadyDecl {
+        must http: Box<Http>,
+        may expect: Expect,
+        may poll: Poll,
+    }
+}
+
+/// An environment, read.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    pub name: String,
+    pub path: PathBuf,
+    pub source: Arc<Source>,
+    pub decl: EnvironmentDecl,
+}
+
+/// Where a service of a practice environment listens, and the folder it keeps its state in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAt {
+    pub port: u16,
+    pub state: String,
+}
+
+/// The services of a run, by name.
+pub type Services = BTreeMap<String, ServiceAt>;
+
+/// The names that templates of an environment may use.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceScope<'a>(pub &'a Services);
+
+impl Scope for ServiceScope<'_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        match (root, self.0.get(name)) {
+            ("services", Some(at)) => Lookup::Known(serde_json::json!({"port": at.port, "state": at.state})),
+            _ => Lookup::Missing,
+        }
+    }
+}
+
+impl Environment {
+    /// Reads an environment file. What could be read comes back even where some of it is wrong.
+    pub fn load(path: &Path) -> (Option<Self>, Vec<Diagnostic>) {
+        let source = match load::source(path) {
+            Ok(source) => source,
+            Err(problem) => return (None, vec![problem]),
+        };
+        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let (decl, mut problems) = load::record::<EnvironmentDecl>(&source);
+        let environment = decl.map(|decl| Self { name, path: path.to_owned(), source, decl });
+        if let Some(environment) = &environment {
+            environment.check(&mut problems);
+        }
+        (environment, problems)
+    }
+
+    /// Finds the environment of that name for a runbook: `environments/NAME.yaml` beside it or in a folder above.
+    ///
+    /// # Errors
+    /// There is none: names what there is.
+    #[allow(clippy::result_large_err, reason = "once for each run")]
+    pub fn find(runbook: &Path, name: &str) -> Result<PathBuf, Diagnostic> {
+        let mut known = Vec::new();
+        for folder in folders(runbook) {
+            let path = folder.join(format!("{name}.yaml"));
+            if plain_name(name) && path.is_file() {
+                return Ok(path);
+            }
+            known.extend(listed(&folder));
+        }
+        let message = format!("no environment `{name}` beside {} or above it", runbook.display());
+        let mut problem = Diagnostic::about("environment", runbook.display().to_string(), message);
+        known.sort();
+        known.dedup();
+        let names: Vec<String> =
+            known.iter().filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
+        if let Some(near) = closest(name, names.iter().map(String::as_str)) {
+            problem = problem.help(format!("did you mean `{near}`?"));
+        } else if !names.is_empty() {
+            problem = problem.help(format!("there is: {}", names.join(", ")));
+        }
+        Err(problem)
+    }
+
+    /// Every environment that a runbook could run in, with what is wrong with each.
+    pub fn all(runbook: &Path) -> (Vec<Self>, Vec<Diagnostic>) {
+        let mut out = Vec::new();
+        let mut problems = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
+        for path in folders(runbook).iter().flat_map(|folder| listed(folder)) {
+            let (environment, found) = Self::load(&path);
+            problems.extend(found);
+            if let Some(environment) = environment.filter(|env| !seen.contains(&env.name)) {
+                seen.push(environment.name.clone());
+                out.push(environment);
+            }
+        }
+        (out, problems)
+    }
+
+    pub fn is_protected(&self) -> bool {
+        self.decl.protected == Some(true)
+    }
+
+    /// Whether it starts processes of its own, as practice environments do.
+    pub fn has_services(&self) -> bool {
+        self.decl.services.as_ref().is_some_and(|services| services.iter().next().is_some())
+    }
+
+    /// The people of a role; `None` when the role is not known.
+    pub fn role(&self, name: &str) -> Option<&[Spanned<String>]> {
+        self.decl.roles.as_ref()?.get(name).map(Vec::as_slice)
+    }
+
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.decl.roles.iter().flat_map(|roles| roles.iter().map(|(name, _)| name.value.as_str()))
+    }
+
+    fn check(&self, problems: &mut Vec<Diagnostic>) {
+        let decl = &self.decl;
+        let known = |name: &str| decl.people.as_ref().is_some_and(|people| people.get(name).is_some());
+        for (role, people) in decl.roles.iter().flat_map(Entries::iter) {
+            for person in people.iter().filter(|person| !known(&person.value)) {
+                let message = format!("`{}` in role `{}` is not among `people`", person.value, role.value);
+                let names = decl.people.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str());
+                let problem = Diagnostic::error("unknown-name", person.span.at(&self.source), message);
+                problems.push(problem.suggest(&person.value, names));
+            }
+        }
+        for (_, secret) in decl.secrets.iter().flat_map(Entries::iter) {
+            check_secret(secret, &self.source, problems);
+        }
+        if self.is_protected() && decl.role_play == Some(true) {
+            let at = decl.keys.get("role_play").unwrap_or_default().at(&self.source);
+            let message = "a protected environment cannot play roles: its answers are real";
+            problems.push(Diagnostic::error("protected", at, message));
+        }
+        self.check_templates(problems);
+    }
+
+    /// Only services of this environment may be named in it.
+    fn check_templates(&self, problems: &mut Vec<Diagnostic>) {
+        let decl = &self.decl;
+        let mut texts = Vec::new();
+        decl.vars.iter().flat_map(Entries::iter).for_each(|(_, data)| data.value.templates(&mut texts));
+        for (_, secret) in decl.secrets.iter().flat_map(Entries::iter) {
+            texts.extend(&secret.file);
+            texts.extend(secret.command.iter().flat_map(|command| &command.value));
+        }
+        for (_, service) in decl.services.iter().flat_map(Entries::iter) {
+            texts.extend(&service.argv);
+            texts.extend(service.env.iter().flat_map(Entries::iter).map(|(_, text)| text));
+        }
+        let services: Vec<&str> =
+            decl.services.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();
+        for text in texts {
+            for name in text.value.refs() {
+                let mut parts = name.split('.');
+                let known = parts.next() == Some("services")
+                    && parts.next().is_some_and(|service| services.contains(&service))
+                    && matches!(parts.next(), Some("port" | "state"));
+                if !known {
+                    let message = format!("`{name}` is not known in an environment");
+                    let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
+                    problems.push(
+                        Diagnostic::error("unknown-name", text.span.at(&self.source), message).help(help),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A secret has exactly one source.
+pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) {
+    let sources: Vec<(&str, Span)> = secret.keys.iter().collect();
+    if sources.len() != 1 && !secret.keys.foreign {
+        let message = format!("a secret has exactly one source, found {}", sources.len());
+        let at = sources.get(1).map_or(secret.span, |(_, span)| *span);
+        problems.push(
+            Diagnostic::error("secret-source", at.at(source), message)
+                .help("one of: env: NAME, file: PATH, command: [program, …], prompt: true"),
+        );
+    }
+}
+
+/// A name, not a path.
+fn plain_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// The folders that may hold environments for a runbook, nearest first.
+fn folders(runbook: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(runbook).unwrap_or_else(|_| runbook.to_owned());
+    absolute
+        .ancestors()
+        .skip(1)
+        .map(|folder| folder.join("environments"))
+        .filter(|folder| folder.is_dir())
+        .collect()
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str) -> Vec<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.yaml");
+        std::fs::write(&path, text).unwrap();
+        Environment::load(&path).1.iter().map(|p| p.code).collect()
+    }
+
+    #[test]
+    fn an_environment_names_only_what_it_has() {
+        assert_eq!(codes("people: {alice: {}}\nroles: {ops: [alise]}\n"), ["unknown-name"]);
+        assert_eq!(codes("vars: {a: \"{{ services.x.port }}\"}\n"), ["unknown-name"]);
+        assert_eq!(codes("secrets: {a: {env: A, file: b}}\n"), ["secret-source"]);
+        assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
+        assert_eq!(codes("hosts: {}\n"), ["not-built-yet"]);
+        let full = "services: {x: {argv: [p, \"{{ services.x.port }}\"], port: auto}}\nvars: {a: \"{{ services.x.port }}\"}\n";
+        assert_eq!(codes(full), [""; 0]);
+    }
+
+    #[test]
+    fn an_environment_is_found_above_the_runbook() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("environments")).unwrap();
+        std::fs::create_dir_all(folder.path().join("deep/er")).unwrap();
+        std::fs::write(folder.path().join("environments/practice.yaml"), "role_play: true\n").unwrap();
+        let runbook = folder.path().join("deep/er/x.yaml");
+        assert!(Environment::find(&runbook, "practice").is_ok());
+        let problem = Environment::find(&runbook, "practise").unwrap_err();
+        assert_eq!(problem.help, ["did you mean `practice`?"]);
+        assert!(Environment::find(&runbook, "../environments/practice").is_err());
+        assert_eq!(Environment::all(&runbook).0.len(), 1);
+    }
+}

@@ -1,0 +1,207 @@
+//! Every template and condition of a step, with the place it stands in: what may be named depends on it.
+
+use super::act::Act;
+use super::decode::Spanned;
+use super::scalar::{Condition, Data, Entries, Text};
+use super::schema::{HttpDefaults, Step};
+use super::template::{Expr, Part, Template};
+use crate::diag::Span;
+
+/// Where a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Url,
+    Query,
+    Header,
+    Env,
+    Json,
+    /// Form fields, raw bodies, paths of files.
+    Body,
+    Argv,
+    Folder,
+    /// Titles and messages, the words of people.
+    Words,
+    Condition,
+    /// Idempotency keys, names of locks, words to type, instants.
+    Other,
+}
+
+impl Use {
+    /// A secret may stand here: its value goes to the far side and nowhere else.
+    pub const fn takes_secrets(self) -> bool {
+        matches!(self, Self::Header | Self::Env | Self::Json)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Url => "an address",
+            Self::Query => "a query",
+            Self::Header => "a header",
+            Self::Env => "an environment variable",
+            Self::Json => "a JSON body",
+            Self::Body => "a body",
+            Self::Argv => "an argument",
+            Self::Folder => "a path",
+            Self::Words => "a text that people read",
+            Self::Condition => "a condition",
+            Self::Other => "this place",
+        }
+    }
+
+    /// What decides on whom or what a step acts.
+    pub const fn is_target(self) -> bool {
+        matches!(self, Self::Url | Self::Query | Self::Argv | Self::Folder)
+    }
+}
+
+/// One text of a step.
+#[derive(Debug, Clone, Copy)]
+pub struct TextRef<'a> {
+    pub text: Written<'a>,
+    pub place: Use,
+    /// It belongs to a proof or a reversal of the step, which may read what the step itself gave.
+    pub after: bool,
+    /// It belongs to the action of the step itself.
+    pub acting: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Written<'a> {
+    Template(&'a Spanned<Template>),
+    Condition(&'a Condition),
+}
+
+/// An expression in a text: where its text begins in the whole, and the whole with its position.
+#[derive(Debug, Clone, Copy)]
+pub struct ExprRef<'a> {
+    pub expr: &'a Expr,
+    pub whole: &'a str,
+    pub offset: usize,
+    pub span: Span,
+}
+
+impl<'a> Written<'a> {
+    pub fn exprs(self) -> Vec<ExprRef<'a>> {
+        match self {
+            Self::Template(template) => template
+                .value
+                .parts()
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text(_) => None,
+                    Part::Expr { expr, offset } => {
+                        let whole = template.value.source();
+                        Some(ExprRef { expr, whole, offset: *offset, span: template.span })
+                    }
+                })
+                .collect(),
+            Self::Condition(condition) => {
+                vec![ExprRef {
+                    expr: &condition.value,
+                    whole: condition.value.source(),
+                    offset: 0,
+                    span: condition.span,
+                }]
+            }
+        }
+    }
+}
+
+/// Every text of a step.
+pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
+    let mut all = Collector { out: Vec::new(), after: false, acting: false };
+    all.words(step.title.as_ref());
+    all.words(step.message.as_ref());
+    all.condition(step.when.as_ref());
+    all.other(step.idempotency_key.as_ref());
+    all.acting = true;
+    all.act(step.act());
+    all.acting = false;
+    all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));
+    all.other(step.wait.as_ref().and_then(|wait| wait.until.as_ref()));
+    for claim in step.assert.iter().flat_map(|assert| &assert.that) {
+        all.condition(Some(&claim.expr));
+        all.words(claim.message.as_ref());
+    }
+    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
+        all.words(Some(&item.text));
+        if let Some(probe) = &item.probe {
+            all.act(probe.act());
+        }
+    }
+    all.after = true;
+    if let Some(verify) = &step.verify {
+        all.act(verify.act());
+    }
+    if let Some(undo) = &step.undo {
+        all.act(undo.act());
+    }
+    if let Some(back) = &step.put_back {
+        all.act(back.act());
+        if let Some(probe) = &back.only_if {
+            all.act(probe.act());
+        }
+    }
+    all.out
+}
+
+/// The texts of the defaults, which any call may take over.
+pub fn of_defaults(defaults: &HttpDefaults) -> Vec<TextRef<'_>> {
+    let mut all = Collector { out: Vec::new(), after: false, acting: false };
+    all.one(defaults.base.as_ref(), Use::Url);
+    all.pairs(defaults.headers.as_ref(), Use::Header);
+    all.out
+}
+
+struct Collector<'a> {
+    out: Vec<TextRef<'a>>,
+    after: bool,
+    acting: bool,
+}
+
+impl<'a> Collector<'a> {
+    fn one(&mut self, text: Option<&'a Spanned<Template>>, place: Use) {
+        let (after, acting) = (self.after, self.acting);
+        self.out.extend(text.map(|text| TextRef { text: Written::Template(text), place, after, acting }));
+    }
+
+    fn pairs(&mut self, entries: Option<&'a Entries<Spanned<Template>>>, place: Use) {
+        entries.into_iter().flat_map(Entries::iter).for_each(|(_, text)| self.one(Some(text), place));
+    }
+
+    fn words(&mut self, text: Option<&'a Text>) {
+        text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Words));
+    }
+
+    fn other(&mut self, text: Option<&'a Spanned<Template>>) {
+        self.one(text, Use::Other);
+    }
+
+    fn condition(&mut self, condition: Option<&'a Condition>) {
+        let (after, acting) = (self.after, self.acting);
+        let text = condition.map(Written::Condition);
+        self.out.extend(text.map(|text| TextRef { text, place: Use::Condition, after, acting }));
+    }
+
+    fn data(&mut self, data: &'a Data) {
+        let mut texts = Vec::new();
+        data.templates(&mut texts);
+        texts.into_iter().for_each(|text| self.one(Some(text), Use::Json));
+    }
+
+    fn act(&mut self, act: Act<'a>) {
+        if let Some(http) = act.http {
+            http.calls().into_iter().for_each(|(_, url)| self.one(Some(url), Use::Url));
+            self.pairs(http.headers.as_ref(), Use::Header);
+            self.pairs(http.query.as_ref(), Use::Query);
+            self.pairs(http.form.as_ref(), Use::Body);
+            self.one(http.body.as_ref(), Use::Body);
+            self.one(http.file.as_ref(), Use::Folder);
+            http.json.iter().for_each(|data| self.data(data));
+            self.one(http.basic.as_ref().map(|basic| &basic.user), Use::Other);
+        }
+        act.argv.iter().flat_map(|argv| &argv.value).for_each(|arg| self.one(Some(arg), Use::Argv));
+        self.pairs(act.env, Use::Env);
+        self.one(act.cwd, Use::Folder);
+    }
+}

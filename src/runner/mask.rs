@@ -1,0 +1,306 @@
+//! Masking: finds secrets in bytes, raw or encoded, and writes `***` in their place.
+//!
+//! Owns which forms of a secret are known (raw, base64 in both alphabets at every alignment, percent-encoding, JSON
+//! escapes) and how a stream is masked so that it does not matter where its chunks end: what comes out equals the
+//! masking of the whole. Not found: base64 broken into lines at arbitrary places, and encodings not listed here.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+/// What stands where a secret stood.
+pub const MASK: &str = "***";
+/// Lines of a secret of several lines that are found alone as well.
+const LINE_LENGTH: usize = 16;
+
+/// All known forms of a set of secrets.
+pub struct Masker {
+    finder: Option<AhoCorasick>,
+    longest: usize,
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Masker")
+    }
+}
+
+impl Masker {
+    /// Finds nothing.
+    pub const fn none() -> Self {
+        Self { finder: None, longest: 1 }
+    }
+
+    pub fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut forms: Vec<Zeroizing<Vec<u8>>> = secrets.into_iter().flat_map(forms).collect();
+        forms.sort_by(|a, b| a.as_slice().cmp(b));
+        forms.dedup();
+        let longest = forms.iter().map(|form| form.len()).max().unwrap_or(1);
+        if forms.is_empty() {
+            return Self::none();
+        }
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(forms.iter().map(|form| form.as_slice()))
+            .expect("the forms of a run's secrets are far below the size an automaton can have");
+        Self { finder: Some(finder), longest }
+    }
+
+    pub fn text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
+        self.replace(bytes, bytes.len(), &mut out);
+        out
+    }
+
+    /// Masks what begins before `until`; gives the place where the rest begins.
+    fn replace(&self, bytes: &[u8], until: usize, out: &mut Vec<u8>) -> usize {
+        let mut at = 0;
+        if let Some(finder) = &self.finder {
+            for found in finder.find_iter(bytes).take_while(|found| found.start() < until) {
+                out.extend_from_slice(&bytes[at..found.start()]);
+                out.extend_from_slice(MASK.as_bytes());
+                at = found.end();
+            }
+        }
+        let end = until.max(at);
+        out.extend_from_slice(&bytes[at..end]);
+        end
+    }
+}
+
+/// Masks a stream, holding back at the end of each chunk what might begin a secret.
+pub(crate) struct StreamMasker {
+    held: Vec<u8>,
+}
+
+impl StreamMasker {
+    pub(crate) const fn new() -> Self {
+        Self { held: Vec::new() }
+    }
+
+    /// Appends to `out` what can be decided by now.
+    pub(crate) fn push(&mut self, masker: &Masker, chunk: &[u8], out: &mut Vec<u8>) {
+        if masker.finder.is_none() && self.held.is_empty() {
+            out.extend_from_slice(chunk);
+            return;
+        }
+        self.held.extend_from_slice(chunk);
+        // A match that starts at p is certain, and the longest there, once `longest` bytes follow p.
+        let certain = (self.held.len() + 1).saturating_sub(masker.longest);
+        let rest = masker.replace(&self.held, certain, out);
+        self.held.drain(..rest);
+    }
+
+    /// Bytes held back by now.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The stream is over.
+    pub(crate) fn finish(self, masker: &Masker, out: &mut Vec<u8>) {
+        masker.replace(&self.held, self.held.len(), out);
+    }
+}
+
+impl Drop for StreamMasker {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.held);
+    }
+}
+
+fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
+    let mut out = Vec::new();
+    let mut add = |form: Vec<u8>| {
+        if form.len() >= 6 {
+            out.push(Zeroizing::new(form));
+        }
+    };
+    let pieces = secret.lines().filter(|line| line.len() >= LINE_LENGTH && line.len() < secret.len());
+    for text in std::iter::once(secret).chain(pieces) {
+        add(text.as_bytes().to_vec());
+        base64_forms(text.as_bytes(), &mut add);
+        percent_forms(text, &mut add);
+        json_forms(text, &mut add);
+    }
+    out
+}
+
+fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
+    for engine in [STANDARD, URL_SAFE, STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        add(engine.encode(secret).into_bytes());
+    }
+    let whole = STANDARD.encode(secret);
+    for width in [64, 76].into_iter().filter(|width| whole.len() > *width) {
+        let lines: Vec<&[u8]> = whole.as_bytes().chunks(width).collect();
+        add(lines.join(&b"\n"[..]));
+        add(lines.join(&b"\r\n"[..]));
+    }
+    // Inside a longer text only those characters are fixed whose six bits all come from the secret.
+    for before in 0..3 {
+        let shifted: Zeroizing<Vec<u8>> =
+            Zeroizing::new(std::iter::repeat_n(0, before).chain(secret.iter().copied()).collect());
+        let first = (before * 8).div_ceil(6);
+        let last = shifted.len() * 8 / 6;
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            add(engine.encode(&*shifted).as_bytes()[first..last].to_vec());
+        }
+    }
+}
+
+fn percent_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
+    // Unreserved characters; then with what encodeURIComponent, forms and encodeURI leave alone.
+    for (kept, plus) in
+        [("-_.~", false), ("-_.!~*'()", false), ("-_.*", true), ("-_.!~*'();/?:@&=+$,#", false)]
+    {
+        for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
+            let mut form = Vec::new();
+            for byte in secret.bytes() {
+                match byte {
+                    b' ' if plus => form.push(b'+'),
+                    _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => form.push(byte),
+                    _ => form.extend([b'%', hex[usize::from(byte >> 4)], hex[usize::from(byte & 15)]]),
+                }
+            }
+            add(form);
+        }
+    }
+}
+
+fn json_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
+    for slash in [false, true] {
+        for html in [false, true] {
+            for ascii in [Ascii::Keep, Ascii::Lower, Ascii::Upper] {
+                let once = json_escape(secret, slash, html, ascii);
+                // JSON inside a JSON string is escaped twice.
+                add(json_escape(&once, slash, html, ascii).into_bytes());
+                add(once.into_bytes());
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Ascii {
+    Keep,
+    Lower,
+    Upper,
+}
+
+fn json_escape(text: &str, slash: bool, html: bool, ascii: Ascii) -> String {
+    let unit =
+        |unit: u16| if ascii == Ascii::Upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '/' if slash => out.push_str("\\/"),
+            '<' | '>' | '&' | '\'' if html => out.push_str(&unit(c as u16)),
+            _ if c.is_control() || (!c.is_ascii() && ascii != Ascii::Keep) => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|u| out.push_str(&unit(*u)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CANARY: &str = "c4n\"ary/é <k>&y+==~ ß\nline";
+
+    fn streamed(masker: &Masker, text: &[u8], cuts: &[usize]) -> Vec<u8> {
+        let (mut stream, mut out, mut at) = (StreamMasker::new(), Vec::new(), 0);
+        for cut in cuts {
+            let end = (at + cut).min(text.len());
+            stream.push(masker, &text[at..end], &mut out);
+            at = end;
+        }
+        stream.push(masker, &text[at..], &mut out);
+        stream.finish(masker, &mut out);
+        out
+    }
+
+    #[test]
+    fn every_encoding_is_found() {
+        let masker = Masker::of([CANARY]);
+        for before in ["", "a", "ab", "abc", "user:"] {
+            let plain = format!("{before}{CANARY}tail of the text");
+            for engine in [STANDARD, URL_SAFE, STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                let masked = masker.text(&engine.encode(&plain));
+                assert!(masked.contains(MASK), "{masked}");
+                assert!(masked.len() < engine.encode(&plain).len() - CANARY.len(), "{masked}");
+            }
+            let json = serde_json::to_string(&plain).unwrap();
+            assert_eq!(masker.text(&json), format!("\"{before}***tail of the text\""));
+            let twice = serde_json::to_string(&json).unwrap();
+            assert_eq!(masker.text(&twice), format!("\"\\\"{before}***tail of the text\\\"\""));
+        }
+        let escaped = r#"c4n\"ary\/\u00e9 \u003ck\u003e\u0026y+==~ \u00df\nline"#;
+        assert_eq!(masker.text(escaped), "***");
+        let url = "c4n%22ary%2F%C3%A9%20%3Ck%3E%26y%2B%3D%3D~%20%C3%9F%0Aline";
+        assert_eq!(masker.text(url), "***");
+        assert_eq!(masker.text(&url.to_lowercase()), "***");
+    }
+
+    #[test]
+    fn every_form_is_found_byte_by_byte() {
+        for secret in [CANARY, "hunter2hunter2", "12345678"] {
+            let masker = Masker::of([secret, "hunter2hunter2"]);
+            for form in forms(secret) {
+                let text = [b"-".as_slice(), &form, b"-"].concat();
+                assert_eq!(streamed(&masker, &text, &vec![1; text.len()]), masker.bytes(&text));
+                let masked = masker.bytes(&form);
+                assert!(masked.starts_with(MASK.as_bytes()), "{}", String::from_utf8_lossy(&masked));
+            }
+        }
+    }
+
+    #[test]
+    fn wrapped_base64_of_a_long_secret_is_found() {
+        let secret = "0123456789abcdef".repeat(10);
+        let text = STANDARD.encode(&secret);
+        let lines: Vec<&str> = text.as_bytes().chunks(76).map(|l| std::str::from_utf8(l).unwrap()).collect();
+        assert_eq!(Masker::of([secret.as_str()]).text(&lines.join("\n")), MASK);
+    }
+
+    #[test]
+    fn a_secret_that_begins_another_does_not_uncover_its_tail() {
+        let masker = Masker::of(["abcdefgh", "abcdefghijkl"]);
+        let text = b"x abcdefghijkl y abcdefghi z";
+        for cut in 0..text.len() {
+            assert_eq!(streamed(&masker, text, &[cut]), b"x *** y ***i z");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_make_no_difference(
+            parts in prop::collection::vec(prop_oneof![
+                Just(CANARY.to_owned()), Just(CANARY[..12].to_owned()), Just("hunter2hunter2".to_owned()),
+                Just("hunter2hunter".to_owned()), Just(STANDARD.encode(CANARY)), "[a-z]{0,5}",
+            ], 0..12),
+            cuts in prop::collection::vec(0_usize..20, 0..30),
+        ) {
+            let masker = Masker::of([CANARY, "hunter2hunter2", "hunter2hunter2and-more"]);
+            let text = parts.concat();
+            let out = streamed(&masker, text.as_bytes(), &cuts);
+            prop_assert_eq!(&out, &masker.bytes(text.as_bytes()));
+            let out = String::from_utf8_lossy(&out);
+            prop_assert!(!out.contains(CANARY) && !out.contains("hunter2hunter2"));
+        }
+    }
+}

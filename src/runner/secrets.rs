@@ -1,0 +1,296 @@
+//! Secrets: fetched when first needed, once per process, and known to the masker from that moment on.
+//!
+//! Owns the values of all secrets of a run. They leave only through [`Secrets::get`], inside `runner`; no error and
+//! no debug output ever holds one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use super::Boxed;
+use super::context::Inherited;
+use super::mask::Masker;
+use super::process;
+use crate::plan::SecretSource;
+
+/// Shorter secrets cannot be masked without masking half of all text.
+pub const SHORTEST_SECRET: usize = 8;
+/// What a secret may measure.
+const LONGEST_SECRET: usize = 64 * 1024;
+/// How long a program that prints a secret may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Asks a person for a secret.
+pub trait PromptSecret: Send + Sync {
+    /// `None` when nobody can be asked, or the person declined.
+    fn ask<'a>(&'a self, name: &'a str) -> Boxed<'a, Option<SecretString>>;
+}
+
+/// A secret that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("secret `{name}` is not declared")]
+    Undeclared { name: String },
+    #[error("secret `{name}`: the environment variable `{variable}` is not set")]
+    Unset { name: String, variable: String },
+    #[error("secret `{name}`: cannot read {}: {source}", path.display())]
+    Unreadable { name: String, path: PathBuf, source: io::Error },
+    #[error("secret `{name}`: cannot run `{program}`: {source}")]
+    Spawn { name: String, program: String, source: io::Error },
+    #[error("secret `{name}`: `{program}` {how}")]
+    Command { name: String, program: String, how: String },
+    #[error("secret `{name}` was not given at the prompt")]
+    NotGiven { name: String },
+    #[error("secret `{name}` is not UTF-8 text")]
+    NotText { name: String },
+    #[error("secret `{name}` is shorter than {SHORTEST_SECRET} bytes and could not be masked")]
+    TooShort { name: String },
+    #[error("secret `{name}` is longer than {LONGEST_SECRET} bytes")]
+    TooLong { name: String },
+}
+
+/// The secrets of a run.
+pub struct Secrets {
+    sources: BTreeMap<String, SecretSource>,
+    base_dir: PathBuf,
+    inherited: Inherited,
+    prompt: Option<Arc<dyn PromptSecret>>,
+    known: Mutex<Known>,
+    /// Held while one is fetched: nobody is prompted twice for the same.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Known {
+    values: BTreeMap<String, SecretString>,
+    masker: Arc<Masker>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Secrets").field(&self.sources.keys()).finish()
+    }
+}
+
+impl Secrets {
+    /// `base_dir` is where relative paths begin; programs that print secrets run there, with `inherited`.
+    pub fn new(
+        sources: BTreeMap<String, SecretSource>,
+        base_dir: &Path,
+        inherited: Inherited,
+        prompt: Option<Arc<dyn PromptSecret>>,
+    ) -> Self {
+        let known = Known { values: BTreeMap::new(), masker: Arc::new(Masker::none()) };
+        Self {
+            sources,
+            base_dir: base_dir.to_owned(),
+            inherited,
+            prompt,
+            known: Mutex::new(known),
+            fetching: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub fn base_dir(&self) -> &Path {
+        &self.base_dir
+    }
+
+    pub const fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
+    /// Fetches all that can be had without asking anybody, so that they are masked from the start. Gives what could
+    /// not be had; a file that a service is yet to write is among it and is tried again when needed.
+    pub async fn preflight(&self) -> Vec<SecretError> {
+        let mut missing = Vec::new();
+        for (name, source) in &self.sources {
+            if *source != SecretSource::Prompt
+                && let Err(error) = self.get(name).await
+            {
+                missing.push(error);
+            }
+        }
+        missing
+    }
+
+    /// Masks every secret known by now.
+    pub fn masker(&self) -> Arc<Masker> {
+        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner).masker)
+    }
+
+    /// # Errors
+    /// See [`SecretError`].
+    pub(crate) async fn get(&self, name: &str) -> Result<SecretString, SecretError> {
+        if let Some(known) = self.known_value(name) {
+            return Ok(known);
+        }
+        let source =
+            self.sources.get(name).ok_or_else(|| SecretError::Undeclared { name: name.to_owned() })?;
+        let _turn = self.fetching.lock().await;
+        if let Some(known) = self.known_value(name) {
+            return Ok(known);
+        }
+        let value = self.fetch(name, source).await?;
+        let length = value.expose_secret().len();
+        if length < SHORTEST_SECRET {
+            return Err(SecretError::TooShort { name: name.to_owned() });
+        }
+        if length > LONGEST_SECRET {
+            return Err(SecretError::TooLong { name: name.to_owned() });
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values.insert(name.to_owned(), value.clone());
+        known.masker = Arc::new(Masker::of(known.values.values().map(ExposeSecret::expose_secret)));
+        Ok(value)
+    }
+
+    fn known_value(&self, name: &str) -> Option<SecretString> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).values.get(name).cloned()
+    }
+
+    async fn fetch(&self, name: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
+        match source {
+            SecretSource::Env(variable) => match std::env::var(variable) {
+                Ok(value) => Ok(value.into()),
+                Err(std::env::VarError::NotPresent) => {
+                    Err(SecretError::Unset { name: name.to_owned(), variable: variable.clone() })
+                }
+                Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::NotText { name: name.to_owned() }),
+            },
+            SecretSource::File(path) => {
+                let path = self.base_dir.join(path);
+                match tokio::fs::read(&path).await {
+                    Ok(bytes) => text(name, bytes),
+                    Err(source) => Err(SecretError::Unreadable { name: name.to_owned(), path, source }),
+                }
+            }
+            SecretSource::Command(argv) => self.printed(name, argv).await,
+            SecretSource::Prompt => match &self.prompt {
+                Some(prompt) => prompt.ask(name).await,
+                None => None,
+            }
+            .ok_or_else(|| SecretError::NotGiven { name: name.to_owned() }),
+        }
+    }
+
+    async fn printed(&self, name: &str, argv: &[String]) -> Result<SecretString, SecretError> {
+        let program = argv.first().cloned().unwrap_or_default();
+        let failed =
+            |how: String| SecretError::Command { name: name.to_owned(), program: program.clone(), how };
+        let spawn = |source| SecretError::Spawn { name: name.to_owned(), program: program.clone(), source };
+        let mut command =
+            process::command(argv, self.inherited.variables(), &self.base_dir).map_err(spawn)?;
+        // What it says on stderr might quote what it knows.
+        let mut owned = super::sweep::OwnedProcess::announce();
+        let mut child = command.stderr(Stdio::null()).kill_on_drop(true).spawn().map_err(spawn)?;
+        child.id().into_iter().for_each(|pid| owned.is(pid));
+        let pipe = child.stdout.take();
+        let read = async {
+            let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SECRET + 2));
+            if let Some(pipe) = pipe {
+                pipe.take(LONGEST_SECRET as u64 + 2).read_to_end(&mut bytes).await?;
+            }
+            Ok::<_, io::Error>((bytes, child.wait().await?))
+        };
+        match tokio::time::timeout(COMMAND_TIMEOUT, read).await {
+            Err(_) => Err(failed(format!("did not end within {} s", COMMAND_TIMEOUT.as_secs()))),
+            Ok(Err(source)) => Err(spawn(source)),
+            Ok(Ok((_, status))) if !status.success() => Err(failed(format!("ended with {status}"))),
+            Ok(Ok((mut bytes, _))) => text(name, std::mem::take(&mut *bytes)),
+        }
+    }
+}
+
+/// One trailing line break is cut.
+fn text(name: &str, bytes: Vec<u8>) -> Result<SecretString, SecretError> {
+    match String::from_utf8(bytes).map(Zeroizing::new) {
+        Ok(text) => {
+            let cut =
+                text.strip_suffix('\n').map_or(text.as_str(), |rest| rest.strip_suffix('\r').unwrap_or(rest));
+            Ok(cut.into())
+        }
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(SecretError::NotText { name: name.to_owned() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "canary-s3cret";
+
+    fn secrets(dir: &Path, sources: &[(&str, SecretSource)]) -> Secrets {
+        let sources = sources.iter().map(|(name, source)| ((*name).to_owned(), source.clone())).collect();
+        Secrets::new(sources, dir, Inherited::snapshot(&[]), None)
+    }
+
+    #[tokio::test]
+    async fn files_are_read_when_needed_and_then_masked() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = secrets(dir.path(), &[("token", SecretSource::File("token".into()))]);
+        let error = secrets.get("token").await.unwrap_err().to_string();
+        assert!(error.contains("secret `token`: cannot read") && error.contains("/token"), "{error}");
+        std::fs::write(dir.path().join("token"), format!("{CANARY}\r\n")).unwrap();
+        assert_eq!(secrets.get("token").await.unwrap().expose_secret(), CANARY);
+        std::fs::write(dir.path().join("token"), "another-value").unwrap();
+        assert_eq!(secrets.get("token").await.unwrap().expose_secret(), CANARY, "once per process");
+        assert_eq!(secrets.masker().text(&format!("a {CANARY} b")), "a *** b");
+        assert!(!format!("{secrets:?}").contains(CANARY));
+    }
+
+    #[tokio::test]
+    async fn programs_print_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let argv = |script: &str| SecretSource::Command(["sh", "-c", script].map(str::to_owned).to_vec());
+        let secrets = secrets(
+            dir.path(),
+            &[
+                ("good", argv("echo good-secret-1; echo noise >&2")),
+                ("bad", argv("echo bad-secret-1; exit 3")),
+            ],
+        );
+        assert_eq!(secrets.get("good").await.unwrap().expose_secret(), "good-secret-1");
+        let error = secrets.get("bad").await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && !error.contains("bad-secret-1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn short_unset_and_undeclared_secrets_are_refused_without_their_value() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("short"), "1234567\n").unwrap();
+        std::fs::write(dir.path().join("binary"), [0xff; 20]).unwrap();
+        let secrets = secrets(
+            dir.path(),
+            &[
+                ("binary", SecretSource::File("binary".into())),
+                ("short", SecretSource::File("short".into())),
+                ("typed", SecretSource::Prompt),
+                ("unset", SecretSource::Env("CONSIGNE_TEST_NOT_SET".into())),
+            ],
+        );
+        let errors: Vec<String> = secrets.preflight().await.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            [
+                "secret `binary` is not UTF-8 text",
+                "secret `short` is shorter than 8 bytes and could not be masked",
+                "secret `unset`: the environment variable `CONSIGNE_TEST_NOT_SET` is not set",
+            ]
+        );
+        assert_eq!(
+            secrets.get("typed").await.unwrap_err().to_string(),
+            "secret `typed` was not given at the prompt"
+        );
+        assert_eq!(secrets.get("nope").await.unwrap_err().to_string(), "secret `nope` is not declared");
+    }
+}

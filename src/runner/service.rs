@@ -1,0 +1,57 @@
+//! Services that run beside a run: found again after a crash, and ended with their whole process group.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::time::timeout;
+
+use super::leftovers::{self, LeftoverError};
+use super::sweep::{Stat, ended, open, reap};
+
+/// A service that was alive when it was looked at.
+#[derive(Debug)]
+pub struct LivingService {
+    pub name: String,
+    pid: u32,
+    start: u64,
+}
+
+/// The services of a run that an earlier consigne started and that are still alive.
+///
+/// # Errors
+/// The side file exists and cannot be read.
+pub fn living_services(run_dir: &Path) -> Result<Vec<LivingService>, LeftoverError> {
+    let noted = leftovers::services(run_dir)?;
+    Ok(noted
+        .into_iter()
+        .filter_map(|(pid, start, name)| {
+            let stat = Stat::of(pid).filter(|stat| stat.start == start && stat.state != 'Z')?;
+            Some(LivingService { name, pid, start: stat.start })
+        })
+        .collect())
+}
+
+impl LivingService {
+    /// A child that was just started. `None`: it is gone already.
+    pub fn of(pid: u32, name: &str) -> Option<Self> {
+        Some(Self { name: name.to_owned(), pid, start: Stat::of(pid)?.start })
+    }
+
+    /// TERM to its group, some grace, KILL. False: it is still there.
+    pub async fn end(self, grace: Duration) -> bool {
+        for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, grace)] {
+            let same = Stat::of(self.pid).is_some_and(|stat| stat.start == self.start && stat.state != 'Z');
+            let (true, Some(handle)) = (same, open(self.pid)) else { break };
+            if let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+                // It leads its own group: started so, and its number is still its own.
+                let _gone = kill_process_group(group, signal);
+            }
+            if timeout(patience, ended(handle)).await.is_ok() {
+                break;
+            }
+        }
+        reap(self.pid);
+        Stat::of(self.pid).is_none_or(|stat| stat.start != self.start || stat.state == 'Z')
+    }
+}

@@ -1,0 +1,11 @@
+//! The language from outside: every code has a file that shows it, the shipped runbooks are clean, plans are
+//! deterministic, and checking stays linear.
+//!
+//! A file of `tests/diagnostics` may begin with lines `#! env NAME`, `#! input NAME=VALUE`, `#! build drill`: then
+//! inputs are resolved and a plan is built as well. Its name begins with the code that it must show.
+
+mod diagnostics;
+mod oracle;
+mod plans;
+mod shipped;
+mod speed;

@@ -1,0 +1,319 @@
+//! The run that the tests seal and change: events by hand, each taken in by `State::apply`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use consigne::clock::Timestamp;
+use consigne::core::event::{AskEnd, Decision, Ended, Override};
+use consigne::core::{
+    Actor, AskKind, AttemptResult, Event, Fact, Hidden, How, JournalInput, Role, RunStatus, Shape, State,
+    Status,
+};
+use consigne::journal::{Append, Blobs, Hash, Journal, Pending, SeededSalt};
+use consigne::plan::{
+    Effect, GateNode, Graph, Identity, Kind, Mode, OnTimeout, Person, Populace, StepNode, Who,
+};
+use consigne::record::build::RecordKeeper;
+use consigne::record::verify::{Options, Verification, verify};
+use consigne::record::{ExecutorKey, FileKey, Trust};
+use ed25519_dalek::SigningKey;
+
+pub const ORG: &str = "consigne.example";
+pub const HOST: &str = "prod-1";
+
+/// What a run is like.
+#[derive(Clone, Copy)]
+pub struct Kindness {
+    pub mode: Mode,
+    pub personal: bool,
+    pub approver: &'static str,
+    pub lang: &'static str,
+    pub quorum: u32,
+    pub identity: Identity,
+}
+
+pub const USUAL: Kindness = Kindness {
+    mode: Mode::Live,
+    personal: true,
+    approver: "bob",
+    lang: "en",
+    quorum: 1,
+    identity: Identity::Any,
+};
+
+pub struct Run {
+    pub home: tempfile::TempDir,
+    pub dir: PathBuf,
+    pub journal: Journal,
+    pub keeper: RecordKeeper,
+    pub state: State,
+    pub clock: i64,
+}
+
+pub fn bob() -> FileKey {
+    FileKey::from_ed25519(&SigningKey::from_bytes(&[5; 32]))
+}
+
+pub fn graph(kind: Kindness) -> Graph {
+    let before = StepNode::new("before", Kind::Http, Effect::Read);
+    let mut go = StepNode::new("go", Kind::Approve, Effect::Read);
+    go.needs = vec!["before".into()];
+    go.timeout_ms = Some(3_600_000);
+    let who = Who { roles: vec!["lead".into()], not_starter: true, not_steps: Vec::new() };
+    go.gate = Some(GateNode {
+        quorum: kind.quorum,
+        who,
+        escalate_to: Vec::new(),
+        on_timeout: OnTimeout::Refuse,
+        on_reject_continue: false,
+        covers: vec!["isolate".into()],
+        typed: false,
+    });
+    let mut isolate = StepNode::new("isolate", Kind::Http, Effect::Write);
+    isolate.needs = vec!["go".into()];
+    let person = |name: &str| Person { os_user: Some(name.into()), ssh: Some(format!("{name}@example.com")) };
+    let people = ["alice", "bob", "carol"].map(|name| (name.to_owned(), person(name))).into();
+    let roles = [("lead".to_owned(), vec!["alice".to_owned(), "bob".to_owned()])].into();
+    Graph {
+        semantics: 1,
+        runbook: "tenant-suspend".into(),
+        mode: kind.mode,
+        environment: Some("prod".into()),
+        protected: false,
+        role_play: false,
+        identity: kind.identity,
+        people: Populace { people, roles },
+        max_in_flight: 4,
+        deadline_ms: None,
+        secrets: Vec::new(),
+        steps: vec![before, go, isolate],
+    }
+}
+
+pub fn person(who: &str) -> Actor {
+    Actor { who: who.into(), how: How::OsUser, played_by: None }
+}
+
+fn hidden(fields: &[(&str, &str)]) -> Hidden {
+    Hidden(fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+}
+
+pub fn of_run(fact: Fact) -> Event {
+    Event { step: None, item: None, attempt: None, actor: None, fact, hidden: Hidden::default() }
+}
+
+pub fn of_step(step: &str, attempt: Option<u32>, fact: Fact, fields: &[(&str, &str)]) -> Event {
+    Event { step: Some(step.into()), attempt, hidden: hidden(fields), ..of_run(fact) }
+}
+
+fn by(who: &str, event: Event) -> Event {
+    Event { actor: Some(person(who)), ..event }
+}
+
+fn settled(step: &str, status: Status, reason: &str) -> Event {
+    of_step(step, None, Fact::StepSettled { status, reason: reason.into() }, &[])
+}
+
+fn started(step: &str) -> Event {
+    let fact = Fact::AttemptStarted { role: Role::Do, part: None, timeout_ms: 30_000, keyed: false };
+    of_step(step, Some(1), fact, &[("request", "{\"url\":\"https://api/tenants/acme-42\"}")])
+}
+
+impl Run {
+    pub fn new(kind: Kindness) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let key = Arc::new(ExecutorKey::init(home.path(), ORG, HOST).unwrap());
+        let line = format!("bob@example.com namespaces=\"approve.*@{ORG}\" {}\n", bob().public());
+        let list = home.path().join("trust/allowed_signers");
+        std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
+        let dir = home.path().join("runs/r1");
+        let journal = Journal::create(&dir, "r1").unwrap().salted(Box::new(SeededSalt::new(7)));
+        let graph = graph(kind);
+        let mut plan = BTreeMap::new();
+        std::fs::create_dir(dir.join("plan")).unwrap();
+        for (name, bytes) in [
+            ("graph.json", serde_json::to_vec(&graph).unwrap()),
+            ("values.json", b"{\"inputs\":{}}\n".to_vec()),
+        ] {
+            std::fs::write(dir.join("plan").join(name), &bytes).unwrap();
+            plan.insert(name.to_owned(), Hash::of(&bytes).to_string());
+        }
+        let keeper = RecordKeeper::new(&journal, key.clone()).unwrap();
+        let state = State::new(Shape::new(graph).unwrap().into(), "r1");
+        let mut run = Self { home, dir, journal, keeper, state, clock: 1_764_000_000_000 };
+        let fact = Fact::RunStarted {
+            semantics: 1,
+            mode: kind.mode,
+            runbook: "tenant-suspend".into(),
+            environment: Some("prod".into()),
+            plan,
+            tool: "consigne 0.1.0".into(),
+            lang: kind.lang.into(),
+            template: consigne::record::render::TEMPLATE,
+            attended: true,
+            executor: key.signer_key().fingerprint(),
+        };
+        let begin = Event { hidden: hidden(&[("inputs", "{\"tenant_id\":\"acme-42\"}")]), ..of_run(fact) };
+        run.entry(vec![by("alice", begin), started("before")]);
+        run
+    }
+
+    pub fn entry(&mut self, events: Vec<Event>) {
+        self.clock += 1_500;
+        let at = Timestamp::from_millis(self.clock);
+        for event in &events {
+            self.state.apply(at, event).unwrap();
+        }
+        let mono = u64::try_from(self.clock).unwrap();
+        let entries = self.journal.append(vec![Pending { at, mono, events }]).unwrap();
+        self.keeper.follow(&mut self.journal, &entries).unwrap();
+    }
+
+    fn finish_attempt(&mut self, step: &str, result: AttemptResult, then: Event) {
+        let at = Timestamp::from_millis(self.clock);
+        let blob = Blobs::of(&self.dir).put(b"a long answer of the platform").unwrap();
+        let fact = Fact::AttemptFinished {
+            result,
+            reason: "status".into(),
+            class: None,
+            code: Some(200),
+            retry_after_ms: None,
+            started: at,
+            finished: at.plus(40),
+            worker: "local".into(),
+            outputs: [("state".to_owned(), "\"active\"".to_owned())].into(),
+        };
+        let blob = serde_json::to_string(&blob).unwrap();
+        let fields = [("output.name", "\"Acme é\u{a0}1.50\""), ("blob.body", blob.as_str())];
+        self.entry(vec![of_step(step, Some(1), fact, &fields), then]);
+    }
+
+    /// Up to the open gate.
+    pub fn reach_gate(&mut self) {
+        self.finish_attempt("before", AttemptResult::Succeeded, settled("before", Status::Succeeded, "ok"));
+        let fact = Fact::AskOpened {
+            ask: 1,
+            kind: AskKind::Approve,
+            expires: Some(Timestamp::from_millis(self.clock + 3_600_000)),
+            covers: vec!["isolate".into()],
+            parts: Vec::new(),
+            reason: None,
+        };
+        let shown = r#"[{"step":"isolate","effect":"write","digest":"d1","action":{"http":{"method":"PATCH","url":[{"text":"https://api/tenants/acme-42"}],"headers":[],"query":[],"body":"none","auth":{"bearer":"admin"},"ca_file":null}}}]"#;
+        let fields = [
+            ("prompt", "\"Suspend Acme?\\nReally?\""),
+            ("shown", shown),
+            ("binds", "{\"later\":[],\"digests\":{}}"),
+        ];
+        self.entry(vec![of_step("go", None, fact, &fields)]);
+    }
+
+    pub fn approve(&mut self, kind: Kindness) {
+        let actor =
+            Actor { how: if kind.personal { How::SshKey } else { How::OsUser }, ..person(kind.approver) };
+        let fact = Fact::AskAnswered { ask: 1, part: None, decision: Decision::Approve };
+        let fields = [("value", "\"approve\""), ("comment", "\"leak | confirmed\"")];
+        let answered = Event { actor: Some(actor.clone()), ..of_step("go", None, fact, &fields) };
+        self.entry(vec![
+            answered,
+            of_step("go", None, Fact::AskClosed { ask: 1, how: AskEnd::Answered }, &[]),
+            settled("go", Status::Succeeded, "approved"),
+        ]);
+        let decided = (Decision::Approve, Some("leak | confirmed"));
+        let approval = self.keeper.approval(&self.journal, &self.state, 1, &actor, decided).unwrap();
+        let signature = kind
+            .personal
+            .then(|| bob().sign(&approval.namespace(ORG, true), approval.text().as_bytes()).unwrap());
+        let JournalInput::Attested { ask, file, sha256, signer, personal } =
+            self.keeper.attest(&approval, signature.as_ref()).unwrap()
+        else {
+            panic!()
+        };
+        self.entry(vec![
+            of_run(Fact::ApprovalAttested { ask, file, sha256, signer, personal }),
+            started("isolate"),
+        ]);
+    }
+
+    /// The step fails, alice does it by hand, the run ends.
+    pub fn reach_end(&mut self) {
+        let asked = Fact::AskOpened {
+            ask: 2,
+            kind: AskKind::Failure,
+            expires: None,
+            covers: Vec::new(),
+            parts: Vec::new(),
+            reason: Some("status".into()),
+        };
+        self.finish_attempt(
+            "isolate",
+            AttemptResult::Failed,
+            of_step("isolate", None, asked, &[("why", "\"409\"")]),
+        );
+        let answered = Fact::AskAnswered { ask: 2, part: None, decision: Decision::ByHand };
+        let fields = [("comment", "\"done in the console\"")];
+        self.entry(vec![
+            by("alice", of_step("isolate", None, answered, &fields)),
+            of_step("isolate", None, Fact::AskClosed { ask: 2, how: AskEnd::Answered }, &[]),
+            by("alice", of_step("isolate", None, Fact::StepOverridden { how: Override::ByHand }, &[])),
+            of_run(Fact::RunEnding {
+                outcome: Ended::Succeeded,
+                reason: "done".into(),
+                undo: false,
+                stop: false,
+            }),
+        ]);
+        let (status, reason) = (RunStatus::Succeeded, "done".to_owned());
+        self.entry(vec![of_run(Fact::RunFinished { status, reason, still_open: Vec::new() })]);
+        self.entry(vec![of_run(Fact::RunSealed {})]);
+    }
+
+    pub fn sealed(kind: Kindness) -> Self {
+        let mut run = Self::new(kind);
+        run.reach_gate();
+        run.approve(kind);
+        run.reach_end();
+        run.keeper.seal(&mut run.journal).unwrap();
+        run
+    }
+
+    pub fn trust(&self) -> Trust {
+        Trust::load(&self.home.path().join("trust")).unwrap()
+    }
+
+    pub fn verify(&self) -> Verification {
+        verify_in(&self.dir, &self.trust())
+    }
+
+    pub fn key(&self) -> Arc<ExecutorKey> {
+        ExecutorKey::load(self.home.path()).unwrap().into()
+    }
+}
+
+pub fn verify_in(dir: &Path, trust: &Trust) -> Verification {
+    verify(dir, trust, Options::default()).unwrap()
+}
+
+pub fn failures(found: &Verification) -> Vec<String> {
+    found.failures().map(ToString::to_string).collect()
+}
+
+/// A copy of a run's directory that can be changed.
+pub fn copy_of(dir: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                std::fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let to = tempfile::tempdir().unwrap();
+    copy(dir, to.path());
+    to
+}
