@@ -16,10 +16,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::core::{RunStatus, State};
 use crate::diag::Diagnostic;
 use crate::engine::book::BookError;
-use crate::engine::identity;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
 use crate::engine::local::{DriveError, Stopped};
 use crate::engine::services::ServiceError;
+use crate::engine::{identity, unbegun};
 use crate::journal::{JournalError, LockError};
 use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
 use crate::plan::Plan;
@@ -32,12 +32,24 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
-    let reopened = launch::reopen(&dir, &home.root, &clock()).map_err(launch_error)?;
+    let reopened = reopen(&dir, &home)?;
     known_steps(&answers, &reopened.plan)?;
     if let Some(finished) = &reopened.state.run.finished {
         ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
     }
     resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
+}
+
+/// Takes a run from its directory. One that died before it began is removed, since nothing can come of it.
+pub(super) fn reopen(dir: &Path, home: &Home) -> Result<Reopened, CliError> {
+    match launch::reopen(dir, &home.root, &clock()) {
+        Err(error @ LaunchError::NeverBegan { .. }) => {
+            super::runtime()?.block_on(unbegun::remove(dir, &home.root, &clock())).map_err(launch_error)?;
+            Err(launch_error(error)
+                .hint("nothing was done, and what it left behind is removed: start it again"))
+        }
+        reopened => reopened.map_err(launch_error),
+    }
 }
 
 /// Takes up a run whose lock is held, with `then` as the first thing after the resuming.
@@ -261,9 +273,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         }
         LaunchError::Journal(journal) => journal_error(journal),
         LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
-        LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
-            CliError::new(Exit::Damaged, message).hint(UNTOUCHED)
-        }
+        LaunchError::Corrupt { .. } => CliError::new(Exit::Damaged, message).hint(UNTOUCHED),
         LaunchError::Service(ServiceError::NotReady { .. } | ServiceError::Start { .. }) => {
             CliError::new(Exit::Invalid, message).hint("no step was started")
         }
@@ -278,7 +288,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Missing(list) => {
             CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
         }
-        LaunchError::Over => CliError::new(Exit::Usage, message),
+        LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
 }
 

@@ -7,9 +7,11 @@
 mod asks;
 mod attempts;
 
+use super::attempt::{AttemptResult, Role};
 use super::event::{Actor, Event, Fact, Override, SkipReason, Status};
 use super::state::{Belief, Ending, Finished, ItemState, Paused, Phase, State, Timer};
 use crate::clock::Timestamp;
+use crate::plan::{Effect, Kind};
 
 /// An event that cannot follow from the state before it: a damaged or forged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,6 +139,7 @@ impl State {
             Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
+                need(self.shape.node(step).kind == Kind::Wait, "it does not wait")?;
                 need(self.steps[step].status == Status::Ready, "its turn has not come")?;
                 self.steps[step].status = Status::Waiting;
                 self.set_due(step, Some((*due, Timer::Wait(step))));
@@ -194,7 +197,10 @@ impl State {
         let status = self.steps[step].status;
         let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
         need(turn, "its turn has not come")?;
-        need(!(reason == SkipReason::When && !self.shape.node(step).conditional), "it has no condition")?;
+        need(reason != SkipReason::When || self.shape.node(step).conditional, "it has no condition")?;
+        let last = self.steps[step].last.as_ref();
+        let done = last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
+        need(reason != SkipReason::AlreadyDone || done, "no probe has said that it is done")?;
         self.steps[step].skipped = Some(reason);
         let code = match reason {
             SkipReason::When => "when",
@@ -220,13 +226,31 @@ impl State {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
+        need(status != Status::Rejected || state.last_ask.is_some(), "nobody was asked")?;
+        if node.kind.runs() {
+            let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
+            need(status != Status::Succeeded || did, "no attempt at it has succeeded")?;
+            need(!self.in_doubt(step) || status == Status::Unknown, "whether it took effect is not known")?;
+        }
+        if node.kind == Kind::Wait && status == Status::Succeeded {
+            need(state.due.is_none_or(|due| due <= at), "its time has not come")?;
+        }
         self.settle(at, step, status, reason);
         Ok(())
     }
 
+    /// Whether nobody knows if the step took effect: it may not run again by itself, nor end as if it were known.
+    fn in_doubt(&self, step: usize) -> bool {
+        let state = &self.steps[step];
+        let cut_off = state.last.as_ref().is_some_and(|last| last.interrupted && last.role == Role::Do);
+        let doubt = state.belief == Belief::Unknown || (state.status == Status::Interrupted && cut_off);
+        doubt && self.shape.node(step).effect != Effect::Read
+    }
+
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
-        need(self.steps[step].is_loose(), "nothing about it is uncertain")?;
-        need(!self.shape.node(step).kind.is_gate(), "a gate is never uncertain")?;
+        let loose = self.steps[step].is_loose() && self.steps[step].status != Status::Waiting;
+        need(loose, "nothing about it is uncertain")?;
+        need(self.shape.node(step).kind.runs(), "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];
         state.status = Status::Unknown;
         state.belief = Belief::Unknown;

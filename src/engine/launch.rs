@@ -14,13 +14,13 @@ use tokio::sync::mpsc;
 use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
-use super::{identity, narrate, preflight};
+use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
 use crate::plan::Plan;
-use crate::plan::digest::{self, PlanError};
+use crate::plan::digest;
 use crate::plan::service::Service;
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
@@ -89,8 +89,6 @@ pub enum LaunchError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -107,6 +105,8 @@ pub enum LaunchError {
     Missing(Vec<String>),
     #[error("{}: {what}", path.display())]
     Corrupt { path: PathBuf, what: String },
+    #[error("the run in {} never began: its process died before the first step", dir.display())]
+    NeverBegan { dir: PathBuf },
     #[error("the run is over")]
     Over,
 }
@@ -120,17 +120,25 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
     if !missing.is_empty() {
         return Err(LaunchError::Missing(missing));
     }
-    let locks = TargetLocks::of(&host.home);
-    let targets = new.plan.values.locks.clone();
-    locks.acquire(&targets, &new.id, &new.dir, host.clock.now())?;
     let (id, dir) = (new.id.clone(), new.dir.clone());
-    match prepare(new, host).await {
+    if dir.exists() {
+        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        return Err(LaunchError::File { verb: "create", path: dir, source });
+    }
+    make_folder(&dir.join("plan"))?;
+    // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
+    let lock = RunLock::acquire(&dir, host.clock.now())?;
+    let locks = TargetLocks::of(&host.home);
+    let prepared = match unbegun::acquire(&locks, &new.plan.values.locks, &id, &dir, &host.clock).await {
+        Ok(()) => prepare(new, host, lock).await,
+        Err(error) => Err(error),
+    };
+    match prepared {
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
-            locks.release(&targets, &id)?;
+            locks.release_all(&id)?;
             let error = keep_log(error, &host.home, &id);
-            // Only what this call made: a directory that was there before is not ours to remove.
-            if !matches!(error, LaunchError::File { verb: "create", .. }) && !dir.join("events.jsonl").exists() {
+            if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
             }
             Err(error)
@@ -162,16 +170,9 @@ struct Prepared {
     _lock: RunLock,
 }
 
-async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
+async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
     let NewRun { id, dir, plan, hosting, frozen, lang } = new;
-    if dir.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(LaunchError::File { verb: "create", path: dir, source });
-    }
     let folder = dir.join("plan");
-    super::services::private_folder(&folder)
-        .map_err(|source| LaunchError::File { verb: "make", path: folder.clone(), source })?;
-    let lock = RunLock::acquire(&dir, host.clock.now())?;
     let key = ExecutorKey::load(&host.home)?;
     let mut files = digest::files(&plan).map_err(|error| corrupt(&folder, &error))?;
     let host_file = serde_json::to_vec_pretty(&hosting).map_err(|error| corrupt(&folder, &error))?;
@@ -182,8 +183,6 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
     }
     let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
     let runners = Arc::new(Runners::new());
-    let services = served(&plan, &hosting, &dir, &context, &runners).await?;
-    let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?);
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
     let begin = Begin {
         actor: actor.clone(),
@@ -194,37 +193,54 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
         plan: digest::digests(&files),
         executor: key.signer_key().fingerprint(),
     };
-    let journal = Journal::create(&dir, &id)?;
-    let mut state = State::new(shape, &id);
-    let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
-    let mut said = Vec::new();
-    book.take_in(&plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
-        said.extend(narrate::line(&plan, state, event));
-    })?;
-    ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
+    provided(&plan, &dir, &context).await?;
+    let mut services = Running::up(&hosting.services, &dir, &context, &runners).await?;
+    let opened = match ready(&context).await {
+        Ok(()) => first_entry(&dir, &id, &plan, key, begin, host),
+        Err(error) => Err(error),
+    };
+    let (book, state, said) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            services.down().await;
+            return Err(error);
+        }
+    };
     let plan = Arc::new(plan);
     Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
 }
 
-/// The services of a run, up, with every secret at hand; else nothing of it is left running.
-async fn served(
-    plan: &Plan,
-    hosting: &Hosting,
-    dir: &Path,
-    context: &RunContext,
-    runners: &Runners,
-) -> Result<Running, LaunchError> {
+/// Every secret that no service is yet to write can be had: before any is started.
+async fn provided(plan: &Plan, dir: &Path, context: &RunContext) -> Result<(), LaunchError> {
     let missing = preflight::secrets(plan, dir, &context.secrets).await;
-    if !missing.is_empty() {
-        return Err(LaunchError::Missing(missing));
-    }
-    let mut services = Running::up(&hosting.services, dir, context, runners).await?;
+    if missing.is_empty() { Ok(()) } else { Err(LaunchError::Missing(missing)) }
+}
+
+/// Every secret can be had.
+async fn ready(context: &RunContext) -> Result<(), LaunchError> {
     let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        services.down().await;
-        return Err(LaunchError::Missing(missing));
-    }
-    Ok(services)
+    if missing.is_empty() { Ok(()) } else { Err(LaunchError::Missing(missing)) }
+}
+
+/// Writes entry 0: from here on there is a run.
+fn first_entry(
+    dir: &Path,
+    id: &str,
+    plan: &Plan,
+    key: ExecutorKey,
+    begin: Begin,
+    host: &Host,
+) -> Result<(Book, State, Vec<String>), LaunchError> {
+    let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&dir.join("plan"), &what))?);
+    let journal = Journal::create(dir, id)?;
+    let mut state = State::new(shape, id);
+    let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
+    let mut said = Vec::new();
+    book.take_in(plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
+        said.extend(narrate::line(plan, state, event));
+    })?;
+    ledger(dir, plan, &state, &book.sign_head()?, Moment::Start, host)?;
+    Ok((book, state, said))
 }
 
 /// A run taken from its directory, with the lock held.
@@ -250,6 +266,9 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
         return Err(LaunchError::File { verb: "find a run in", path: dir.to_owned(), source });
     }
     let lock = RunLock::acquire(dir, clock.now())?;
+    if unbegun::is_unbegun(dir) {
+        return Err(LaunchError::NeverBegan { dir: dir.to_owned() });
+    }
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
     let key = Arc::new(ExecutorKey::load(home)?);
@@ -278,7 +297,7 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
     };
     let digests = started(&first.events)
         .ok_or_else(|| LaunchError::Corrupt { path: journal.clone(), what: "line 1 starts no run".to_owned() })?;
-    let plan = digest::load(&folder, digests)?;
+    let plan = digest::load(&folder, digests).map_err(|error| corrupt(&folder, &error))?;
     let path = folder.join(HOST_FILE);
     let bytes = std::fs::read(&path).map_err(|source| LaunchError::File { verb: "read", path: path.clone(), source })?;
     let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
@@ -313,10 +332,18 @@ impl Reopened {
         host: &Host,
         answering: Answering,
     ) -> Result<(Rest, Vec<Leftover>), LaunchError> {
-        let swept = sweep_leftovers(&self.dir, &self.id).await?;
-        if self.state.phase() == Phase::Finished {
-            return Ok((self.complete(host)?, swept));
+        let mut this = self;
+        let swept = sweep_leftovers(&this.dir, &this.id).await?;
+        // A crash may have come between the first entry and the ledger.
+        ledger(&this.dir, &this.plan, &this.state, &this.book.sign_head()?, Moment::Start, host)?;
+        if this.state.phase() == Phase::Finished {
+            super::services::end_living(&this.dir, &this.id).await?;
+            return Ok((this.complete(host)?, swept));
         }
+        Ok((this.prepare(then, host).await?.go(host, answering).await?, swept))
+    }
+
+    async fn prepare(self, then: Vec<Input>, host: &Host) -> Result<Prepared, LaunchError> {
         let missing = preflight::programs(&self.plan);
         if !missing.is_empty() {
             return Err(LaunchError::Missing(missing));
@@ -324,11 +351,16 @@ impl Reopened {
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
-        let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
+        provided(&self.plan, &self.dir, &context).await?;
+        let mut services = Running::up(&self.hosting.services, &self.dir, &context, &runners).await?;
+        if let Err(error) = ready(&context).await {
+            services.down().await;
+            return Err(error);
+        }
         let mut first = self.before;
         first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
         first.extend(then);
-        let prepared = Prepared {
+        Ok(Prepared {
             dir: self.dir,
             plan: self.plan,
             context,
@@ -340,16 +372,19 @@ impl Reopened {
             first,
             actor,
             _lock: self.lock,
-        };
-        Ok((prepared.go(host, answering).await?, swept))
+        })
     }
 
     /// Takes in one input and leaves the run parked. Whether it said anything new.
     ///
     /// # Errors
     /// The input is refused, or the journal cannot be written.
-    pub fn note_down(&mut self, input: Input) -> Result<bool, LaunchError> {
-        let before = std::mem::take(&mut self.before);
+    pub fn note_down(&mut self, input: Input, host_user: Actor) -> Result<bool, LaunchError> {
+        let mut before = std::mem::take(&mut self.before);
+        if self.state.run.paused.is_none() && self.state.run.finished.is_none() {
+            // Its process died. What the input sets free must not be written down as started: nobody here starts it.
+            before.push(Input::Pause { actor: host_user, reason: "died".to_owned(), stop: false });
+        }
         self.book.take_in(&self.plan, &mut self.state, before, &mut |_, _| {})?;
         let mut news = false;
         self.book.take_in(&self.plan, &mut self.state, vec![input], &mut |_, _| news = true)?;
@@ -398,19 +433,21 @@ impl Prepared {
 /// Frees the targets and closes the run in the ledger. Safe to repeat.
 fn finish(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
     TargetLocks::of(&host.home).release(&plan.values.locks, &state.run.id)?;
-    ledger(dir, plan, state, head, host)
+    ledger(dir, plan, state, head, Moment::End, host)
 }
 
-/// Says in the ledger that a run has started, or how it ended.
-fn ledger(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
-    let finished = state.run.finished.as_ref();
-    let about = About {
-        moment: if finished.is_some() { Moment::End } else { Moment::Start },
-        runbook: &plan.graph.runbook,
-        mode: plan.graph.mode,
-        dir,
-        status: finished.map(|finished| finished.status.name()),
-    };
+/// Says in the ledger that a run has started, or how it ended; the same is said once.
+fn ledger(
+    dir: &Path,
+    plan: &Plan,
+    state: &State,
+    head: &TreeHead,
+    moment: Moment,
+    host: &Host,
+) -> Result<(), LaunchError> {
+    let finished = state.run.finished.as_ref().filter(|_| moment == Moment::End);
+    let status = finished.map(|finished| finished.status.name());
+    let about = About { moment, runbook: &plan.graph.runbook, mode: plan.graph.mode, dir, status };
     Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 
@@ -420,6 +457,11 @@ fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) ->
     let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
     Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+}
+
+fn make_folder(path: &Path) -> Result<(), LaunchError> {
+    super::services::private_folder(path)
+        .map_err(|source| LaunchError::File { verb: "make", path: path.to_owned(), source })
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {

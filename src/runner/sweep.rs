@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// Environment variables that mark what belongs to a run, and to one of its attempts.
 pub(super) const RUN_MARK: &str = "CONSIGNE_RUN";
 pub(super) const ATTEMPT_MARK: &str = "CONSIGNE_ATTEMPT";
+const SERVICE_MARK: &str = "CONSIGNE_SERVICE";
 /// Each round finds what the killed ones left behind.
 const ROUNDS: usize = 64;
 /// A process in uninterruptible sleep dies later; it is not waited for.
@@ -284,6 +285,8 @@ impl Stat {
 pub(super) struct Marks {
     pub(super) run: Option<String>,
     pub(super) attempt: Option<String>,
+    /// Name of a service of the run.
+    pub(super) service: Option<String>,
 }
 
 impl Marks {
@@ -298,6 +301,7 @@ impl Marks {
             };
             marks.run = marks.run.or_else(|| value(RUN_MARK));
             marks.attempt = marks.attempt.or_else(|| value(ATTEMPT_MARK));
+            marks.service = marks.service.or_else(|| value(SERVICE_MARK));
         }
         Some(marks)
     }

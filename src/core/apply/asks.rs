@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Applied, need};
 use crate::clock::Timestamp;
-use crate::core::attempt::Json;
+use crate::core::attempt::{AttemptResult, Json, Role};
 use crate::core::event::{AskEnd, AskKind, Decision, Event, Reversal, ReversalEnd, Status};
 use crate::core::state::{Ask, Binds, Given, Human, ItemState, Phase, State};
 use crate::plan::Kind;
@@ -178,9 +178,20 @@ impl State {
         need(self.steps[step].running.is_none(), "it is being reversed")?;
         need(self.steps[step].ask.is_none(), "a question about it is open")?;
         let asked = self.steps[step].last_ask.and_then(|id| self.asks.get(&id));
-        let decided = asked.is_some_and(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
-        need(how != ReversalEnd::LeftOpen || decided, "nobody decided to leave it open")?;
-        need(how != ReversalEnd::NotChosen || kind == Reversal::Undo, "a toggle is not left by default")?;
+        let said = asked.filter(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
+        let said = said.and_then(|ask| ask.answers.last()).map(|given| given.decision);
+        let reversed = self.steps[step].last.as_ref().is_some_and(|last| {
+            let role = if kind == Reversal::Undo { Role::Undo } else { Role::PutBack };
+            last.role == role && last.result == AttemptResult::Succeeded
+        });
+        let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
+        need(self.phase() == Phase::Unwinding, "the run is not unwinding")?;
+        match how {
+            ReversalEnd::Done => need(reversed || said == Some(Decision::Done), "it has not been reversed")?,
+            ReversalEnd::LeftOpen => need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?,
+            ReversalEnd::NotChosen => need(kind == Reversal::Undo && !chosen, "it is not left by default")?,
+            ReversalEnd::Failed => {}
+        }
         let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
         let top = top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
         top.end = Some(how);

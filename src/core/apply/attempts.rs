@@ -60,9 +60,15 @@ impl State {
             Phase::Finally => !self.shape.is_main(step),
             _ => false,
         };
+        let asked = matches!(role, Role::Do | Role::First | Role::Verify) && state.status == Status::Waiting;
+        need(!asked, "a question about it is not settled")?;
         match role {
             Role::Do => {
                 need(node.kind.runs(), "it is not done by a runner")?;
+                // The same request with the same key, where no probe can tell; or because a person said so.
+                let again = (node.keyed && node.verify.is_none()) || state.status == Status::Ready;
+                let stated = state.status != Status::Interrupted;
+                need(!self.in_doubt(step) || (again && stated), "whether it took effect is not known")?;
                 need(turn, "the run is past it")?;
                 need(self.gates_open(step), "a gate in front of it is not open")?;
                 let ready = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
@@ -228,10 +234,13 @@ impl State {
     }
 
     pub(super) fn retry_scheduled(&mut self, step: usize, due: Timestamp) -> Applied {
+        let (runs, phase) = (self.shape.node(step).kind.runs(), self.phase());
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
-        if !state.settled {
-            need(state.is_loose(), "there is nothing to retry")?;
+        if state.settled {
+            need(phase == Phase::Unwinding, "the run is not unwinding")?;
+        } else {
+            need(runs && state.is_loose() && state.status != Status::Waiting, "there is nothing to retry")?;
             state.status = Status::Retrying;
         }
         self.set_due(step, Some((due, Timer::Retry(step))));

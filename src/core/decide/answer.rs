@@ -164,8 +164,7 @@ fn read(ask: &Ask, answer: &Answer) -> Result<(Value, Decision), Refused> {
     let choices = choices(ask, answer.part.is_some());
     let found = choices.iter().find(|(words, _)| words.contains(&word)).map(|(_, decision)| *decision);
     // The word that a confirmation asks for is a yes.
-    let typed = (ask.kind == AskKind::Confirm && ask.shown.get("typed").is_some_and(|t| *t == choice.to_string()))
-        .then_some(Decision::Yes);
+    let typed = (ask.kind == AskKind::Confirm && is_typed(ask, choice)).then_some(Decision::Yes);
     found.or(typed).map(|decision| (value.clone(), decision)).ok_or_else(|| {
         let words: Vec<&str> = choices.iter().map(|(words, _)| words[0]).collect();
         Refused::new("not-a-choice", format!("`{word}` is no answer to this question"))
@@ -212,6 +211,12 @@ pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)
     }
 }
 
+/// Whether it is the word that the prompt asks for.
+fn is_typed(ask: &Ask, choice: &Value) -> bool {
+    let word = ask.shown.get("typed").and_then(|text| serde_json::from_str::<String>(text).ok());
+    word.is_some() && word.as_deref() == choice.as_str()
+}
+
 fn check_typed(
     ask: &Ask,
     node: &crate::plan::StepNode,
@@ -219,8 +224,8 @@ fn check_typed(
     decision: Decision,
 ) -> Result<(), Refused> {
     let typed = node.gate.as_ref().is_some_and(|gate| gate.typed);
-    let right = ask.shown.get("typed").is_some_and(|text| *text == answer.value.to_string());
-    if typed && decision == Decision::Yes && !right {
+    let choice = answer.value.get("choice").unwrap_or(&answer.value);
+    if typed && decision == Decision::Yes && !is_typed(ask, choice) {
         return Err(Refused::new("not-typed", "the confirmation has to be typed, not just answered")
             .hint("type the word that the prompt shows"));
     }

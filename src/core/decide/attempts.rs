@@ -161,8 +161,17 @@ impl Draft<'_> {
                 let request = self.request(step, role, part, Effect::Read, probe, None);
                 self.start(step, request, Hidden::default());
             }
+            Err(_) if role == Role::Verify => self.cannot_verify(step),
             Err(error) => self.fail(step, Status::Failed, "render", Some(&error.to_string())),
         }
+    }
+
+    /// A probe that cannot be asked says nothing: the step is not failed, what it did is unknown.
+    fn cannot_verify(&mut self, step: usize) {
+        if self.state.step(step).status != Status::Unknown {
+            self.emit_step(step, Fact::StepUnknown { reason: "verify_unreachable".to_owned() });
+        }
+        self.ask_about_unknown(step);
     }
 
     /// One of the reversals, as it was rendered when its step started.
