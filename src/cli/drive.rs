@@ -277,9 +277,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         }
         LaunchError::Journal(journal) => journal_error(journal),
         LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
-        LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
-            CliError::new(Exit::Damaged, message).hint(UNTOUCHED)
-        }
+        LaunchError::Corrupt { .. } => CliError::new(Exit::Damaged, message).hint(UNTOUCHED),
         LaunchError::Service(ServiceError::NotReady { .. } | ServiceError::Start { .. }) => {
             CliError::new(Exit::Invalid, message).hint("no step was started")
         }

@@ -7,8 +7,7 @@ use super::exit::Exit;
 use super::home::Home;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
-use super::waiting::{self, standing};
-use crate::record::build::is_complete;
+use super::waiting::{self, UNSEALED, standing};
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -31,8 +30,8 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         let open = waiting::toggles(&state);
-        // A crash during the sealing leaves a run that is over and keeps its locks.
-        let done = state.run.finished.is_some() && is_complete(&dir);
+        let status = standing(&state, driven, &dir);
+        let done = state.run.finished.is_some() && status != UNSEALED;
         if done && open.is_empty() && !args.all {
             continue;
         }
@@ -42,7 +41,6 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             continue;
         }
         let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-        let status = standing(&state, driven);
         ui.data(&format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));
         if driven {
             ui.data("    driven by a process");
@@ -51,7 +49,12 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         for line in &waits {
             ui.data(&format!("    {line}"));
         }
-        if !driven && !done && (waits.is_empty() || status == "interrupted") {
+        if status == UNSEALED {
+            ui.data(&format!(
+                "    the record is not complete: consigne resume {}",
+                shown_name(&id, &dir, &home)
+            ));
+        } else if !driven && !done && (waits.is_empty() || status == "interrupted") {
             ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
-use super::waiting::{self, standing};
+use super::waiting::{self, UNSEALED, standing};
 use crate::core::{State, Status};
 use crate::engine::launch::{self, LaunchError};
 use crate::engine::unbegun;
@@ -49,7 +49,7 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
     ui.data(&format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
     let status = state.run.finished.as_ref().map_or_else(
-        || standing(&state, driven).to_owned(),
+        || standing(&state, driven, &dir).to_owned(),
         |finished| format!("{} ({})", finished.status.name(), finished.reason),
     );
     let by = if driven { ", driven by a process" } else { "" };
@@ -69,7 +69,7 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
         for answer in waiting::answers(&plan, &state, &name) {
             ui.hint(&answer);
         }
-        if state.run.finished.is_none() || !state.run.sealed {
+        if state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED {
             ui.hint(&format!("consigne resume {name}"));
         }
     }
@@ -80,7 +80,7 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
 pub(super) fn seen_summary(state: &State, dir: &Path, driven: bool) -> Value {
     let mut value = summary(state, dir, None);
     value["driven"] = driven.into();
-    value["standing"] = standing(state, driven).into();
+    value["standing"] = standing(state, driven, dir).into();
     value
 }
 

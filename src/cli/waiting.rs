@@ -1,15 +1,22 @@
 //! What a run waits for, and the commands that go on with it. Words only: reads a plan and a state.
 
+use std::path::Path;
+
 use crate::core::event::ReversalEnd;
 use crate::core::{AskKind, RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
+use crate::record::build::is_complete;
+
+/// Over, and its record is not complete.
+pub(super) const UNSEALED: &str = "unsealed";
 
 /// The status of a run as it is seen from outside: a run that nobody drives does not run.
-pub(super) fn standing(state: &State, driven: bool) -> &'static str {
+pub(super) fn standing(state: &State, driven: bool, dir: &Path) -> &'static str {
     let over = state.run.finished.is_some();
     match state.status() {
-        _ if over && !state.run.sealed && !driven => "unsealed",
+        // A crash during the sealing leaves a run that is over and keeps its locks.
+        _ if over && !driven && !is_complete(dir) => UNSEALED,
         RunStatus::Running | RunStatus::Waiting if !driven => "interrupted",
         status => status.name(),
     }

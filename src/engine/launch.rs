@@ -21,7 +21,7 @@ use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, 
 use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
 use crate::plan::Plan;
-use crate::plan::digest::{self, PlanError};
+use crate::plan::digest;
 use crate::plan::service::Service;
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
@@ -91,8 +91,6 @@ pub enum LaunchError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
@@ -334,7 +332,7 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
         path: journal.clone(),
         what: "line 1 starts no run".to_owned(),
     })?;
-    let plan = digest::load(&folder, digests)?;
+    let plan = digest::load(&folder, digests).map_err(|error| corrupt(&folder, &error))?;
     let path = folder.join(HOST_FILE);
     let bytes = std::fs::read(&path).map_err(|source| LaunchError::File {
         verb: "read",

@@ -238,11 +238,12 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\d:\d\d:\d\d\.\d{3}", "[DURATION]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:[KEY]"),
-    (r"\b[A-Za-z0-9+/]{43}=", "[ROOT]"),
+    (r"[A-Za-z0-9+/]{43}=", "[ROOT]"),
     (r"\b[0-9a-f]{64}\b", "[SHA256]"),
     (r"process \d+", "process [PID]"),
     (r"executor@[A-Za-z0-9.-]+", "executor@[HOST]"),
     (r"os:[a-z_][a-z0-9_-]*", "os:[ME]"),
+    (r"byte \d+", "byte [AT]"),
     (r"elapsed_ms.:\d+", "elapsed_ms:[MS]"),
 ];
 

@@ -11,18 +11,18 @@ const SLOW: &str = "consigne: v1\nid: slow\ntitle: \"Slow\"\nsteps:\n\
 fn a_run_that_a_process_drives_is_left_to_it() {
     let env = TestEnvironment::new();
     env.write("slow.yaml", SLOW);
-    let mut child = env.start(&["drill", "slow.yaml", "--env", "plain", "--run-id", "r"]);
+    let mut child = env.start(&["drill", "slow.yaml", "--env", "plain", "--run-id", "held"]);
     env.until("the step runs", || !env.touched().is_empty());
-    let resumed = env.consigne(&["resume", "r"]).ends(6);
+    let resumed = env.consigne(&["resume", "held"]).ends(6);
     assert!(!resumed.stderr.contains(&child.id().to_string()), "the filter took the pid: {resumed}");
-    let raw = env.command(&["resume", "r"]).output().unwrap();
+    let raw = env.command(&["resume", "held"]).output().unwrap();
     assert!(String::from_utf8(raw.stderr).unwrap().contains(&format!("process {}", child.id())));
     let all = [
         resumed,
-        env.consigne(&["answer", "r", "long", "yes"]).ends(6),
-        env.consigne(&["cancel", "r"]).ends(6),
+        env.consigne(&["answer", "held", "long", "yes"]).ends(6),
+        env.consigne(&["cancel", "held"]).ends(6),
         env.consigne(&["list"]).ends(0),
-        env.consigne(&["show", "r"]).ends(0),
+        env.consigne(&["show", "held"]).ends(0),
     ];
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     for _ in 0..3 {
