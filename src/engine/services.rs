@@ -157,6 +157,7 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
         .envs(context.inherited.variables())
         .envs(service.env.iter().map(|(name, value)| (name, value)))
         .env("CONSIGNE_RUN", &context.run)
+        .env("CONSIGNE_RUN_DIR", &context.dir)
         .env("CONSIGNE_SERVICE", &service.name)
         .stdin(Stdio::null())
         .stdout(output)

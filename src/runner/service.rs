@@ -30,8 +30,9 @@ pub fn living_services(run_dir: &Path, run: &str) -> Result<Vec<LivingService>, 
             Some(LivingService { name, pid, start })
         })
         .collect();
+    let dir = leftovers::absolute(run_dir);
     for pid in all() {
-        let Some(marks) = Marks::of(pid).filter(|marks| marks.run.as_deref() == Some(run)) else { continue };
+        let Some(marks) = Marks::of(pid).filter(|marks| marks.are_of(run, &dir)) else { continue };
         let (None, Some(name)) = (marks.attempt, marks.service) else { continue };
         // What a service starts for itself carries its marks, and goes with its group.
         let leads = |stat: &Stat| stat.group == pid && stat.state != 'Z';

@@ -66,3 +66,14 @@ fn of_two_that_resume_one_goes_on() {
     winner.signal(Signal::INT);
     assert_eq!(winner.code(), Some(4), "{}", house.log());
 }
+
+#[test]
+fn a_run_of_the_same_name_in_another_home_is_somebody_else() {
+    let [one, other] = [killed_while_waiting("twin"), killed_while_waiting("twin")];
+    let (_, pid) = other.service();
+    one.say(&["cancel", "twin"]).exits(4);
+    assert!(is_alive(pid), "it belongs to the other run");
+    assert_eq!(one.processes(), [] as [u32; 0]);
+    other.say(&["cancel", "twin"]).exits(4);
+    assert!(!is_alive(pid));
+}

@@ -67,6 +67,22 @@ fn twice_stops_what_runs() {
 }
 
 #[test]
+fn three_times_leaves_at_once() {
+    let (house, mut drill) = at_work("thrice", "stubborn");
+    for (number, kind) in ["run.paused", "run.paused"].iter().enumerate() {
+        drill.signal(Signal::INT);
+        let seen = || house.events().iter().filter(|event| event["type"] == *kind).count();
+        until("the pause", || (seen() > number).then_some(()));
+    }
+    drill.signal(Signal::INT);
+    assert_eq!(drill.code(), Some(4), "{}", house.log());
+    assert_eq!(house.processes(), [] as [u32; 0], "not even what ignores a polite end");
+    house.say(&["resume", &house.run]).exits(4);
+    house.answer("program", "done");
+    resume_to_success(&house);
+}
+
+#[test]
 fn a_wait_is_interrupted_and_gone_on_with() {
     let house = House::new("waits", &["tests/kill/parked.yaml"]);
     let mut drill = house.start(&house.begin("parked.yaml", &["--input", "wait=long"]));
@@ -134,22 +150,18 @@ fn cancelling_what_was_killed_removes_what_it_left() {
 
 #[test]
 fn an_answer_to_a_killed_run_starts_nothing() {
-    let house = House::new(
-        "answered",
-        &[
-            "runbooks/tenants/suspend.yaml",
-            "runbooks/tenants/suspend.inputs.yaml",
-            "runbooks/tenants/suspend.answers.yaml",
-        ],
-    );
-    // Stopped between its question and its leaving, then killed: the run is not paused, and a question is open.
-    let mut drill = house.start(&house.begin("suspend.yaml", &[]));
-    until("the question", || house.has_event("ask.opened").then_some(()));
-    drill.kill();
-    house.say(&["answer", &house.run, "go", "approve", "--as", "bob"]).exits(4);
-    let started = house.events().iter().filter(|event| event["step"] == "suspend").count();
-    assert_eq!(started, 0, "what nobody starts is not written down as started");
+    let house = House::new("answered", &["tests/kill/asking.yaml"]);
+    let mut drill = house.start(&house.begin("asking.yaml", &[]));
+    until("the question", || (book(&house) == ["begun"] && house.has_event("ask.opened")).then_some(()));
+    assert!(drill.kill());
+    assert!(!house.has_event("run.paused"));
+    house.say(&["answer", &house.run, "sure", "yes"]).exits(4);
+    let of_notice = house.events().iter().filter(|event| event["step"] == "notice").count();
+    assert_eq!(of_notice, 0, "what nobody starts is not written down as started");
+    house.say(&["resume", &house.run]).exits(4);
+    assert_eq!(house.asks(), [("unknown".to_owned(), "program".to_owned())]);
+    house.answer("program", "done");
     house.say(&["resume", &house.run]).exits(0);
     house.is_over();
-    assert_eq!(house.platform().writes().len(), 2);
+    assert_eq!(house.platform().writes().len(), 1);
 }

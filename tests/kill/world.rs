@@ -97,6 +97,7 @@ impl House {
             .args(args)
             .env("CONSIGNE_HOME", self.home())
             .env("LC_ALL", "C")
+            .env_remove("RUST_BACKTRACE")
             .current_dir(self.books())
             .stdin(Stdio::null());
         command
@@ -182,7 +183,8 @@ impl House {
 
     /// Processes that carry the mark of this run.
     pub fn processes(&self) -> Vec<u32> {
-        let mark = format!("CONSIGNE_RUN={}", self.run).into_bytes();
+        let dir = fs::canonicalize(self.home()).unwrap_or_else(|_| self.home()).join("runs").join(&self.run);
+        let mark = format!("CONSIGNE_RUN_DIR={}", dir.display()).into_bytes();
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         pids.filter(|pid| {
@@ -243,6 +245,20 @@ impl Started {
 
     pub fn signal(&self, which: Signal) {
         signal(self.pid(), which);
+    }
+
+    /// Stops all its threads where they are, or finds that it has ended.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+        let pid = self.pid();
+        let stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+        };
+        until("all threads to stop", || {
+            let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            tasks.all(stopped).then_some(())
+        });
     }
 
     pub fn is_running(&mut self) -> bool {
