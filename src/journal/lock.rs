@@ -39,7 +39,7 @@ impl LockError {
         match self {
             Self::Held { .. } => Some("wait for it, or stop that process".into()),
             Self::TargetHeld { run, name, .. } => {
-                Some(format!("see `consigne show {run}`; if that run is dead: consigne unlock {name}"))
+                Some(format!("`consigne show {run}` says where it stands; it frees `{name}` when it is over"))
             }
             _ => None,
         }

@@ -152,10 +152,12 @@ fn kill_at(house: &House, program: &mut Started, lines: u64, micros: u64) -> boo
 
 /// The machine went down: nothing of the drill is left.
 fn kill_the_platform(house: &House) {
-    for pid in house.processes() {
-        signal(pid, Signal::KILL);
-    }
-    until("the end of all processes", || house.processes().is_empty().then_some(()));
+    until("the end of all processes", || {
+        let living = house.processes();
+        // Again each time: one of them may have started another between the look and the kill.
+        living.iter().for_each(|pid| signal(*pid, Signal::KILL));
+        living.is_empty().then_some(())
+    });
 }
 
 fn resume_to_the_end(house: &House, answers: &[&str; 2], truth: fn(&House, &Platform, &str) -> bool) -> i32 {
