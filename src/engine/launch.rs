@@ -157,7 +157,8 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
 fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
     let LaunchError::Service(ServiceError::NotReady { name, reason, log }) = error else { return error };
     let kept = home.join("failed").join(format!("{id}.{name}.log"));
-    let moved = super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
+    let moved =
+        super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
     let log = if moved.is_ok() { kept } else { log };
     LaunchError::Service(ServiceError::NotReady { name, reason, log })
 }
