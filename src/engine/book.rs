@@ -96,7 +96,7 @@ impl Book {
             let entries = self.journal.append(pending.collect())?;
             self.keeper.follow(&mut self.journal, &entries)?;
             entries.iter().flat_map(|entry| &entry.events).for_each(|event| tell(state, event));
-            if entries.iter().flat_map(|entry| &entry.events).any(|event| is_decision(event)) {
+            if entries.iter().flat_map(|entry| &entry.events).any(is_decision) {
                 for input in self.attest(state)? {
                     let decided = decide(plan, state, self.clock.now(), Input::Journal(input))?;
                     batch.extend((!decided.events.is_empty()).then_some(decided));
