@@ -327,7 +327,7 @@ mod tests {
         assert!(
             matches!(&refused, LockError::TargetHeld { name, run, .. } if name == "tenant/b" && run == "r1")
         );
-        assert!(refused.hint().unwrap().contains("consigne unlock tenant/b"));
+        assert!(refused.hint().unwrap().contains("frees `tenant/b`"));
         assert_eq!(locks.holder("tenant/a").unwrap(), None, "taken before the refusal, given back");
         locks.release(&names(&["tenant/b"]), "r2").unwrap();
         assert_eq!(locks.holder("tenant/b").unwrap().unwrap().run, "r1");

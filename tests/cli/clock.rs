@@ -62,17 +62,17 @@ async fn a_clock_that_is_set_back() {
     own.step(-HOUR_MS);
     let mut reopened = launch::reopen(&dir, &home, &clock).unwrap();
     let ask = reopened.state.open_asks().next().unwrap().id;
+    let somebody = Actor { who: "os:somebody".to_owned(), how: How::OsUser, played_by: None };
     let answer = Answer {
         ask,
         part: None,
         value: "yes".into(),
         comment: None,
         evidence: Vec::new(),
-        actor: Actor { who: "os:somebody".to_owned(), how: How::OsUser, played_by: None },
+        actor: somebody.clone(),
         shown: None,
     };
-    let me = Actor { who: "os:somebody".to_owned(), how: How::OsUser, played_by: None };
-    assert!(reopened.note_down(Input::Answer(Box::new(answer)), me).unwrap());
+    assert!(reopened.note_down(Input::Answer(Box::new(answer)), somebody).unwrap());
     drop(reopened);
 
     let entries = Journal::read(&dir).unwrap();

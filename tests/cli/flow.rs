@@ -14,18 +14,19 @@ fn suspend() -> String {
 fn whole_flow(lang: &str) -> Vec<Said> {
     let mut env = TestEnvironment::new();
     env.set("LANG", if lang == "fr" { "fr_FR.UTF-8" } else { "en_US.UTF-8" });
-    let runbook = suspend();
+    let (runbook, id) = (suspend(), format!("flow-{lang}"));
+    let id = id.as_str();
     [
-        (&["drill", &runbook, "--run-id", "r", "--unattended"][..], 4),
+        (&["drill", &runbook, "--run-id", id, "--unattended"][..], 4),
         (&["list"], 0),
-        (&["show", "r"], 0),
-        (&["verify", "r"], 4),
-        (&["answer", "r", "go", "approve", "--as", "bob", "--comment", "45 days overdue"], 4),
-        (&["resume", "r"], 0),
-        (&["show", "r"], 0),
+        (&["show", id], 0),
+        (&["verify", id], 4),
+        (&["answer", id, "go", "approve", "--as", "bob", "--comment", "45 days overdue"], 4),
+        (&["resume", id], 0),
+        (&["show", id], 0),
         (&["list"], 0),
-        (&["verify", "r"], 0),
-        (&["verify", "r", "--as", "live"], 5),
+        (&["verify", id], 0),
+        (&["verify", id, "--as", "live"], 5),
     ]
     .iter()
     .map(|(args, code)| env.consigne(args).ends(*code))

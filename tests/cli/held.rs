@@ -25,12 +25,11 @@ fn a_run_that_a_process_drives_is_left_to_it() {
         env.consigne(&["show", "held"]).ends(0),
     ];
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    for _ in 0..3 {
-        // Once pauses, twice stops what runs, three times leaves.
+    // Once pauses, twice stops what runs; signals that arrive together are one.
+    env.until("it has gone", || {
         let _gone = kill_process(pid, Signal::INT);
-        std::thread::yield_now();
-    }
-    child.wait().unwrap();
+        child.try_wait().unwrap().is_some()
+    });
     shows!(all);
     assert_eq!(env.touched(), ["long"]);
 }

@@ -74,8 +74,8 @@ fn everything_that_needs_somebody() {
     all.push(env.consigne(&["list"]).ends(5));
     all.push(env.consigne(&["show", "r1-toggle"]).ends(0));
     // Who was left behind by the killed process has a number of its own each time.
+    let numbers = regex::Regex::new(r"ended: \d+").unwrap();
     for said in &mut all {
-        let numbers = regex::Regex::new(r"ended: \d+").unwrap();
         said.stderr = numbers.replace_all(&said.stderr, "ended: [PID]").into_owned();
     }
     shows!(all);
