@@ -23,7 +23,9 @@ use super::summary::{self, Subjects};
 use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::{Actor, Event, Fact, JournalInput, State};
-use crate::journal::{Append, Commitment, Entry, Hash, Journal, JournalError, Unwritable, file, files};
+use crate::journal::{
+    Append, Chain, Commitment, Entry, Hash, Journal, JournalError, Unwritable, file, files,
+};
 use crate::plan::Graph;
 
 /// Longest time between two tree heads of a live run.
@@ -62,6 +64,8 @@ pub struct RecordKeeper {
     asks: BTreeMap<u32, u64>,
     signed: BTreeSet<u64>,
     last_head: Option<Timestamp>,
+    /// The history as the report told it, at so many lines: the envelope sums up the same.
+    told: Option<(u64, History)>,
 }
 
 impl RecordKeeper {
@@ -70,7 +74,7 @@ impl RecordKeeper {
     pub fn new(journal: &Journal, key: Arc<ExecutorKey>) -> Result<Self, RecordError> {
         let signed = layout::head_sizes(journal.dir())?.into_iter().collect();
         let (dir, run) = (journal.dir().to_owned(), journal.run().to_owned());
-        Ok(Self { dir, run, key, asks: BTreeMap::new(), signed, last_head: None })
+        Ok(Self { dir, run, key, asks: BTreeMap::new(), signed, last_head: None, told: None })
     }
 
     pub fn key(&self) -> &ExecutorKey {
@@ -233,7 +237,7 @@ impl RecordKeeper {
         let names = (self.key.org(), self.key.host());
         match part {
             Part::Head => {
-                let last = Journal::read(&dir)?.pop();
+                let last = Journal::last(&dir)?;
                 let sealed = last.and_then(|entry| entry.events.into_iter().next_back());
                 if !sealed.is_some_and(|event| matches!(event.fact, Fact::RunSealed {})) {
                     return Err(RecordError::NotSealed);
@@ -246,9 +250,14 @@ impl RecordKeeper {
                 let report = render::report(&history, &commitments, &head, names.1, false)?;
                 layout::put(&dir, layout::REPORT, report.as_bytes())?;
                 layout::put(&dir, layout::VERIFY, render::verify_page(&history, &head, names)?.as_bytes())?;
+                self.told = Some((journal.size(), history));
             }
             Part::Envelope => {
-                let (history, _) = public_history(&dir)?;
+                let told = self.told.take().filter(|(size, _)| *size == journal.size());
+                let history = match told {
+                    Some((_, history)) => history,
+                    None => public_history(&dir)?.0,
+                };
                 let head = self.head(journal, journal.size());
                 let statement = summary::statement(&history, &head, names, &subjects(&dir, head.size)?);
                 let envelope = Envelope::sign(&statement, self.key.signing())?;
@@ -312,26 +321,27 @@ pub(crate) fn graph(dir: &Path) -> Result<Graph, RecordError> {
 
 /// The journal's public side, from `events.jsonl` alone: what the report and the summary are made of.
 fn public_history(dir: &Path) -> Result<(History, Vec<Commitment>), RecordError> {
-    let entries = Journal::read(dir)?;
-    let commitments = commitments(dir)?;
-    Ok((History::fold(graph(dir)?, History::without_hidden(&entries))?, commitments))
+    let (entries, commitments) = public_lines(dir)?;
+    Ok((History::fold(graph(dir)?, entries)?, commitments))
 }
 
-fn commitments(dir: &Path) -> Result<Vec<Commitment>, JournalError> {
+/// Every line of `events.jsonl` and what it hides, in one pass: this is done for every run, however long.
+fn public_lines(dir: &Path) -> Result<(Vec<Entry>, Vec<Commitment>), JournalError> {
     let path = dir.join(file::EVENTS);
     let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-    let mut all = Vec::new();
+    let (mut chain, mut entries, mut commitments) = (Chain::of_any_run(), Vec::new(), Vec::new());
     for (number, (offset, line)) in file::lines_of(&bytes).enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let parsed = Entry::parse(line, &crate::journal::Disclosed::new()).map_err(|e| {
+        let parsed = chain.read(line, &crate::journal::Disclosed::new()).map_err(|e| {
             JournalError::damaged(
                 &path,
                 super::Malformed { line: number + 1, offset: offset + e.offset, what: e.what },
             )
         })?;
-        all.extend(parsed.commitments);
+        entries.push(parsed.entry);
+        commitments.extend(parsed.commitments);
     }
-    Ok(all)
+    Ok((entries, commitments))
 }
 
 pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> {
@@ -363,7 +373,7 @@ pub fn report(
     if !open {
         entries = History::without_hidden(&entries);
     }
-    let commitments = commitments(dir)?;
+    let (_, commitments) = public_lines(dir)?;
     let tree: crate::journal::Tree = {
         let path = dir.join(file::EVENTS);
         let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
