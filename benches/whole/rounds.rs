@@ -1,7 +1,8 @@
 //! Interleaved rounds of whole processes, and the median of what each round's pair comes to.
 //!
-//! Absolute times move with the hour; the ratio of two neighbours hardly does. Memory is taken in a run of its own,
-//! so that looking at it disturbs no time.
+//! Absolute times move with the hour; the ratio of two neighbours hardly does, and that of the processor time that both
+//! use hardly at all, however busy the machine. Memory is taken in a run of its own, so that looking at it disturbs no
+//! time.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,24 +11,31 @@ use std::time::{Duration, Instant};
 pub type Make<'a> = dyn Fn() -> Command + 'a;
 
 /// Times of two programs that were run in turns.
+#[derive(Default)]
 pub struct Pair {
     base: Vec<Duration>,
     subject: Vec<Duration>,
+    /// Clock ticks of processor time, of all rounds together.
+    base_ticks: u64,
+    subject_ticks: u64,
 }
 
 impl Pair {
     /// Runs both `rounds` times after one round that does not count, changing who goes first.
     pub fn measure(rounds: usize, base: &Make<'_>, subject: &Make<'_>) -> Self {
-        let mut pair = Self { base: Vec::new(), subject: Vec::new() };
+        let mut pair = Self::default();
         time(base());
         time(subject());
         for round in 0..rounds {
-            if round % 2 == 0 {
-                pair.base.push(time(base()));
-                pair.subject.push(time(subject()));
-            } else {
-                pair.subject.push(time(subject()));
-                pair.base.push(time(base()));
+            for second in [round % 2 == 1, round % 2 == 0] {
+                let before = ticks();
+                if second {
+                    pair.subject.push(time(subject()));
+                    pair.subject_ticks += ticks() - before;
+                } else {
+                    pair.base.push(time(base()));
+                    pair.base_ticks += ticks() - before;
+                }
             }
         }
         pair
@@ -41,14 +49,15 @@ impl Pair {
             .collect()
     }
 
-    /// `ratio 1.42 (1.38 to 1.51) | base 0.90 ms, subject 1.28 ms`, times divided by `per`.
+    /// `1.42 (1.38 to 1.51), processor 1.30   base 0.90 ms, subject 1.28 ms`, times divided by `per`.
     pub fn show(&self, per: usize) -> String {
         let ratios = self.ratios();
         let (least, most) = ends(&ratios);
         let busy = if self.spread() > 2.0 { "  (busy: repeat)" } else { "" };
         format!(
-            "ratio {:.2} ({least:.2} to {most:.2})   base {}, subject {}{busy}",
+            "{:.2} ({least:.2} to {most:.2}), processor {:.2}   base {}, subject {}{busy}",
             median(&ratios),
+            self.subject_ticks as f64 / self.base_ticks.max(1) as f64,
             each(&self.base, per),
             each(&self.subject, per)
         )
@@ -76,6 +85,13 @@ pub fn time(mut command: Command) -> Duration {
     let took = start.elapsed();
     assert!(status.success(), "{command:?}: {status}");
     took
+}
+
+/// Processor time of all children so far, and of theirs, in clock ticks.
+fn ticks() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    fields.skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Most memory that the program itself ever had resident, in KiB, looked at every 2 ms.

@@ -61,6 +61,8 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
         _ => Vec::new(),
     };
     let new = new_run(&args, id, dir, plan, to_start, &document, environment.as_ref())?;
+    // With the place of every word it takes more memory than the run itself, and only the plan is needed from here on.
+    drop(document);
     drive::key(&home.root, ui)?;
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?));
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::canonical::{Fault, MAX_INTEGER, Unwritable, canonical, parse_canonical};
+use super::canonical::{Fault, MAX_INTEGER, Unwritable, canonical_value, parse_canonical};
 use super::disclosure::{Commitment, Disclosure};
 use super::error::JournalError;
 use super::outside::{Outside, outside_json};
@@ -120,7 +120,7 @@ impl Entry {
         if let Some(key) = &self.next_key {
             line["next_key"] = json!(key);
         }
-        let line = canonical(&line)?;
+        let line = canonical_value(line)?;
         Ok(Encoded { leaf: leaf_hash(line.as_bytes()), line, open })
     }
 

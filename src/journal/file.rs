@@ -150,6 +150,35 @@ impl Journal {
         Ok(Recorded { chain, entries, commitments })
     }
 
+    /// The last whole entry, unread but for itself. The caller has opened the journal before, and holds its lock.
+    ///
+    /// # Errors
+    /// There is no journal, or its last whole line is no entry.
+    pub fn last(dir: &Path) -> Result<Option<Entry>, JournalError> {
+        let (mut path, mut bytes) = (dir.join(WAL), files::read_if_there(&dir.join(WAL))?);
+        let live = bytes.is_some();
+        if !live {
+            path = dir.join(EVENTS);
+            bytes = files::read_if_there(&path)?;
+        }
+        let bytes = bytes.ok_or_else(|| JournalError::Missing { path: dir.to_owned() })?;
+        let Some((number, (offset, line))) =
+            lines_of(&bytes).filter(|(_, line)| line.ends_with(b"\n")).enumerate().last()
+        else {
+            return Ok(None);
+        };
+        let line = &line[..line.len() - 1];
+        let parsed = if live {
+            serde_json::from_slice::<Record>(line)
+                .map_err(|_| Malformed::start("not a record of the log"))
+                .and_then(|record| Entry::parse(record.line.as_bytes(), &Disclosed::new()))
+        } else {
+            Entry::parse(line, &Disclosed::new())
+        };
+        let place = |e: Malformed| Malformed { line: number + 1, offset: offset + e.offset, what: e.what };
+        Ok(Some(parsed.map_err(|e| JournalError::damaged(&path, place(e)))?.entry))
+    }
+
     fn open_sealed(dir: &Path) -> Result<Opened, JournalError> {
         let contents = read_public(dir)?;
         let journal = Self::with(dir, None, 0, contents.chain)?;
@@ -288,8 +317,10 @@ impl super::Append for Journal {
 }
 
 fn record(encoded: &Encoded) -> String {
-    let open: Vec<&str> = encoded.open.iter().map(Disclosure::encoded).collect();
-    format!("{}\n", serde_json::json!({"line": encoded.line, "open": open}))
+    let open = encoded.open.iter().map(|disclosure| disclosure.encoded().to_owned()).collect();
+    let record = Record { line: encoded.line.clone(), open };
+    let text = serde_json::to_string(&record).expect("strings have a JSON form");
+    text + "\n"
 }
 
 /// Reads a log. Only its last line may be unreadable.

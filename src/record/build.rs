@@ -64,6 +64,8 @@ pub struct RecordKeeper {
     asks: BTreeMap<u32, u64>,
     signed: BTreeSet<u64>,
     last_head: Option<Timestamp>,
+    /// The history as the report told it, at so many lines: the envelope sums up the same.
+    told: Option<(u64, History)>,
 }
 
 impl RecordKeeper {
@@ -72,7 +74,7 @@ impl RecordKeeper {
     pub fn new(journal: &Journal, key: Arc<ExecutorKey>) -> Result<Self, RecordError> {
         let signed = layout::head_sizes(journal.dir())?.into_iter().collect();
         let (dir, run) = (journal.dir().to_owned(), journal.run().to_owned());
-        Ok(Self { dir, run, key, asks: BTreeMap::new(), signed, last_head: None })
+        Ok(Self { dir, run, key, asks: BTreeMap::new(), signed, last_head: None, told: None })
     }
 
     pub fn key(&self) -> &ExecutorKey {
@@ -235,7 +237,7 @@ impl RecordKeeper {
         let names = (self.key.org(), self.key.host());
         match part {
             Part::Head => {
-                let last = Journal::read(&dir)?.pop();
+                let last = Journal::last(&dir)?;
                 let sealed = last.and_then(|entry| entry.events.into_iter().next_back());
                 if !sealed.is_some_and(|event| matches!(event.fact, Fact::RunSealed {})) {
                     return Err(RecordError::NotSealed);
@@ -248,9 +250,14 @@ impl RecordKeeper {
                 let report = render::report(&history, &commitments, &head, names.1, false)?;
                 layout::put(&dir, layout::REPORT, report.as_bytes())?;
                 layout::put(&dir, layout::VERIFY, render::verify_page(&history, &head, names)?.as_bytes())?;
+                self.told = Some((journal.size(), history));
             }
             Part::Envelope => {
-                let (history, _) = public_history(&dir)?;
+                let told = self.told.take().filter(|(size, _)| *size == journal.size());
+                let history = match told {
+                    Some((_, history)) => history,
+                    None => public_history(&dir)?.0,
+                };
                 let head = self.head(journal, journal.size());
                 let statement = summary::statement(&history, &head, names, &subjects(&dir, head.size)?);
                 let envelope = Envelope::sign(&statement, self.key.signing())?;
