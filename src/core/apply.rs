@@ -114,7 +114,9 @@ impl State {
                 ask.attested.push(file.clone());
                 Ok(())
             }
-            Fact::AskAnswered { ask, part, decision } => self.ask_answered(at, event, *ask, part.as_deref(), *decision),
+            Fact::AskAnswered { ask, part, decision } => {
+                self.ask_answered(at, event, *ask, part.as_deref(), *decision)
+            }
             Fact::AskEscalated { ask, expires } => self.ask_escalated(*ask, *expires),
             Fact::AskClosed { ask, how } => self.ask_closed(*ask, *how),
             Fact::ApprovalVoided { ask, .. } => self.approval_voided(*ask),
@@ -152,7 +154,9 @@ impl State {
                 }
                 self.set_expiry(*ask, *expires);
             }
-            Fact::ReversalClosed { kind, how, review_at } => self.reversal_closed(step, *kind, *how, *review_at)?,
+            Fact::ReversalClosed { kind, how, review_at } => {
+                self.reversal_closed(step, *kind, *how, *review_at)?
+            }
             _ => return Err("it does not belong to a step"),
         }
         self.refresh(step);
@@ -195,11 +199,13 @@ impl State {
 
     fn step_skipped(&mut self, at: Timestamp, step: usize, reason: SkipReason) -> Applied {
         let status = self.steps[step].status;
-        let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
+        let turn =
+            status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
         need(turn, "its turn has not come")?;
         need(reason != SkipReason::When || self.shape.node(step).conditional, "it has no condition")?;
         let last = self.steps[step].last.as_ref();
-        let done = last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
+        let done =
+            last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
         need(reason != SkipReason::AlreadyDone || done, "no probe has said that it is done")?;
         self.steps[step].skipped = Some(reason);
         let code = match reason {
@@ -220,7 +226,10 @@ impl State {
         need(state.ask.is_none(), "a question about it is open")?;
         need(state.status != Status::Pending, "its turn has not come")?;
         let final_status = status.is_final() || (status == Status::Unknown && self.run.ending.is_some());
-        need(final_status && status != Status::Overridden && status != Status::Skipped, "that is no end of a step")?;
+        need(
+            final_status && status != Status::Overridden && status != Status::Skipped,
+            "that is no end of a step",
+        )?;
         let node = self.shape.node(step);
         if node.kind.is_gate() && status == Status::Succeeded {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;

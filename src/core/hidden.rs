@@ -12,11 +12,15 @@ impl Hidden {
     }
 
     pub(super) fn texts(&self, prefix: &str) -> BTreeMap<String, String> {
-        self.prefixed(prefix).filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?))).collect()
+        self.prefixed(prefix)
+            .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
+            .collect()
     }
 
     pub(super) fn blobs(&self) -> BTreeMap<String, BlobRef> {
-        self.prefixed("blob.").filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?))).collect()
+        self.prefixed("blob.")
+            .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
+            .collect()
     }
 
     /// A field that is a text.
@@ -25,6 +29,8 @@ impl Hidden {
     }
 
     fn prefixed<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (String, &'a str)> + 'a {
-        self.0.iter().filter_map(move |(name, text)| Some((name.strip_prefix(prefix)?.to_owned(), text.as_str())))
+        self.0
+            .iter()
+            .filter_map(move |(name, text)| Some((name.strip_prefix(prefix)?.to_owned(), text.as_str())))
     }
 }

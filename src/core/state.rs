@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Role};
-use super::event::{Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status};
+use super::event::{
+    Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status,
+};
 use super::shape::Shape;
 use crate::clock::Timestamp;
 use crate::plan::ErrorClass;

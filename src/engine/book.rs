@@ -89,10 +89,12 @@ impl Book {
         batch: Vec<Decided>,
         tell: &mut dyn FnMut(&State, &Event),
     ) -> Result<(), BookError> {
-        let mut batch: Vec<Decided> = batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
+        let mut batch: Vec<Decided> =
+            batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
         while !batch.is_empty() {
             let mono = self.clock.mono();
-            let pending = batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
+            let pending =
+                batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
             let entries = self.journal.append(pending.collect())?;
             self.keeper.follow(&mut self.journal, &entries)?;
             entries.iter().flat_map(|entry| &entry.events).for_each(|event| tell(state, event));
@@ -113,8 +115,13 @@ impl Book {
         for ask in gates {
             for given in ask.answers.iter().skip(ask.attested.len()) {
                 let comment = given.comment.as_deref();
-                let approval =
-                    self.keeper.approval(&self.journal, state, ask.id, &given.actor, (given.decision, comment))?;
+                let approval = self.keeper.approval(
+                    &self.journal,
+                    state,
+                    ask.id,
+                    &given.actor,
+                    (given.decision, comment),
+                )?;
                 let own = self.own.as_ref().filter(|_| signs_himself(&given.actor, given.decision));
                 let namespace = approval.namespace(self.keeper.key().org(), true);
                 let personal = own.map(|key| key.sign(&namespace, approval.text().as_bytes()));

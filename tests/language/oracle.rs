@@ -43,7 +43,9 @@ fn difference(ours: &Node, theirs: &Json, at: &str) -> Option<String> {
         (Value::Scalar { text, .. }, Json::String(other)) if text == other => None,
         (Value::Scalar { text, .. }, Json::Null) if ["", "~", "null"].contains(&text.as_str()) => None,
         (Value::Scalar { text, .. }, Json::Bool(yes)) if *text == yes.to_string() => None,
-        (Value::Scalar { text, .. }, Json::Number(number)) if text.parse::<f64>().ok() == number.as_f64() => None,
+        (Value::Scalar { text, .. }, Json::Number(number)) if text.parse::<f64>().ok() == number.as_f64() => {
+            None
+        }
         (ours, theirs) => Some(format!("{at}: {ours:?} is not {theirs}")),
     }
 }

@@ -20,7 +20,14 @@ impl State {
         ask.end == Some(AskEnd::Answered) && !no && yes >= gate.quorum.max(1) as usize
     }
 
-    pub(super) fn ask_opened(&mut self, at: Timestamp, step: usize, event: &Event, id: u32, kind: AskKind) -> Applied {
+    pub(super) fn ask_opened(
+        &mut self,
+        at: Timestamp,
+        step: usize,
+        event: &Event,
+        id: u32,
+        kind: AskKind,
+    ) -> Applied {
         let node_kind = self.shape.node(step).kind;
         let state = &self.steps[step];
         need(id as usize == self.asks.len() + 1, "questions are numbered in order")?;
@@ -32,7 +39,9 @@ impl State {
             AskKind::Checklist => node_kind == Kind::Checklist,
             AskKind::Manual => node_kind == Kind::Manual,
             AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
-            AskKind::PutBack => self.reversals.iter().rfind(|r| r.end.is_none()).is_some_and(|r| r.step == step),
+            AskKind::PutBack => {
+                self.reversals.iter().rfind(|r| r.end.is_none()).is_some_and(|r| r.step == step)
+            }
         };
         need(own, "that is not a question of this step")?;
         match kind {
@@ -51,7 +60,8 @@ impl State {
         if !state.settled && kind != AskKind::Unknown {
             state.status = Status::Waiting;
         }
-        let binds: Option<Binds> = event.hidden.0.get("binds").and_then(|text| serde_json::from_str(text).ok());
+        let binds: Option<Binds> =
+            event.hidden.0.get("binds").and_then(|text| serde_json::from_str(text).ok());
         let shown = event.hidden.0.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         let ask = Ask {
             id,
@@ -101,7 +111,9 @@ impl State {
             need(item.is_open(), "that item is settled")?;
             *item = match decision {
                 Decision::Done | Decision::ByHand => ItemState::Confirmed,
-                Decision::Retry if self.shape.node(step).items[index.unwrap_or(0)].probe => ItemState::Unprobed,
+                Decision::Retry if self.shape.node(step).items[index.unwrap_or(0)].probe => {
+                    ItemState::Unprobed
+                }
                 Decision::No => ItemState::Refused,
                 _ => return Err("that is no answer to an item"),
             };
@@ -188,12 +200,15 @@ impl State {
         need(self.phase() == Phase::Unwinding, "the run is not unwinding")?;
         match how {
             ReversalEnd::Done => need(reversed || said == Some(Decision::Done), "it has not been reversed")?,
-            ReversalEnd::LeftOpen => need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?,
+            ReversalEnd::LeftOpen => {
+                need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?
+            }
             ReversalEnd::NotChosen => need(kind == Reversal::Undo && !chosen, "it is not left by default")?,
             ReversalEnd::Failed => {}
         }
         let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
-        let top = top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
+        let top =
+            top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
         top.end = Some(how);
         top.review_at = review_at;
         self.derived.open_reversals[usize::from(!self.shape.is_main(step))] -= 1;

@@ -20,16 +20,23 @@ impl State {
     ) -> Applied {
         self.may_start(step, role, part)?;
         need(event.attempt == Some(self.steps[step].attempts + 1), "attempts are numbered in order")?;
-        let request = event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok()).map(Arc::new);
+        let request =
+            event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok()).map(Arc::new);
         self.set_due(step, None);
         let first = role == Role::Do && self.steps[step].first_started.is_none();
         let state = &mut self.steps[step];
         state.attempts += 1;
-        state.running =
-            Some(Running { attempt: state.attempts, role, part: part.map(str::to_owned), started: at, request });
+        state.running = Some(Running {
+            attempt: state.attempts,
+            role,
+            part: part.map(str::to_owned),
+            started: at,
+            request,
+        });
         match role {
             Role::Undo | Role::PutBack | Role::OnlyIf => {
-                if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none()) {
+                if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none())
+                {
                     reversal.told = false;
                     reversal.tries += u32::from(role != Role::OnlyIf);
                 }
@@ -80,10 +87,16 @@ impl State {
             }
             Role::Verify => {
                 need(node.verify.is_some(), "it has nothing to verify")?;
-                need(state.is_loose() && state.tries + state.interruptions > 0, "there is nothing to verify yet")
+                need(
+                    state.is_loose() && state.tries + state.interruptions > 0,
+                    "there is nothing to verify yet",
+                )
             }
             Role::Item => {
-                need(node.items.iter().any(|i| i.probe && Some(i.id.as_str()) == part), "no such item to probe")?;
+                need(
+                    node.items.iter().any(|i| i.probe && Some(i.id.as_str()) == part),
+                    "no such item to probe",
+                )?;
                 let ready = state.status == Status::Ready && turn;
                 need(ready || state.is_loose(), "its turn has not come")
             }
@@ -91,7 +104,10 @@ impl State {
                 let kind = if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack };
                 let top = self.reversals.iter().rfind(|r| r.end.is_none());
                 need(phase == Phase::Unwinding, "the run is not unwinding")?;
-                need(top.is_some_and(|r| r.step == step && r.kind == kind), "it is not the newest to be reversed")?;
+                need(
+                    top.is_some_and(|r| r.step == step && r.kind == kind),
+                    "it is not the newest to be reversed",
+                )?;
                 let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
                 need(role != Role::Undo || chosen, "nobody chose to undo")
             }
@@ -117,7 +133,8 @@ impl State {
 
     pub(super) fn arm(&mut self, step: usize, hidden: &Hidden) {
         let node = self.shape.node(step);
-        let armed = [(node.undo, Reversal::Undo, "undo"), (node.put_back.is_some(), Reversal::PutBack, "put_back")];
+        let armed =
+            [(node.undo, Reversal::Undo, "undo"), (node.put_back.is_some(), Reversal::PutBack, "put_back")];
         for (wanted, kind, name) in armed {
             if wanted {
                 let names = if kind == Reversal::Undo { vec![name] } else { vec![name, "only_if"] };
@@ -142,13 +159,18 @@ impl State {
     }
 
     pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
-        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact else {
+        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact
+        else {
             return Err("not a finish");
         };
         let state = &mut self.steps[step];
-        let running = state.running.take_if(|r| Some(r.attempt) == event.attempt).ok_or("no such attempt is running")?;
+        let running = state
+            .running
+            .take_if(|r| Some(r.attempt) == event.attempt)
+            .ok_or("no such attempt is running")?;
         let mut values: BTreeMap<String, Json> = event.hidden.outputs();
-        values.extend(outputs.iter().filter_map(|(name, text)| Some((name.clone(), Json::parse(text).ok()?))));
+        values
+            .extend(outputs.iter().filter_map(|(name, text)| Some((name.clone(), Json::parse(text).ok()?))));
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
@@ -191,7 +213,8 @@ impl State {
                 }
             }
             Role::Item => {
-                let at = self.shape.node(step).items.iter().position(|i| Some(&i.id) == running.part.as_ref());
+                let at =
+                    self.shape.node(step).items.iter().position(|i| Some(&i.id) == running.part.as_ref());
                 let proved = *result == AttemptResult::Succeeded;
                 let asked = *result != AttemptResult::Cancelled;
                 if let Some(item) = at.and_then(|at| state.items.get_mut(at)).filter(|_| asked) {
@@ -211,7 +234,10 @@ impl State {
 
     pub(super) fn attempt_interrupted(&mut self, step: usize, event: &Event) -> Applied {
         let state = &mut self.steps[step];
-        let running = state.running.take_if(|r| Some(r.attempt) == event.attempt).ok_or("no such attempt is running")?;
+        let running = state
+            .running
+            .take_if(|r| Some(r.attempt) == event.attempt)
+            .ok_or("no such attempt is running")?;
         // A question stays a question, and what nobody knows stays unknown.
         if !state.settled && !matches!(state.status, Status::Waiting | Status::Unknown) {
             state.status = Status::Interrupted;
