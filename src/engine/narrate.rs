@@ -54,7 +54,10 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("- {step} {} ({}{cause})", pick(french, "passée", "skipped"), reason.as_str()?)
         }
-        Fact::StepSettled { status, reason } => settled(french, step, *status, reason),
+        Fact::StepSettled { status, reason } => {
+            let why = event.hidden.text("why").map(|why| format!("\n    {why}")).unwrap_or_default();
+            format!("{}{why}", settled(french, step, *status, reason))
+        }
         Fact::StepUnknown { reason } => {
             format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown"))
         }

@@ -92,3 +92,22 @@ fn what_scripts_read_has_stable_names() {
     note("list of a damaged run", &env.consigne(&["list", "--json"]).ends(5).json());
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(lines.join("\n")) });
 }
+
+/// A message that no question shows is shown with the end of its step, and stands in the record.
+#[test]
+fn what_a_step_has_to_say_is_said_where_nobody_is_asked() {
+    let env = TestEnvironment::new();
+    let book = |id: &str, step: &str| {
+        env.write(&format!("{id}.yaml"), &format!("consigne: v1\nid: {id}\nsteps:\n{step}"))
+    };
+    book("claim", "  - id: a\n    assert: {that: [{expr: \"1 == 2\", message: \"One is {{ 1 + 1 }}\"}]}\n");
+    book("early", "  - id: a\n    end: succeeded\n    message: \"Nothing to do in {{ run.id }}\"\n");
+    for (id, text, code) in [("claim", "One is 2", 1), ("early", "Nothing to do in early", 0)] {
+        let file = format!("{id}.yaml");
+        let drill = ["drill", &file, "--env", "plain", "--run-id", id, "--unattended"];
+        let said = env.consigne(&drill).ends(code);
+        assert!(said.stderr.contains(text), "{said}");
+        let report = env.consigne(&["report", id, "--open"]).ends(0);
+        assert!(report.stdout.contains(text), "{report}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What follows from the state as it is: timers that are due, steps between two attempts, steps whose turn has come.
 
-use super::super::event::{AskEnd, Ended, Fact, SkipReason, Status};
+use super::super::event::{AskEnd, Ended, Event, Fact, Hidden, SkipReason, Status};
 use super::super::scope::Names;
 use super::super::state::{Phase, Timer};
 use super::Draft;
@@ -145,7 +145,8 @@ impl Draft<'_> {
                     Some(EndStatus::Failed) => Ended::Failed,
                     _ => Ended::Succeeded,
                 };
-                self.settle(step, Status::Succeeded, "end");
+                let message = self.message(step);
+                self.settle_because(step, Status::Succeeded, "end", message.as_deref());
                 if self.state.phase() == Phase::Main {
                     let failed = outcome == Ended::Succeeded && self.state.run.failed;
                     let outcome = if failed { Ended::Failed } else { outcome };
@@ -236,6 +237,23 @@ impl Draft<'_> {
     }
 
     pub(super) fn settle(&mut self, step: usize, status: Status, reason: &str) {
-        self.emit_step(step, Fact::StepSettled { status, reason: reason.to_owned() });
+        self.settle_because(step, status, reason, None);
+    }
+
+    /// `why`: what a person wants to read, which is confidential.
+    pub(super) fn settle_because(&mut self, step: usize, status: Status, reason: &str, why: Option<&str>) {
+        let mut hidden = Hidden::default();
+        if let Some(why) = why {
+            hidden.put_text("why", why);
+        }
+        let fact = Fact::StepSettled { status, reason: reason.to_owned() };
+        self.emit(Event { hidden, ..Event::of_step(&self.name(step), fact) });
+    }
+
+    /// The message of a step that asks nobody, as far as it can be rendered.
+    fn message(&self, step: usize) -> Option<String> {
+        let message = self.plan.step_values(step)?.message.in_lang(&self.state.run.lang)?;
+        let names = Names::of(self.plan, self.state, Some(step));
+        Some(message.render(&names).map_or_else(|_| message.source().to_owned(), |text| text.to_string()))
     }
 }

@@ -461,7 +461,7 @@ impl Draft<'_> {
             self.open_ask(step, AskKind::Failure, Some(reason.to_owned()), why);
             return;
         }
-        self.settle(step, status, reason);
+        self.settle_because(step, status, reason, why);
         if main && self.state.phase() == Phase::Main && matches!(policy, OnFailure::Stop | OnFailure::Undo) {
             let name = self.name(step);
             self.end_run(
