@@ -48,9 +48,9 @@ impl Use {
         }
     }
 
-    /// What decides on whom or what a step acts.
+    /// What decides on whom or what a step acts. A script gets its values through the environment alone.
     pub const fn is_target(self) -> bool {
-        matches!(self, Self::Url | Self::Query | Self::Argv | Self::Folder)
+        matches!(self, Self::Url | Self::Query | Self::Argv | Self::Env | Self::Folder)
     }
 }
 
