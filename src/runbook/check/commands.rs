@@ -153,17 +153,13 @@ fn second_shell(checker: &mut Checker<'_>, act: Act<'_>) {
 
 /// The arguments that are parsed a second time, and by whom.
 fn parsed_again<'a>(args: &[&'a Spanned<Template>]) -> Vec<(usize, &'a str)> {
-    let text = |at: usize| args.get(at).map_or("", |arg| arg.value.source());
     let mut found = Vec::new();
     for at in 0..args.len() {
         let name = args[at].value.source();
         let program = name.rsplit('/').next().unwrap_or(name);
         match program {
             _ if SHELLS.contains(&program) => {
-                let flag = (at + 1..args.len())
-                    .take_while(|at| text(*at).starts_with('-'))
-                    .find(|at| text(*at).contains('c'));
-                found.extend(flag.map(|flag| (flag + 1, program)));
+                found.extend(script_of_shell(args, at).map(|at| (at, program)));
             }
             "ssh" => found.extend(remote(args, at).map(|at| (at, "ssh"))),
             "psql" => found.extend(after(args, at, &["-c", "--command"]).map(|at| (at, "psql"))),
@@ -184,7 +180,22 @@ fn parsed_again<'a>(args: &[&'a Spanned<Template>]) -> Vec<(usize, &'a str)> {
     found
 }
 
-/// The arguments right after one of `flags`, or joined to it by `=`.
+/// The argument that a shell takes as its script: the first that is no option, once `-c` is among the options.
+fn script_of_shell(args: &[&Spanned<Template>], from: usize) -> Option<usize> {
+    const WITH_VALUE: [&str; 6] = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"];
+    let (mut at, mut script) = (from + 1, false);
+    while let Some(text) = args.get(at).map(|arg| arg.value.source()) {
+        if text == "--" || !text.starts_with(['-', '+']) {
+            return script.then_some(if text == "--" { at + 1 } else { at });
+        }
+        script |= text.starts_with('-') && !text.starts_with("--") && text.contains('c');
+        let value = WITH_VALUE.contains(&text) || (!text.starts_with("--") && text.ends_with('o'));
+        at += if value { 2 } else { 1 };
+    }
+    None
+}
+
+/// The arguments right after one of `flags`, or joined to it: by `=`, or a short one as it stands.
 fn after<'a>(
     args: &'a [&Spanned<Template>],
     from: usize,
@@ -192,8 +203,10 @@ fn after<'a>(
 ) -> impl Iterator<Item = usize> + 'a {
     (from + 1..args.len()).filter_map(move |at| {
         let text = args[at].value.source();
-        let joined =
-            flags.iter().any(|flag| text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')));
+        let joined = flags.iter().any(|flag| {
+            let short = !flag.starts_with("--");
+            text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=') || (short && !rest.is_empty()))
+        });
         if joined { Some(at) } else { flags.contains(&text).then_some(at + 1) }
     })
 }
