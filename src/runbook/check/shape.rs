@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::Checker;
+use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, KINDS};
 use crate::runbook::decode::Spanned;
@@ -11,6 +12,7 @@ use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{
     EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
 };
+use crate::runbook::template::Part;
 use crate::runbook::{extract, inputs};
 
 /// Attempts of one step, at most.
@@ -276,6 +278,18 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         && !wait.keys.foreign
     {
         checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
+    }
+    if let Some(until) = step.wait.as_ref().and_then(|wait| wait.until.as_ref())
+        && !until.value.parts().iter().any(|part| matches!(part, Part::Expr { .. }))
+        && until.value.source().parse::<Timestamp>().is_err()
+    {
+        let problem = checker.error("bad-value", until.span, "this is no instant that can be waited for");
+        checker.push(problem.help("write a time with an offset, such as 2026-11-23T06:30:00+01:00"));
+    }
+    for claims in step.assert.iter().filter(|assert| assert.that.is_empty()) {
+        if let Some(span) = claims.keys.get("that").filter(|_| !claims.keys.foreign) {
+            checker.fail("bad-value", span, "an assertion without a claim always holds");
+        }
     }
     if step.manual.is_some() && step.message.is_none() && step.title.is_none() {
         checker.fail("missing-key", step.span, "a manual step says what to do in its `message`");
