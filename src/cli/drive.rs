@@ -24,8 +24,8 @@ use crate::journal::{JournalError, LockError};
 use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
 use crate::plan::Plan;
 use crate::record::build::RecordError;
-use crate::record::sshsig::FileKey;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
+use crate::record::sshsig::FileKey;
 use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
@@ -151,7 +151,7 @@ pub(super) fn own_key(common: &DriveArgs) -> Result<Option<Arc<FileKey>>, CliErr
         Ok(key) => Ok(Some(Arc::new(key))),
         Err(error) => {
             let hint = error.hint();
-            Err(hinted(CliError::new(Exit::Invalid, error.to_string()), hint))
+            Err(hinted(CliError::new(Exit::Usage, error.to_string()), hint))
         }
     }
 }

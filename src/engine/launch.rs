@@ -448,7 +448,8 @@ impl Reopened {
 
 impl Prepared {
     async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
-        let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } = self;
+        let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } =
+            self;
         if let Some(key) = &host.key {
             book.sign_with(key.clone());
         }
