@@ -11,7 +11,7 @@ use super::show::seen_summary;
 use super::ui::Ui;
 use super::waiting;
 use crate::core::{Actor, Answer, Ask, How, Input, State};
-use crate::engine::{identity, launch};
+use crate::engine::identity;
 use crate::operator::EvidenceStore;
 use crate::plan::Mode;
 use crate::runbook::answers::Answers;
@@ -20,7 +20,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let mut reopened = launch::reopen(&dir, &home.root, &drive::clock()).map_err(launch_error)?;
+    let mut reopened = drive::reopen(&dir, &home)?;
     let (step, part) = match args.step.split_once('/') {
         Some((step, part)) => (step, Some(part.to_owned())),
         None => (args.step.as_str(), None),
@@ -34,21 +34,21 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let me = identity::actor(&graph.people, &identity::os_user());
     let actor = match &args.as_person {
         Some(name) if graph.role_play && graph.mode != Mode::Live => {
-            Actor { who: name.clone(), how: How::Played, played_by: Some(me.who) }
+            Actor { who: name.clone(), how: How::Played, played_by: Some(me.who.clone()) }
         }
         Some(name) => {
             let message = format!("answering as {name} needs `role_play` in a practice environment");
             return Err(CliError::new(Exit::Usage, message));
         }
-        None => me,
+        None => me.clone(),
     };
     let store = crate::engine::evidence::Kept::in_run(&dir);
     let mut evidence = Vec::new();
     for path in &args.evidence {
         evidence.push(store.keep(path).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?);
     }
-    if let Some(key) = &args.key {
-        reopened.book.sign_with(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+    if let Some(key) = drive::own_key(&args.common)? {
+        reopened.book.sign_with(key);
     }
     let answer = Answer {
         ask: ask.id,
@@ -63,7 +63,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     if args.resume {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
-    let news = reopened.note_down(input).map_err(launch_error)?;
+    let news = reopened.note_down(input, me).map_err(launch_error)?;
     ui.say(if news { "the answer is recorded" } else { "that was said before: nothing has changed" });
     let name = drive::shown_name(&reopened.id, &dir, &home);
     for answer in waiting::answers(&reopened.plan, &reopened.state, &name) {

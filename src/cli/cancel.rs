@@ -7,14 +7,14 @@ use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
 use crate::core::Input;
-use crate::engine::{identity, launch};
+use crate::engine::identity;
 use crate::runbook::answers::Answers;
 
 pub(super) fn cancel(args: &CancelArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let reopened = launch::reopen(&dir, &home.root, &drive::clock()).map_err(drive::launch_error)?;
+    let reopened = drive::reopen(&dir, &home)?;
     if reopened.state.run.finished.is_some() {
         return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id)));
     }

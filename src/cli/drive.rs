@@ -16,15 +16,16 @@ use crate::clock::{Clock, SystemClock};
 use crate::core::{RunStatus, State};
 use crate::diag::Diagnostic;
 use crate::engine::book::BookError;
-use crate::engine::identity;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
 use crate::engine::local::{DriveError, Stopped};
 use crate::engine::services::ServiceError;
+use crate::engine::{identity, unbegun};
 use crate::journal::{JournalError, LockError};
 use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
 use crate::plan::Plan;
 use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
+use crate::record::sshsig::FileKey;
 use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
@@ -32,12 +33,24 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
-    let reopened = launch::reopen(&dir, &home.root, &clock()).map_err(launch_error)?;
+    let reopened = reopen(&dir, &home)?;
     known_steps(&answers, &reopened.plan)?;
     if let Some(finished) = &reopened.state.run.finished {
         ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
     }
     resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
+}
+
+/// Takes a run from its directory. One that died before it began is removed, since nothing can come of it.
+pub(super) fn reopen(dir: &Path, home: &Home) -> Result<Reopened, CliError> {
+    match launch::reopen(dir, &home.root, &clock()) {
+        Err(error @ LaunchError::NeverBegan { .. }) => {
+            super::runtime()?.block_on(unbegun::remove(dir, &home.root, &clock())).map_err(launch_error)?;
+            Err(launch_error(error)
+                .hint("nothing was done, and what it left behind is removed: start it again"))
+        }
+        reopened => reopened.map_err(launch_error),
+    }
 }
 
 /// Takes up a run whose lock is held, with `then` as the first thing after the resuming.
@@ -50,10 +63,14 @@ pub(super) fn resume_dir_with(
     then: Vec<crate::core::Input>,
     ui: Ui,
 ) -> Result<Exit, CliError> {
-    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
+    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?))?;
     let answering = answering(common, answers, dir, &reopened.plan)?;
-    let (rest, swept) =
-        super::runtime()?.block_on(reopened.resume(then, &host, answering)).map_err(launch_error)?;
+    let resumed = super::runtime()?.block_on(reopened.resume(then, &host, answering));
+    let (rest, swept) = resumed.map_err(|error| match error {
+        // It stands where it stood.
+        LaunchError::Interrupted => CliError::new(Exit::Waiting, error.to_string()),
+        error => launch_error(error),
+    })?;
     for leftover in swept {
         let end = if leftover.gone { "ended" } else { "could not be ended" };
         ui.say(&format!("left behind by the last process, {end}: {} {}", leftover.pid, leftover.command));
@@ -110,12 +127,12 @@ pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError
 }
 
 /// Where this process works. What `prompts` holds was asked before anything else had the terminal.
-pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host {
+pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Result<Host, CliError> {
     // Without it, what a step leaves behind would be adopted by somebody who does not clean up.
     if let Err(error) = crate::runner::become_subreaper() {
         tracing::warn!(%error, "processes that detach themselves from a step are found by their marks only");
     }
-    Host {
+    Ok(Host {
         home: home.root.clone(),
         clock: clock(),
         tool: super::tool(),
@@ -123,6 +140,19 @@ pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host
         alone: common.unattended || !std::io::stdin().is_terminal(),
         no_wait: common.no_wait,
         prompt_secret: Some(prompts),
+        key: own_key(common)?,
+    })
+}
+
+/// The key that the person at this process signs with, where he gives one.
+pub(super) fn own_key(common: &DriveArgs) -> Result<Option<Arc<FileKey>>, CliError> {
+    let Some(path) = &common.key else { return Ok(None) };
+    match FileKey::load(path) {
+        Ok(key) => Ok(Some(Arc::new(key))),
+        Err(error) => {
+            let hint = error.hint();
+            Err(hinted(CliError::new(Exit::Usage, error.to_string()), hint))
+        }
     }
 }
 
@@ -261,11 +291,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         }
         LaunchError::Journal(journal) => journal_error(journal),
         LaunchError::Book(book) | LaunchError::Drive(DriveError::Book(book)) => book_error(book),
-        LaunchError::Plan(_) | LaunchError::Corrupt { .. } => {
-            CliError::new(Exit::Damaged, message).hint("nothing was changed; keep the folder as it is")
-        }
+        LaunchError::Corrupt { .. } => CliError::new(Exit::Damaged, message).hint(UNTOUCHED),
         LaunchError::Service(ServiceError::NotReady { .. } | ServiceError::Start { .. }) => {
-            CliError::new(Exit::Invalid, message)
+            CliError::new(Exit::Invalid, message).hint("no step was started")
         }
         LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
         LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
@@ -275,10 +303,16 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Usage, message).hint("a run id is used once")
         }
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
-        LaunchError::Missing(_) => CliError::new(Exit::Invalid, message).hint("nothing was started"),
-        LaunchError::Over => CliError::new(Exit::Usage, message),
+        LaunchError::Missing(list) => {
+            CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
+        }
+        LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
+        LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
 }
+
+/// What can be said about a run that is not what it was.
+const UNTOUCHED: &str = "nothing was changed; keep the folder as it is";
 
 fn book_error(error: &BookError) -> CliError {
     match error {
@@ -293,6 +327,9 @@ fn book_error(error: &BookError) -> CliError {
 pub(super) fn record_error(error: &RecordError) -> CliError {
     match error {
         RecordError::Journal(journal) => journal_error(journal),
+        RecordError::History(_) | RecordError::Graph { .. } => {
+            CliError::new(Exit::Damaged, error.to_string()).hint(UNTOUCHED)
+        }
         _ => CliError::new(Exit::Unwritable, error.to_string())
             .hint("`consigne resume` completes what is missing"),
     }

@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::home::Home;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
-use super::waiting::{self, standing};
+use super::waiting::{self, UNSEALED, standing};
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -22,15 +22,16 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
                 if args.json {
                     ui.json(&serde_json::json!({"run": id, "dir": dir, "error": error.message}));
                 } else {
-                    ui.data(&format!("{id}  unreadable: {}", error.message));
+                    ui.data(&format!("{id}  damaged or unreadable: {}", error.message));
                 }
                 shown += 1;
                 continue;
             }
         };
         let Seen { plan, state, driven } = seen;
-        let open = state.still_open();
-        let done = state.run.finished.is_some() && state.run.sealed;
+        let open = waiting::toggles(&state);
+        let status = standing(&state, driven, &dir);
+        let done = state.run.finished.is_some() && status != UNSEALED;
         if done && open.is_empty() && !args.all {
             continue;
         }
@@ -40,7 +41,6 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             continue;
         }
         let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-        let status = standing(&state, driven);
         ui.data(&format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));
         if driven {
             ui.data("    driven by a process");
@@ -49,7 +49,12 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         for line in &waits {
             ui.data(&format!("    {line}"));
         }
-        if !driven && !done && (waits.is_empty() || status == "interrupted") {
+        if status == UNSEALED {
+            ui.data(&format!(
+                "    the record is not complete: consigne resume {}",
+                shown_name(&id, &dir, &home)
+            ));
+        } else if !driven && !done && (waits.is_empty() || status == "interrupted") {
             ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {

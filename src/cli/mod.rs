@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(false);
     // The default hook has printed where; what it means to the person at the terminal is said here.
-    match catch_unwind(AssertUnwindSafe(|| dispatch(cli.verb))) {
+    match catch_unwind(AssertUnwindSafe(|| cli.verb.map_or_else(at_first, dispatch))) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
             ui.error(&error);
@@ -54,6 +54,13 @@ pub fn main() -> ExitCode {
             Exit::Bug.into()
         }
     }
+}
+
+/// `consigne` alone: what waits, and where to read on.
+fn at_first() -> Result<Exit, CliError> {
+    let exit = list::list(&args::ListArgs { all: false, runs: None, json: false })?;
+    Ui::new(false).hint("`consigne --help` shows the commands");
+    Ok(exit)
 }
 
 fn dispatch(verb: Verb) -> Result<Exit, CliError> {

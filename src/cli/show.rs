@@ -10,9 +10,10 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
-use super::waiting::{self, standing};
+use super::waiting::{self, UNSEALED, standing};
 use crate::core::{State, Status};
-use crate::engine::launch;
+use crate::engine::launch::{self, LaunchError};
+use crate::engine::unbegun;
 use crate::journal::{Journal, RunLock};
 use crate::plan::Plan;
 use crate::record::note::TreeHead;
@@ -27,6 +28,9 @@ pub(super) struct Seen {
 
 /// Looks at a run without touching it.
 pub(super) fn look(dir: &Path) -> Result<Seen, CliError> {
+    if unbegun::is_unbegun(dir) {
+        return Err(launch_error(LaunchError::NeverBegan { dir: dir.to_owned() }));
+    }
     let entries = Journal::read(dir).map_err(|error| journal_error(&error))?;
     let (plan, _, state) = launch::fold(dir, &entries).map_err(launch_error)?;
     let driven = RunLock::is_held(dir).unwrap_or(false);
@@ -45,7 +49,7 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
     ui.data(&format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
     let status = state.run.finished.as_ref().map_or_else(
-        || standing(&state, driven).to_owned(),
+        || standing(&state, driven, &dir).to_owned(),
         |finished| format!("{} ({})", finished.status.name(), finished.reason),
     );
     let by = if driven { ", driven by a process" } else { "" };
@@ -57,15 +61,15 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     for line in waiting::waits(&plan, &state) {
         ui.data(&line);
     }
-    for open in state.still_open() {
-        ui.data(&format!("still open: {open}"));
+    for open in waiting::toggles(&state) {
+        ui.data(&format!("OPEN TOGGLE: {open}"));
     }
     if !driven {
         let name = shown_name(&state.run.id, &dir, &home);
         for answer in waiting::answers(&plan, &state, &name) {
             ui.hint(&answer);
         }
-        if state.run.finished.is_none() || !state.run.sealed {
+        if state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED {
             ui.hint(&format!("consigne resume {name}"));
         }
     }
@@ -76,7 +80,7 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
 pub(super) fn seen_summary(state: &State, dir: &Path, driven: bool) -> Value {
     let mut value = summary(state, dir, None);
     value["driven"] = driven.into();
-    value["standing"] = standing(state, driven).into();
+    value["standing"] = standing(state, driven, dir).into();
     value
 }
 

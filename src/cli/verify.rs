@@ -54,7 +54,13 @@ pub(super) fn verdict_lines(found: &Verification) -> Vec<String> {
     let mode = found.mode.map_or("unknown mode", Mode::name);
     let status = found.status.map_or("unknown status", crate::core::RunStatus::name);
     let mut lines = vec![
-        format!("{} {}: {} record, {status}, {} lines", found.run, found.runbook, mode.to_uppercase(), found.lines),
+        format!(
+            "{} {}: {} record, {status}, {} lines",
+            found.run,
+            found.runbook,
+            mode.to_uppercase(),
+            found.lines
+        ),
         format!("INTEGRITY     {}", word(json!(found.integrity))),
         format!("COMPLETENESS  {}", word(json!(found.completeness))),
         format!("AUTHORISATION {}", word(json!(found.authorisation))),
@@ -62,15 +68,21 @@ pub(super) fn verdict_lines(found: &Verification) -> Vec<String> {
         format!("disclosed     {} of {} hidden fields", found.disclosed, found.hidden),
     ];
     if !found.withheld.is_empty() {
-        let names: Vec<String> = found.withheld.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        let names: Vec<String> =
+            found.withheld.iter().map(|(name, count)| format!("{name} ({count})")).collect();
         lines.push(format!("withheld      {}", names.join(", ")));
     }
     lines.push(format!("journal head  {} {}", found.lines, found.root));
-    lines.extend(found.findings.iter().map(|finding| {
-        format!("{} {finding}", if finding.failure { "FAILED" } else { "note  " })
-    }));
+    lines.extend(
+        found
+            .findings
+            .iter()
+            .map(|finding| format!("{} {finding}", if finding.failure { "FAILED" } else { "note  " })),
+    );
     let verdict = match found.overall() {
-        Overall::Verified => format!("VERIFIED as a {mode} record; compare the journal head with a copy kept elsewhere"),
+        Overall::Verified => {
+            format!("VERIFIED as a {mode} record; compare the journal head with a copy kept elsewhere")
+        }
         Overall::Unfinished => "intact, but unfinished: it could have been cut short".to_owned(),
         Overall::Failed => "NOT VERIFIED".to_owned(),
     };

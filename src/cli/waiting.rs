@@ -1,14 +1,22 @@
 //! What a run waits for, and the commands that go on with it. Words only: reads a plan and a state.
 
+use std::path::Path;
+
+use crate::core::event::ReversalEnd;
 use crate::core::{AskKind, RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
+use crate::record::build::is_complete;
+
+/// Over, and its record is not complete.
+pub(super) const UNSEALED: &str = "unsealed";
 
 /// The status of a run as it is seen from outside: a run that nobody drives does not run.
-pub(super) fn standing(state: &State, driven: bool) -> &'static str {
+pub(super) fn standing(state: &State, driven: bool, dir: &Path) -> &'static str {
     let over = state.run.finished.is_some();
     match state.status() {
-        _ if over && !state.run.sealed && !driven => "unsealed",
+        // A crash during the sealing leaves a run that is over and keeps its locks.
+        _ if over && !driven && !is_complete(dir) => UNSEALED,
         RunStatus::Running | RunStatus::Waiting if !driven => "interrupted",
         status => status.name(),
     }
@@ -16,16 +24,40 @@ pub(super) fn standing(state: &State, driven: bool) -> &'static str {
 
 /// What a run waits for, a line each.
 pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
+    let french = state.run.lang == "fr";
+    let word = |fr: &'static str, en: &'static str| if french { fr } else { en };
     let mut lines: Vec<String> = questions(plan, state).map(|question| question_line(&question)).collect();
     for (node, step) in state.steps() {
         if let Some(due) = step.due.filter(|_| !step.settled) {
-            lines.push(format!("waits: {} until {due}", node.id));
+            lines.push(format!(
+                "{} {} {} {due}",
+                word("attend :", "waits:"),
+                node.id,
+                word("jusqu'à", "until")
+            ));
         }
         if step.status == Status::Interrupted || step.running.is_some() {
-            lines.push(format!("in flight: {}", node.id));
+            lines.push(format!("{} {}", word("en cours :", "in flight:"), node.id));
+        }
+        if step.status == Status::Unknown && step.ask.is_none() {
+            lines.push(format!("{} {}", word("issue inconnue :", "outcome unknown:"), node.id));
         }
     }
     lines
+}
+
+/// What is still switched, with the time at which somebody looks at it again.
+pub(super) fn toggles(state: &State) -> Vec<String> {
+    let mut open = state.still_open();
+    for reversal in state.reversals() {
+        let name = format!("put_back of {}", state.shape().node(reversal.step).id);
+        if let (Some(ReversalEnd::LeftOpen), Some(at)) = (reversal.end, reversal.review_at)
+            && let Some(line) = open.iter_mut().find(|line| **line == name)
+        {
+            line.push_str(&format!(", to be looked at again at {at}"));
+        }
+    }
+    open
 }
 
 /// How its questions are answered from the command line, a command each.
@@ -39,11 +71,12 @@ fn questions<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Quest
 
 fn question_line(question: &Question) -> String {
     let kind = serde_json::json!(question.kind).as_str().unwrap_or_default().replace('_', " ");
-    let expires = question.expires.map(|at| format!(", until {at}")).unwrap_or_default();
     let text = question.prompt.as_deref().or(question.title.as_deref()).map(first_line).unwrap_or_default();
     let french = question.lang == Lang::Fr;
-    let person = if french { "attend quelqu'un" } else { "waits for a person" };
-    let mut line = format!("{person}: {} ({kind}{expires})", question.step);
+    let (person, until) =
+        if french { ("attend quelqu'un :", "jusqu'à") } else { ("waits for a person:", "until") };
+    let expires = question.expires.map(|at| format!(", {until} {at}")).unwrap_or_default();
+    let mut line = format!("{person} {} ({kind}{expires})", question.step);
     if let Some(why) = question.reason.as_ref().filter(|_| is_trouble(question.kind)) {
         line.push_str(&format!(" {why}"));
     }

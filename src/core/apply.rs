@@ -1,21 +1,17 @@
-//! The only mutation of a state: one event at a time, legal or refused.
+//! The only mutation of a state: one event at a time, legal or refused. Events about attempts and about questions have
+//! files of their own; the run and the ends of steps are here.
 //!
 //! Never needs a hidden value to find an event legal, so that a reader without disclosures folds the same journal to
 //! the same statuses. Never looks at a clock: the time of an event is the time of its entry.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod asks;
+mod attempts;
 
-use super::attempt::{AttemptResult, BlobRef, Json, Role};
-use super::event::{
-    Actor, AskEnd, AskKind, Decision, Event, Fact, Hidden, Override, Reversal, ReversalEnd, SkipReason, Status,
-};
-use super::state::{
-    Ask, Belief, Binds, Ending, Finished, Given, Human, ItemState, Last, Paused, Phase, ReversalState, Running, State,
-    Timer,
-};
+use super::attempt::{AttemptResult, Role};
+use super::event::{Actor, Event, Fact, Override, SkipReason, Status};
+use super::state::{Belief, Ending, Finished, ItemState, Paused, Phase, State, Timer};
 use crate::clock::Timestamp;
-use crate::plan::Kind;
+use crate::plan::{Effect, Kind};
 
 /// An event that cannot follow from the state before it: a damaged or forged journal, or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,7 +114,9 @@ impl State {
                 ask.attested.push(file.clone());
                 Ok(())
             }
-            Fact::AskAnswered { ask, part, decision } => self.ask_answered(at, event, *ask, part.as_deref(), *decision),
+            Fact::AskAnswered { ask, part, decision } => {
+                self.ask_answered(at, event, *ask, part.as_deref(), *decision)
+            }
             Fact::AskEscalated { ask, expires } => self.ask_escalated(*ask, *expires),
             Fact::AskClosed { ask, how } => self.ask_closed(*ask, *how),
             Fact::ApprovalVoided { ask, .. } => self.approval_voided(*ask),
@@ -143,6 +141,7 @@ impl State {
             Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
+                need(self.shape.node(step).kind == Kind::Wait, "it does not wait")?;
                 need(self.steps[step].status == Status::Ready, "its turn has not come")?;
                 self.steps[step].status = Status::Waiting;
                 self.set_due(step, Some((*due, Timer::Wait(step))));
@@ -155,7 +154,9 @@ impl State {
                 }
                 self.set_expiry(*ask, *expires);
             }
-            Fact::ReversalClosed { kind, how, review_at } => self.reversal_closed(step, *kind, *how, *review_at)?,
+            Fact::ReversalClosed { kind, how, review_at } => {
+                self.reversal_closed(step, *kind, *how, *review_at)?
+            }
             _ => return Err("it does not belong to a step"),
         }
         self.refresh(step);
@@ -198,9 +199,14 @@ impl State {
 
     fn step_skipped(&mut self, at: Timestamp, step: usize, reason: SkipReason) -> Applied {
         let status = self.steps[step].status;
-        let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
+        let turn =
+            status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
         need(turn, "its turn has not come")?;
-        need(!(reason == SkipReason::When && !self.shape.node(step).conditional), "it has no condition")?;
+        need(reason != SkipReason::When || self.shape.node(step).conditional, "it has no condition")?;
+        let last = self.steps[step].last.as_ref();
+        let done =
+            last.is_some_and(|last| last.role == Role::First && last.result == AttemptResult::Succeeded);
+        need(reason != SkipReason::AlreadyDone || done, "no probe has said that it is done")?;
         self.steps[step].skipped = Some(reason);
         let code = match reason {
             SkipReason::When => "when",
@@ -220,29 +226,40 @@ impl State {
         need(state.ask.is_none(), "a question about it is open")?;
         need(state.status != Status::Pending, "its turn has not come")?;
         let final_status = status.is_final() || (status == Status::Unknown && self.run.ending.is_some());
-        need(final_status && status != Status::Overridden && status != Status::Skipped, "that is no end of a step")?;
+        need(
+            final_status && status != Status::Overridden && status != Status::Skipped,
+            "that is no end of a step",
+        )?;
         let node = self.shape.node(step);
         if node.kind.is_gate() && status == Status::Succeeded {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
+        need(status != Status::Rejected || state.last_ask.is_some(), "nobody was asked")?;
+        if node.kind.runs() {
+            let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
+            need(status != Status::Succeeded || did, "no attempt at it has succeeded")?;
+            need(!self.in_doubt(step) || status == Status::Unknown, "whether it took effect is not known")?;
+        }
+        if node.kind == Kind::Wait && status == Status::Succeeded {
+            need(state.due.is_none_or(|due| due <= at), "its time has not come")?;
+        }
         self.settle(at, step, status, reason);
         Ok(())
     }
 
-    /// Whether the answers to its last question open the gate.
-    fn gate_is_open(&self, step: usize) -> bool {
-        let Some(gate) = &self.shape.node(step).gate else { return false };
-        let Some(ask) = self.steps[step].last_ask.and_then(|id| self.asks.get(&id)) else { return false };
-        let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
-        let yes = yes.map(|a| &a.actor.who).collect::<BTreeSet<_>>().len();
-        let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-        ask.end == Some(AskEnd::Answered) && !no && yes >= gate.quorum.max(1) as usize
+    /// Whether nobody knows if the step took effect: it may not run again by itself, nor end as if it were known.
+    fn in_doubt(&self, step: usize) -> bool {
+        let state = &self.steps[step];
+        let cut_off = state.last.as_ref().is_some_and(|last| last.interrupted && last.role == Role::Do);
+        let doubt = state.belief == Belief::Unknown || (state.status == Status::Interrupted && cut_off);
+        doubt && self.shape.node(step).effect != Effect::Read
     }
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
-        need(self.steps[step].is_loose(), "nothing about it is uncertain")?;
-        need(!self.shape.node(step).kind.is_gate(), "a gate is never uncertain")?;
+        let loose = self.steps[step].is_loose() && self.steps[step].status != Status::Waiting;
+        need(loose, "nothing about it is uncertain")?;
+        need(self.shape.node(step).kind.runs(), "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];
         state.status = Status::Unknown;
         state.belief = Belief::Unknown;
@@ -281,428 +298,5 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    fn attempt_started(
-        &mut self,
-        at: Timestamp,
-        step: usize,
-        event: &Event,
-        role: Role,
-        part: Option<&str>,
-    ) -> Applied {
-        self.may_start(step, role, part)?;
-        need(event.attempt == Some(self.steps[step].attempts + 1), "attempts are numbered in order")?;
-        let request = event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok()).map(Arc::new);
-        self.set_due(step, None);
-        let first = role == Role::Do && self.steps[step].first_started.is_none();
-        let state = &mut self.steps[step];
-        state.attempts += 1;
-        state.running =
-            Some(Running { attempt: state.attempts, role, part: part.map(str::to_owned), started: at, request });
-        match role {
-            Role::Undo | Role::PutBack | Role::OnlyIf => {
-                if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none()) {
-                    reversal.told = false;
-                    reversal.tries += u32::from(role != Role::OnlyIf);
-                }
-            }
-            Role::Do | Role::First | Role::Verify | Role::Item => {
-                if state.status != Status::Unknown && state.status != Status::Waiting {
-                    state.status = Status::Running;
-                }
-                if role == Role::Do {
-                    state.status = Status::Running;
-                    state.first_started.get_or_insert(at);
-                }
-            }
-        }
-        if first {
-            self.arm(step, &event.hidden);
-        }
-        Ok(())
-    }
-
-    fn may_start(&self, step: usize, role: Role, part: Option<&str>) -> Applied {
-        let (state, node, phase) = (&self.steps[step], self.shape.node(step), self.phase());
-        need(self.run.paused.is_none(), "the run is paused")?;
-        need(state.running.is_none(), "an attempt is running already")?;
-        need(self.has_slot(), "too many attempts at once")?;
-        let turn = match phase {
-            Phase::Main => self.shape.is_main(step),
-            Phase::Finally => !self.shape.is_main(step),
-            _ => false,
-        };
-        match role {
-            Role::Do => {
-                need(node.kind.runs(), "it is not done by a runner")?;
-                need(turn, "the run is past it")?;
-                need(self.gates_open(step), "a gate in front of it is not open")?;
-                let ready = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
-                need(ready && !state.settled, "its turn has not come")
-            }
-            Role::First => {
-                need(node.verify.is_some_and(|v| v.first) && turn, "it has nothing to verify first")?;
-                need(state.status == Status::Ready || state.is_loose(), "its turn has not come")
-            }
-            Role::Verify => {
-                need(node.verify.is_some(), "it has nothing to verify")?;
-                need(state.is_loose() && state.tries + state.interruptions > 0, "there is nothing to verify yet")
-            }
-            Role::Item => {
-                need(node.items.iter().any(|i| i.probe && Some(i.id.as_str()) == part), "no such item to probe")?;
-                let ready = state.status == Status::Ready && turn;
-                need(ready || state.is_loose(), "its turn has not come")
-            }
-            Role::Undo | Role::PutBack | Role::OnlyIf => {
-                let kind = if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack };
-                let top = self.reversals.iter().rfind(|r| r.end.is_none());
-                need(phase == Phase::Unwinding, "the run is not unwinding")?;
-                need(top.is_some_and(|r| r.step == step && r.kind == kind), "it is not the newest to be reversed")?;
-                let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
-                need(role != Role::Undo || chosen, "nobody chose to undo")
-            }
-        }
-    }
-
-    /// Every gate that covers the step, or stands among its needs, is open or was not wanted.
-    fn gates_open(&self, step: usize) -> bool {
-        self.gates_before(step).all(|gate| self.satisfies(gate))
-    }
-
-    /// A gate in front of a step whose turn had come is asked again: its approval was voided.
-    pub(super) fn waits_for_a_gate(&self, step: usize) -> bool {
-        self.gates_before(step).any(|gate| !self.steps[gate].settled)
-    }
-
-    /// The gates that cover the step, stand among its needs, or are named by it.
-    pub(super) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
-        let needs = self.shape.needs(step).iter().filter(|need| self.shape.node(**need).kind.is_gate());
-        let named = self.shape.node(step).gates.iter().filter_map(|gate| self.shape.find(gate));
-        needs.chain(self.shape.covered_by(step)).copied().chain(named)
-    }
-
-    fn arm(&mut self, step: usize, hidden: &Hidden) {
-        let node = self.shape.node(step);
-        let armed = [(node.undo, Reversal::Undo, "undo"), (node.put_back.is_some(), Reversal::PutBack, "put_back")];
-        for (wanted, kind, name) in armed {
-            if wanted {
-                let names = if kind == Reversal::Undo { vec![name] } else { vec![name, "only_if"] };
-                let requests = names
-                    .into_iter()
-                    .filter_map(|name| Some((name.to_owned(), hidden.0.get(name)?.clone())))
-                    .collect();
-                let state = ReversalState {
-                    step,
-                    kind,
-                    tries: 0,
-                    allowed: None,
-                    told: false,
-                    end: None,
-                    review_at: None,
-                    requests,
-                };
-                self.reversals.push(state);
-                self.derived.open_reversals[usize::from(!self.shape.is_main(step))] += 1;
-            }
-        }
-    }
-
-    fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
-        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact else {
-            return Err("not a finish");
-        };
-        let state = &mut self.steps[step];
-        let running = state.running.take_if(|r| Some(r.attempt) == event.attempt).ok_or("no such attempt is running")?;
-        let mut values: BTreeMap<String, Json> = event.hidden.outputs();
-        values.extend(outputs.iter().filter_map(|(name, text)| Some((name.clone(), Json::parse(text).ok()?))));
-        state.last = Some(Last {
-            attempt: running.attempt,
-            role: running.role,
-            result: *result,
-            reason: reason.clone(),
-            class: *class,
-            code: *code,
-            retry_after_ms: *retry_after_ms,
-            interrupted: false,
-            excerpts: event.hidden.texts("excerpt."),
-            blobs: event.hidden.blobs(),
-        });
-        match running.role {
-            Role::Do => {
-                // Told to stop before anything happened: cut off, as by a crash, and no try of the policy.
-                if *result == AttemptResult::Cancelled {
-                    state.interruptions += 1;
-                } else {
-                    state.tries += 1;
-                    state.interruptions = 0;
-                }
-                state.outputs.extend(values);
-                state.belief = match result {
-                    AttemptResult::Succeeded => Belief::Done,
-                    AttemptResult::Unknown => Belief::Unknown,
-                    _ => Belief::NotDone,
-                };
-            }
-            Role::First | Role::Verify => {
-                for (name, value) in values {
-                    state.outputs.entry(name).or_insert(value);
-                }
-                if running.role == Role::Verify && state.belief == Belief::Unknown {
-                    if *result == AttemptResult::Succeeded {
-                        state.belief = Belief::Done;
-                    } else if *result == AttemptResult::Failed && reason == super::attempt::ABSENT {
-                        state.belief = Belief::NotDone;
-                    }
-                }
-            }
-            Role::Item => {
-                let at = self.shape.node(step).items.iter().position(|i| Some(&i.id) == running.part.as_ref());
-                let proved = *result == AttemptResult::Succeeded;
-                let asked = *result != AttemptResult::Cancelled;
-                if let Some(item) = at.and_then(|at| state.items.get_mut(at)).filter(|_| asked) {
-                    *item = if proved { ItemState::Proved } else { ItemState::Refuted };
-                }
-            }
-            Role::OnlyIf => {
-                let top = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none());
-                if let Some(reversal) = top.filter(|_| *result != AttemptResult::Cancelled) {
-                    reversal.allowed = Some(*result == AttemptResult::Succeeded);
-                }
-            }
-            Role::Undo | Role::PutBack => {}
-        }
-        Ok(())
-    }
-
-    fn attempt_interrupted(&mut self, step: usize, event: &Event) -> Applied {
-        let state = &mut self.steps[step];
-        let running = state.running.take_if(|r| Some(r.attempt) == event.attempt).ok_or("no such attempt is running")?;
-        // A question stays a question, and what nobody knows stays unknown.
-        if !state.settled && !matches!(state.status, Status::Waiting | Status::Unknown) {
-            state.status = Status::Interrupted;
-        }
-        if running.role == Role::Do {
-            state.interruptions += 1;
-        }
-        state.last = Some(Last {
-            attempt: running.attempt,
-            role: running.role,
-            result: AttemptResult::Unknown,
-            reason: "interrupted".to_owned(),
-            class: None,
-            code: None,
-            retry_after_ms: None,
-            interrupted: true,
-            excerpts: BTreeMap::new(),
-            blobs: BTreeMap::new(),
-        });
-        Ok(())
-    }
-
-    fn retry_scheduled(&mut self, step: usize, due: Timestamp) -> Applied {
-        let state = &mut self.steps[step];
-        need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
-        if !state.settled {
-            need(state.is_loose(), "there is nothing to retry")?;
-            state.status = Status::Retrying;
-        }
-        self.set_due(step, Some((due, Timer::Retry(step))));
-        Ok(())
-    }
-
-    fn ask_opened(&mut self, at: Timestamp, step: usize, event: &Event, id: u32, kind: AskKind) -> Applied {
-        let node_kind = self.shape.node(step).kind;
-        let state = &self.steps[step];
-        need(id as usize == self.asks.len() + 1, "questions are numbered in order")?;
-        need(state.ask.is_none() && state.running.is_none(), "a question or an attempt is open already")?;
-        let own = match kind {
-            AskKind::Approve => node_kind == Kind::Approve,
-            AskKind::Confirm => node_kind == Kind::Confirm,
-            AskKind::Input => node_kind == Kind::Input,
-            AskKind::Checklist => node_kind == Kind::Checklist,
-            AskKind::Manual => node_kind == Kind::Manual,
-            AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
-            AskKind::PutBack => self.reversals.iter().rfind(|r| r.end.is_none()).is_some_and(|r| r.step == step),
-        };
-        need(own, "that is not a question of this step")?;
-        match kind {
-            AskKind::PutBack => need(self.phase() == Phase::Unwinding, "the run is not unwinding")?,
-            AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
-            AskKind::Failure => {
-                let failed = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
-                need(failed, "it has not failed")?;
-            }
-            _ => need(state.status == Status::Ready || state.is_loose(), "its turn has not come")?,
-        }
-        self.set_due(step, None);
-        let state = &mut self.steps[step];
-        state.ask = Some(id);
-        state.last_ask = Some(id);
-        if !state.settled && kind != AskKind::Unknown {
-            state.status = Status::Waiting;
-        }
-        let binds: Option<Binds> = event.hidden.0.get("binds").and_then(|text| serde_json::from_str(text).ok());
-        let shown = event.hidden.0.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        let ask = Ask {
-            id,
-            step,
-            kind,
-            opened: at,
-            expires: None,
-            escalated: false,
-            covers: Vec::new(),
-            reason: None,
-            answers: Vec::new(),
-            end: None,
-            shown,
-            binds,
-            attested: Vec::new(),
-        };
-        self.asks.insert(id, ask);
-        self.derived.open_asks.insert(id);
-        Ok(())
-    }
-
-    fn ask_answered(
-        &mut self,
-        at: Timestamp,
-        event: &Event,
-        id: u32,
-        part: Option<&str>,
-        decision: Decision,
-    ) -> Applied {
-        let actor = event.actor.clone().ok_or("an answer names who gave it")?;
-        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
-        let step = ask.step;
-        let (value, comment) = (event.hidden.0.get("value").cloned(), event.hidden.text("comment"));
-        ask.answers.push(Given {
-            actor: actor.clone(),
-            part: part.map(str::to_owned),
-            decision,
-            at,
-            value: value.clone(),
-            comment: comment.clone(),
-        });
-        let kind = ask.kind;
-        let state = &mut self.steps[step];
-        if let Some(part) = part {
-            let index = self.shape.node(step).items.iter().position(|i| i.id == part);
-            let item = index.and_then(|i| state.items.get_mut(i)).ok_or("no such item")?;
-            need(item.is_open(), "that item is settled")?;
-            *item = match decision {
-                Decision::Done | Decision::ByHand => ItemState::Confirmed,
-                Decision::Retry if self.shape.node(step).items[index.unwrap_or(0)].probe => ItemState::Unprobed,
-                Decision::No => ItemState::Refused,
-                _ => return Err("that is no answer to an item"),
-            };
-        }
-        if kind == AskKind::PutBack {
-            if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.end.is_none()) {
-                reversal.told = decision == Decision::PutBack;
-            }
-        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown) {
-            let answer = value.and_then(|text| Json::parse(&text).ok());
-            state.human = Some(Human { answer, by: actor, at, comment });
-            state.outputs.extend(event.hidden.outputs());
-        }
-        self.refresh(step);
-        Ok(())
-    }
-
-    fn ask_escalated(&mut self, id: u32, expires: Option<Timestamp>) -> Applied {
-        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
-        need(!ask.escalated, "it was escalated before")?;
-        ask.escalated = true;
-        self.set_expiry(id, expires);
-        Ok(())
-    }
-
-    fn ask_closed(&mut self, id: u32, how: AskEnd) -> Applied {
-        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
-        need(how != AskEnd::Answered || !ask.answers.is_empty(), "nobody has answered it")?;
-        ask.end = Some(how);
-        let step = ask.step;
-        self.set_expiry(id, None);
-        self.derived.open_asks.remove(&id);
-        self.steps[step].ask = None;
-        self.refresh(step);
-        Ok(())
-    }
-
-    /// The gate is shut again: what it covers and has not begun waits for a new decision.
-    fn approval_voided(&mut self, id: u32) -> Applied {
-        let phase = self.phase();
-        let ask = self.asks.get_mut(&id).ok_or("no such question")?;
-        let gate = ask.step;
-        let section = usize::from(!self.shape.is_main(gate));
-        let turn = [Phase::Main, Phase::Finally][section];
-        need(ask.kind == AskKind::Approve && phase == turn, "that is no approval in force")?;
-        need(ask.end == Some(AskEnd::Answered), "that is no approval in force")?;
-        need(self.steps[gate].status == Status::Succeeded, "that is no approval in force")?;
-        ask.end = Some(AskEnd::Voided);
-        let covers = ask.covers.clone();
-        let state = &mut self.steps[gate];
-        state.settled = false;
-        state.status = Status::Ready;
-        state.human = None;
-        state.reopened = true;
-        self.derived.undecided[section] += 1;
-        for covered in covers.iter().filter_map(|name| self.shape.find(name)).collect::<Vec<_>>() {
-            if self.steps[covered].status == Status::Retrying {
-                self.set_due(covered, None);
-                self.steps[covered].status = Status::Ready;
-                self.refresh(covered);
-            }
-        }
-        self.refresh(gate);
-        Ok(())
-    }
-
-    fn reversal_closed(
-        &mut self,
-        step: usize,
-        kind: Reversal,
-        how: ReversalEnd,
-        review_at: Option<Timestamp>,
-    ) -> Applied {
-        need(self.steps[step].running.is_none(), "it is being reversed")?;
-        need(self.steps[step].ask.is_none(), "a question about it is open")?;
-        let asked = self.steps[step].last_ask.and_then(|id| self.asks.get(&id));
-        let decided = asked.is_some_and(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
-        need(how != ReversalEnd::LeftOpen || decided, "nobody decided to leave it open")?;
-        need(how != ReversalEnd::NotChosen || kind == Reversal::Undo, "a toggle is not left by default")?;
-        let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
-        let top = top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
-        top.end = Some(how);
-        top.review_at = review_at;
-        self.derived.open_reversals[usize::from(!self.shape.is_main(step))] -= 1;
-        self.run.ending_failed |= how == ReversalEnd::Failed;
-        self.set_due(step, None);
-        Ok(())
-    }
-}
-
-impl Hidden {
-    /// The outputs among the fields.
-    pub(super) fn outputs(&self) -> BTreeMap<String, Json> {
-        self.prefixed("output.").filter_map(|(name, text)| Some((name, Json::parse(text).ok()?))).collect()
-    }
-
-    pub(super) fn texts(&self, prefix: &str) -> BTreeMap<String, String> {
-        self.prefixed(prefix).filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?))).collect()
-    }
-
-    fn blobs(&self) -> BTreeMap<String, BlobRef> {
-        self.prefixed("blob.").filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?))).collect()
-    }
-
-    /// A field that is a text.
-    pub fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.0.get(name)?).ok()
-    }
-
-    fn prefixed<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (String, &'a str)> + 'a {
-        self.0.iter().filter_map(move |(name, text)| Some((name.strip_prefix(prefix)?.to_owned(), text.as_str())))
     }
 }

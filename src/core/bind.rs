@@ -103,7 +103,10 @@ impl Fill<Rendered, Rendered> for Finish {
         });
         for segment in filled.segments() {
             if let Segment::Later(expr) = segment {
-                return Err(RenderError { expr: expr.clone(), message: "its value is not known yet".to_owned() });
+                return Err(RenderError {
+                    expr: expr.clone(),
+                    message: "its value is not known yet".to_owned(),
+                });
             }
         }
         Ok(filled)

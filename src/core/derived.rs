@@ -101,8 +101,10 @@ impl State {
             if step.settled && !self.satisfies(at) {
                 first(&mut scan.first_unsatisfied[section], at);
             }
-            let failed =
-                matches!(step.status, Status::Failed | Status::TimedOut | Status::Unknown | Status::Cancelled);
+            let failed = matches!(
+                step.status,
+                Status::Failed | Status::TimedOut | Status::Unknown | Status::Cancelled
+            );
             if step.settled && failed {
                 first(&mut scan.first_failed[section], at);
             }
@@ -125,7 +127,8 @@ impl State {
         for reversal in self.reversals.iter().filter(|r| r.end.is_none()) {
             scan.open_reversals[usize::from(!self.shape.is_main(reversal.step))] += 1;
         }
-        scan.finally_open = self.run.ending.is_some() && scan.undecided[0] == 0 && scan.open_reversals[0] == 0;
+        scan.finally_open =
+            self.run.ending.is_some() && scan.undecided[0] == 0 && scan.open_reversals[0] == 0;
         scan
     }
 }

@@ -12,15 +12,32 @@ pub enum Input {
     /// The first input of a run.
     Begin(Begin),
     /// The run is taken up again, by a new process.
-    Resume { actor: Actor, attended: bool, tool: String },
-    Finished { key: AttemptKey, outcome: Box<Outcome> },
+    Resume {
+        actor: Actor,
+        attended: bool,
+        tool: String,
+    },
+    Finished {
+        key: AttemptKey,
+        outcome: Box<Outcome>,
+    },
     Answer(Box<Answer>),
     /// A remark for the record.
-    Note { actor: Actor, text: String },
+    Note {
+        actor: Actor,
+        text: String,
+    },
     /// Nothing new starts; with `stop`, what runs is stopped too.
-    Pause { actor: Actor, reason: String, stop: bool },
+    Pause {
+        actor: Actor,
+        reason: String,
+        stop: bool,
+    },
     /// The run is to end. A second one changes nothing.
-    Cancel { actor: Actor, reason: String },
+    Cancel {
+        actor: Actor,
+        reason: String,
+    },
     /// Time has passed.
     Tick,
     Journal(JournalInput),

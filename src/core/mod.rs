@@ -15,6 +15,7 @@ mod bind;
 pub mod decide;
 mod derived;
 pub mod event;
+mod hidden;
 pub mod input;
 pub mod retry;
 mod scope;
@@ -25,7 +26,10 @@ pub mod wanted;
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{Decided, Refused, Shown, choices, decide, needed_outputs};
-pub use event::{Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus, Status};
+pub use event::{
+    Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,
+    Status,
+};
 pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
 pub use shape::Shape;
 pub use state::{Ask, Phase, State};

@@ -32,7 +32,8 @@ mod tests {
 
     #[test]
     fn delays_are_capped_for_every_number_of_tries() {
-        let policy = RetryPolicy { delay_ms: 100, backoff: 2_000, max_delay_ms: 30_000, ..RetryPolicy::default() };
+        let policy =
+            RetryPolicy { delay_ms: 100, backoff: 2_000, max_delay_ms: 30_000, ..RetryPolicy::default() };
         for tries in 0..=MAX_ATTEMPTS {
             let delay = delay(&policy, tries, None, "r/s");
             assert!((1..=30_000).contains(&delay), "{tries}: {delay}");

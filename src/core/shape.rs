@@ -32,9 +32,9 @@ impl Shape {
             }
             let mut own = Vec::with_capacity(step.needs.len());
             for name in &step.needs {
-                let need: usize = *by_name
-                    .get(name)
-                    .ok_or_else(|| format!("step `{}` needs `{name}`, which does not come before it", step.id))?;
+                let need: usize = *by_name.get(name).ok_or_else(|| {
+                    format!("step `{}` needs `{name}`, which does not come before it", step.id)
+                })?;
                 if graph.steps[need].section == step.section {
                     own.push(need);
                     dependents[need].push(at);
@@ -49,8 +49,9 @@ impl Shape {
         }
         for (at, step) in graph.steps.iter().enumerate() {
             for name in step.gate.iter().flat_map(|gate| &gate.covers) {
-                let covered =
-                    *by_name.get(name).ok_or_else(|| format!("`{}` covers `{name}`, which is no step", step.id))?;
+                let covered = *by_name
+                    .get(name)
+                    .ok_or_else(|| format!("`{}` covers `{name}`, which is no step", step.id))?;
                 if covered <= at {
                     return Err(format!("`{}` covers `{name}`, which does not come after it", step.id));
                 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Role};
-use super::event::{Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status};
+use super::event::{
+    Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status,
+};
 use super::shape::Shape;
 use crate::clock::Timestamp;
 use crate::plan::ErrorClass;
@@ -125,6 +127,8 @@ pub struct Running {
 pub struct Last {
     pub attempt: u32,
     pub role: Role,
+    /// What was really asked for. Absent where the reader lacks the disclosure.
+    pub request: Option<Arc<AttemptRequest>>,
     pub result: AttemptResult,
     pub reason: String,
     pub class: Option<ErrorClass>,

@@ -3,7 +3,6 @@
 //! Owns the one way anything is written down: append with one sync, then tree heads, then the texts of decisions,
 //! and what the journal has to say about those. Nothing that an entry enables starts before this returns.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -14,7 +13,7 @@ use crate::plan::Plan;
 use crate::record::build::{RecordError, RecordKeeper};
 use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
-use crate::record::sshsig::{FileKey, FileKeyError};
+use crate::record::sshsig::FileKey;
 
 /// What keeps anything from being written. The journal says what is true; resuming is safe.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +32,7 @@ pub struct Book {
     keeper: RecordKeeper,
     clock: Arc<dyn Clock>,
     /// The key of the person at this process, where he signs himself.
-    own: Option<FileKey>,
+    own: Option<Arc<FileKey>>,
 }
 
 impl Book {
@@ -51,12 +50,8 @@ impl Book {
     }
 
     /// From here on the decisions of the person at this process are signed with his own key.
-    ///
-    /// # Errors
-    /// The key cannot be read.
-    pub fn sign_with(&mut self, path: &Path) -> Result<(), FileKeyError> {
-        self.own = Some(FileKey::load(path)?);
-        Ok(())
+    pub fn sign_with(&mut self, key: Arc<FileKey>) {
+        self.own = Some(key);
     }
 
     /// Takes in inputs one after the other, each written before the next.
@@ -89,14 +84,16 @@ impl Book {
         batch: Vec<Decided>,
         tell: &mut dyn FnMut(&State, &Event),
     ) -> Result<(), BookError> {
-        let mut batch: Vec<Decided> = batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
+        let mut batch: Vec<Decided> =
+            batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
         while !batch.is_empty() {
             let mono = self.clock.mono();
-            let pending = batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
+            let pending =
+                batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
             let entries = self.journal.append(pending.collect())?;
             self.keeper.follow(&mut self.journal, &entries)?;
             entries.iter().flat_map(|entry| &entry.events).for_each(|event| tell(state, event));
-            if entries.iter().flat_map(|entry| &entry.events).any(|event| is_decision(event)) {
+            if entries.iter().flat_map(|entry| &entry.events).any(is_decision) {
                 for input in self.attest(state)? {
                     let decided = decide(plan, state, self.clock.now(), Input::Journal(input))?;
                     batch.extend((!decided.events.is_empty()).then_some(decided));
@@ -113,8 +110,13 @@ impl Book {
         for ask in gates {
             for given in ask.answers.iter().skip(ask.attested.len()) {
                 let comment = given.comment.as_deref();
-                let approval =
-                    self.keeper.approval(&self.journal, state, ask.id, &given.actor, (given.decision, comment))?;
+                let approval = self.keeper.approval(
+                    &self.journal,
+                    state,
+                    ask.id,
+                    &given.actor,
+                    (given.decision, comment),
+                )?;
                 let own = self.own.as_ref().filter(|_| signs_himself(&given.actor, given.decision));
                 let namespace = approval.namespace(self.keeper.key().org(), true);
                 let personal = own.map(|key| key.sign(&namespace, approval.text().as_bytes()));

@@ -14,19 +14,23 @@ use tokio::sync::mpsc;
 use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
-use super::{identity, narrate, preflight};
+use super::signals::Signals;
+use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
 use crate::plan::Plan;
-use crate::plan::digest::{self, PlanError};
+use crate::plan::digest;
 use crate::plan::service::Service;
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
+use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
-use crate::runner::{Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers};
+use crate::runner::{
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+};
 
 /// File below `plan/` that says how this host serves the run. Held back.
 pub const HOST_FILE: &str = "host.json";
@@ -53,6 +57,8 @@ pub struct Host {
     pub alone: bool,
     pub no_wait: bool,
     pub prompt_secret: Option<Arc<dyn PromptSecret>>,
+    /// Signs the decisions of the person at this process.
+    pub key: Option<Arc<FileKey>>,
 }
 
 /// Who answers in this process.
@@ -89,8 +95,6 @@ pub enum LaunchError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -107,6 +111,10 @@ pub enum LaunchError {
     Missing(Vec<String>),
     #[error("{}: {what}", path.display())]
     Corrupt { path: PathBuf, what: String },
+    #[error("the run in {} never began: its process died before the first step", dir.display())]
+    NeverBegan { dir: PathBuf },
+    #[error("interrupted before anything was started")]
+    Interrupted,
     #[error("the run is over")]
     Over,
 }
@@ -120,20 +128,51 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
     if !missing.is_empty() {
         return Err(LaunchError::Missing(missing));
     }
+    let (id, dir) = (new.id.clone(), new.dir.clone());
+    if dir.exists() {
+        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+        return Err(LaunchError::File { verb: "create", path: dir, source });
+    }
+    make_folder(&dir.join("plan"))?;
+    // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
+    let lock = RunLock::acquire(&dir, host.clock.now())?;
     let locks = TargetLocks::of(&host.home);
     let targets = new.plan.values.locks.clone();
-    locks.acquire(&targets, &new.id, &new.dir, host.clock.now())?;
-    let (id, dir) = (new.id.clone(), new.dir.clone());
-    match prepare(new, host).await {
+    let prepared = unless_interrupted(async {
+        unbegun::acquire(&locks, &targets, &id, &dir, &host.clock).await?;
+        prepare(new, host, lock).await
+    });
+    match prepared.await {
         Ok(prepared) => prepared.go(host, answering).await,
         Err(error) => {
-            locks.release(&targets, &id)?;
-            // Only what this call made: a directory that was there before is not ours to remove.
-            if !matches!(error, LaunchError::File { verb: "create", .. }) && !dir.join("events.jsonl").exists() {
+            super::services::end_living(&dir, &id).await?;
+            locks.release_all(&id)?;
+            let error = keep_log(error, &host.home, &id);
+            if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
             }
             Err(error)
         }
+    }
+}
+
+/// What a service said before it failed outlives the directory of the run that never began.
+fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
+    let LaunchError::Service(ServiceError::NotReady { name, reason, log }) = error else { return error };
+    let kept = home.join("failed").join(format!("{id}.{name}.log"));
+    let moved =
+        super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
+    let log = if moved.is_ok() { kept } else { log };
+    LaunchError::Service(ServiceError::NotReady { name, reason, log })
+}
+
+/// A signal while nothing has been started yet ends the preparations.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T, LaunchError>>) -> Result<T, LaunchError> {
+    let mut signals = Signals::watch().map_err(DriveError::Signals)?;
+    tokio::select! {
+        biased;
+        done = work => done,
+        _ = signals.next() => Err(LaunchError::Interrupted),
     }
 }
 
@@ -152,16 +191,9 @@ struct Prepared {
     _lock: RunLock,
 }
 
-async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
+async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
     let NewRun { id, dir, plan, hosting, frozen, lang } = new;
-    if dir.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(LaunchError::File { verb: "create", path: dir, source });
-    }
     let folder = dir.join("plan");
-    super::services::private_folder(&folder)
-        .map_err(|source| LaunchError::File { verb: "make", path: folder.clone(), source })?;
-    let lock = RunLock::acquire(&dir, host.clock.now())?;
     let key = ExecutorKey::load(&host.home)?;
     let mut files = digest::files(&plan).map_err(|error| corrupt(&folder, &error))?;
     let host_file = serde_json::to_vec_pretty(&hosting).map_err(|error| corrupt(&folder, &error))?;
@@ -172,13 +204,7 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
     }
     let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
     let runners = Arc::new(Runners::new());
-    let mut services = Running::up(&hosting.services, &dir, &context, &runners).await?;
-    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        services.down().await;
-        return Err(LaunchError::Missing(missing));
-    }
-    let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?);
+    let mut services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
     let begin = Begin {
         actor: actor.clone(),
@@ -189,16 +215,69 @@ async fn prepare(new: NewRun, host: &Host) -> Result<Prepared, LaunchError> {
         plan: digest::digests(&files),
         executor: key.signer_key().fingerprint(),
     };
-    let journal = Journal::create(&dir, &id)?;
-    let mut state = State::new(shape, &id);
+    let (book, state, said) = match first_entry(&dir, &id, &plan, key, begin, host) {
+        Ok(opened) => opened,
+        Err(error) => {
+            services.down().await;
+            return Err(error);
+        }
+    };
+    let plan = Arc::new(plan);
+    Ok(Prepared {
+        dir,
+        plan,
+        context,
+        runners,
+        services,
+        book,
+        state,
+        said,
+        first: Vec::new(),
+        actor,
+        _lock: lock,
+    })
+}
+
+/// Writes entry 0: from here on there is a run.
+fn first_entry(
+    dir: &Path,
+    id: &str,
+    plan: &Plan,
+    key: ExecutorKey,
+    begin: Begin,
+    host: &Host,
+) -> Result<(Book, State, Vec<String>), LaunchError> {
+    let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&dir.join("plan"), &what))?);
+    let journal = Journal::create(dir, id)?;
+    let mut state = State::new(shape, id);
     let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
     let mut said = Vec::new();
-    book.take_in(&plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
-        said.extend(narrate::line(&plan, state, event));
+    book.take_in(plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
+        said.extend(narrate::line(plan, state, event));
     })?;
-    ledger(&dir, &plan, &state, &book.sign_head()?, host)?;
-    let plan = Arc::new(plan);
-    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first: Vec::new(), actor, _lock: lock })
+    ledger(dir, plan, &state, &book.sign_head()?, Moment::Start, host)?;
+    Ok((book, state, said))
+}
+
+/// The services of a run, up, with every secret at hand; else nothing of it is left running.
+async fn served(
+    plan: &Plan,
+    hosting: &Hosting,
+    dir: &Path,
+    context: &RunContext,
+    runners: &Runners,
+) -> Result<Running, LaunchError> {
+    let missing = preflight::secrets(plan, dir, &context.secrets).await;
+    if !missing.is_empty() {
+        return Err(LaunchError::Missing(missing));
+    }
+    let mut services = Running::up(&hosting.services, dir, context, runners).await?;
+    let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
+    if !missing.is_empty() {
+        services.down().await;
+        return Err(LaunchError::Missing(missing));
+    }
+    Ok(services)
 }
 
 /// A run taken from its directory, with the lock held.
@@ -224,6 +303,9 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
         return Err(LaunchError::File { verb: "find a run in", path: dir.to_owned(), source });
     }
     let lock = RunLock::acquire(dir, clock.now())?;
+    if unbegun::is_unbegun(dir) {
+        return Err(LaunchError::NeverBegan { dir: dir.to_owned() });
+    }
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
     let key = Arc::new(ExecutorKey::load(home)?);
@@ -250,11 +332,17 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
     let Some(first) = entries.first() else {
         return Err(LaunchError::Corrupt { path: journal, what: "the run has no first entry".to_owned() });
     };
-    let digests = started(&first.events)
-        .ok_or_else(|| LaunchError::Corrupt { path: journal.clone(), what: "line 1 starts no run".to_owned() })?;
-    let plan = digest::load(&folder, digests)?;
+    let digests = started(&first.events).ok_or_else(|| LaunchError::Corrupt {
+        path: journal.clone(),
+        what: "line 1 starts no run".to_owned(),
+    })?;
+    let plan = digest::load(&folder, digests).map_err(|error| corrupt(&folder, &error))?;
     let path = folder.join(HOST_FILE);
-    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File { verb: "read", path: path.clone(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| LaunchError::File {
+        verb: "read",
+        path: path.clone(),
+        source,
+    })?;
     let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
     let shape = Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?;
     let mut state = State::new(Arc::new(shape), &first.run);
@@ -287,10 +375,25 @@ impl Reopened {
         host: &Host,
         answering: Answering,
     ) -> Result<(Rest, Vec<Leftover>), LaunchError> {
-        let swept = sweep_leftovers(&self.dir, &self.id).await?;
-        if self.state.phase() == Phase::Finished {
-            return Ok((self.complete(host)?, swept));
+        let mut this = self;
+        let swept = sweep_leftovers(&this.dir, &this.id).await?;
+        // A crash may have come between the first entry and the ledger.
+        ledger(&this.dir, &this.plan, &this.state, &this.book.sign_head()?, Moment::Start, host)?;
+        if this.state.phase() == Phase::Finished {
+            super::services::end_living(&this.dir, &this.id).await?;
+            return Ok((this.complete(host)?, swept));
         }
+        let (dir, id) = (this.dir.clone(), this.id.clone());
+        match unless_interrupted(this.prepare(then, host)).await {
+            Ok(prepared) => Ok((prepared.go(host, answering).await?, swept)),
+            Err(error) => {
+                super::services::end_living(&dir, &id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(self, then: Vec<Input>, host: &Host) -> Result<Prepared, LaunchError> {
         let missing = preflight::programs(&self.plan);
         if !missing.is_empty() {
             return Err(LaunchError::Missing(missing));
@@ -298,16 +401,11 @@ impl Reopened {
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
-        let mut services = Running::up(&self.hosting.services, &self.dir, &context, &runners).await?;
-        let missing: Vec<String> = context.secrets.preflight().await.iter().map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            services.down().await;
-            return Err(LaunchError::Missing(missing));
-        }
+        let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
         first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
         first.extend(then);
-        let prepared = Prepared {
+        Ok(Prepared {
             dir: self.dir,
             plan: self.plan,
             context,
@@ -319,16 +417,19 @@ impl Reopened {
             first,
             actor,
             _lock: self.lock,
-        };
-        Ok((prepared.go(host, answering).await?, swept))
+        })
     }
 
     /// Takes in one input and leaves the run parked. Whether it said anything new.
     ///
     /// # Errors
     /// The input is refused, or the journal cannot be written.
-    pub fn note_down(&mut self, input: Input) -> Result<bool, LaunchError> {
-        let before = std::mem::take(&mut self.before);
+    pub fn note_down(&mut self, input: Input, host_user: Actor) -> Result<bool, LaunchError> {
+        let mut before = std::mem::take(&mut self.before);
+        if self.state.run.paused.is_none() && self.state.run.finished.is_none() {
+            // Its process died. What the input sets free must not be written down as started: nobody here starts it.
+            before.push(Input::Pause { actor: host_user, reason: "died".to_owned(), stop: false });
+        }
         self.book.take_in(&self.plan, &mut self.state, before, &mut |_, _| {})?;
         let mut news = false;
         self.book.take_in(&self.plan, &mut self.state, vec![input], &mut |_, _| news = true)?;
@@ -347,7 +448,11 @@ impl Reopened {
 
 impl Prepared {
     async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
-        let Self { dir, plan, context, runners, mut services, book, state, said, first, actor, _lock } = self;
+        let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } =
+            self;
+        if let Some(key) = &host.key {
+            book.sign_with(key.clone());
+        }
         let mut operator = answering.operator;
         said.iter().for_each(|line| operator.say(line));
         let local = Local {
@@ -377,28 +482,44 @@ impl Prepared {
 /// Frees the targets and closes the run in the ledger. Safe to repeat.
 fn finish(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
     TargetLocks::of(&host.home).release(&plan.values.locks, &state.run.id)?;
-    ledger(dir, plan, state, head, host)
+    ledger(dir, plan, state, head, Moment::End, host)
 }
 
-/// Says in the ledger that a run has started, or how it ended.
-fn ledger(dir: &Path, plan: &Plan, state: &State, head: &TreeHead, host: &Host) -> Result<(), LaunchError> {
-    let finished = state.run.finished.as_ref();
-    let about = About {
-        moment: if finished.is_some() { Moment::End } else { Moment::Start },
-        runbook: &plan.graph.runbook,
-        mode: plan.graph.mode,
-        dir,
-        status: finished.map(|finished| finished.status.name()),
-    };
+/// Says in the ledger that a run has started, or how it ended; the same is said once.
+fn ledger(
+    dir: &Path,
+    plan: &Plan,
+    state: &State,
+    head: &TreeHead,
+    moment: Moment,
+    host: &Host,
+) -> Result<(), LaunchError> {
+    let finished = state.run.finished.as_ref().filter(|_| moment == Moment::End);
+    let status = finished.map(|finished| finished.status.name());
+    let about = About { moment, runbook: &plan.graph.runbook, mode: plan.graph.mode, dir, status };
     Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 
-fn context(id: &str, dir: &Path, plan: &Plan, hosting: &Hosting, host: &Host) -> Result<RunContext, LaunchError> {
+fn context(
+    id: &str,
+    dir: &Path,
+    plan: &Plan,
+    hosting: &Hosting,
+    host: &Host,
+) -> Result<RunContext, LaunchError> {
     let inherited = Inherited::snapshot(&plan.values.env_inherit);
     let sources = plan.values.secrets.clone();
     let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
     Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+}
+
+fn make_folder(path: &Path) -> Result<(), LaunchError> {
+    super::services::private_folder(path).map_err(|source| LaunchError::File {
+        verb: "make",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {

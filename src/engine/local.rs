@@ -14,10 +14,7 @@ use super::book::{Book, BookError};
 use super::narrate;
 use super::signals::{Signal, Signals};
 use crate::clock::{Clock, Timestamp};
-use crate::core::{
-    Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State,
-    decide, wanted,
-};
+use crate::core::{Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State, decide, wanted};
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
 use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};

@@ -5,6 +5,7 @@
 //! - `sim`: virtual time, for rehearsals and tests.
 //! - `book`: the one way anything is written down; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
+//! - `unbegun`: what is left of runs that died before their first entry.
 //! - `services`: the processes of a practice environment.
 //! - `identity`: who is at this process.
 
@@ -18,3 +19,4 @@ pub mod preflight;
 pub mod services;
 mod signals;
 pub mod sim;
+pub mod unbegun;

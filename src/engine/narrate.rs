@@ -68,24 +68,18 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             format!("  {step}: {reason}{code}")
         }
         Fact::AttemptInterrupted {} => {
-            format!("  {step}: {}", pick(french, "coupée par l'arrêt du programme", "cut off when the program died"))
+            format!(
+                "  {step}: {}",
+                pick(french, "coupée par l'arrêt du programme", "cut off when the program died")
+            )
         }
         Fact::RetryScheduled { due } => {
             let seconds = due.since(state.run.last_at).div_ceil(1_000);
             format!("  {step}: {} {seconds} s", pick(french, "nouvel essai dans", "trying again in"))
         }
-        Fact::WaitStarted { due } => format!("  {step}: {} {due}", pick(french, "attend jusqu'à", "waits until")),
-        Fact::AskAnswered { part, decision: said, .. } => {
-            let who = event.actor.as_ref()?;
-            let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
-            let by = who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
-            format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
+        Fact::WaitStarted { due } => {
+            format!("  {step}: {} {due}", pick(french, "attend jusqu'à", "waits until"))
         }
-        Fact::AskEscalated { .. } => format!("  {step}: {}", pick(french, "escaladé", "escalated")),
-        Fact::ApprovalVoided { because, .. } => format!(
-            "! {step}: {} ({because})",
-            pick(french, "approbation annulée, ce qui serait fait a changé", "approval void, what would be done changed")
-        ),
         Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. } => return None,
         Fact::ReversalClosed { how, .. } => {
             let how = serde_json::to_value(how).ok()?;
@@ -95,8 +89,35 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
         }
         Fact::JournalRecovered { bytes, .. } => {
-            format!("! {} ({bytes})", pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside"))
+            format!(
+                "! {} ({bytes})",
+                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
+            )
         }
+        _ => return about_people(french, step, event),
+    };
+    Some(text)
+}
+
+/// Questions: what was said to them, and what became of them.
+fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
+    let text = match &event.fact {
+        Fact::AskAnswered { part, decision: said, .. } => {
+            let who = event.actor.as_ref()?;
+            let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+            let by =
+                who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
+            format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
+        }
+        Fact::AskEscalated { .. } => format!("  {step}: {}", pick(french, "escaladé", "escalated")),
+        Fact::ApprovalVoided { because, .. } => format!(
+            "! {step}: {} ({because})",
+            pick(
+                french,
+                "approbation annulée, ce qui serait fait a changé",
+                "approval void, what would be done changed"
+            )
+        ),
         _ => return None,
     };
     Some(text)
@@ -108,7 +129,9 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
         Status::Rejected => format!("✗ {step}: {} ({reason})", pick(french, "refusée", "refused")),
         Status::Cancelled => format!("- {step}: {} ({reason})", pick(french, "arrêtée", "stopped")),
         Status::TimedOut => format!("✗ {step}: {} ({reason})", pick(french, "hors délai", "timed out")),
-        Status::Unknown => format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown")),
+        Status::Unknown => {
+            format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown"))
+        }
         _ => format!("✗ {step}: {} ({reason})", pick(french, "échec", "failed")),
     }
 }
@@ -126,13 +149,20 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
     let effect = state.shape().node(at).effect;
-    let mark = if request.role.is_probe() { "read".to_owned() } else { Json::of(&serde_json::json!(effect)).value().as_str()?.to_owned() };
+    let mark = if request.role.is_probe() {
+        "read".to_owned()
+    } else {
+        Json::of(&serde_json::json!(effect)).value().as_str()?.to_owned()
+    };
     let what: String = what.chars().take(160).collect();
     Some(format!("{role}{part}[{mark}] {what}"))
 }
 
 fn decision(decision: Decision) -> String {
-    serde_json::to_value(decision).ok().and_then(|value| Some(value.as_str()?.replace('_', " "))).unwrap_or_default()
+    serde_json::to_value(decision)
+        .ok()
+        .and_then(|value| Some(value.as_str()?.replace('_', " ")))
+        .unwrap_or_default()
 }
 
 fn mode_name(french: bool, mode: Mode) -> String {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::plan::{Action, Plan, Probe};
+use crate::plan::{Action, Plan, Probe, SecretSource};
+use crate::runner::Secrets;
 
 /// Programs that the plan names literally and that are not there, one message each.
 pub fn programs(plan: &Plan) -> Vec<String> {
@@ -23,6 +24,23 @@ pub fn programs(plan: &Plan) -> Vec<String> {
         .filter(|(program, _)| !exists(program))
         .map(|(program, step)| format!("step `{step}` needs the program `{program}`, which is not there"))
         .collect()
+}
+
+/// Secrets that are the caller's to provide and cannot be had, one message each: variables, and files that do not lie
+/// in the run, where a service may be yet to write them. Before any service is started.
+pub async fn secrets(plan: &Plan, run_dir: &Path, secrets: &Secrets) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (name, source) in &plan.values.secrets {
+        let provided = match source {
+            SecretSource::Env(_) => true,
+            SecretSource::File(path) => !secrets.base_dir().join(path).starts_with(run_dir),
+            SecretSource::Command(_) | SecretSource::Prompt => false,
+        };
+        if provided && let Err(error) = secrets.get(name).await {
+            missing.push(error.to_string());
+        }
+    }
+    missing
 }
 
 fn program(probe: &Probe) -> Option<String> {

@@ -2,19 +2,28 @@
 //! every ending. They outlive the death of consigne itself on purpose, so that a resumed drill finds its platform.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
 use crate::plan::Effect;
 use crate::plan::service::Service;
-use crate::runner::{CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services};
+use crate::runner::{
+    CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services,
+};
 
 /// How long it may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(5);
+/// Where the probe of a service says nothing about it: between two looks, and how long it may take to get ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const GET_READY: Duration = Duration::from_secs(30);
+/// Ports for services.
+const PORTS: Range<u16> = 20_000..32_000;
+const PORT_TRIES: u32 = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -45,11 +54,20 @@ struct One {
     _owned: Option<OwnedProcess>,
 }
 
-/// A port that is free now.
+/// A port that is free now, and likely to be so when a resume needs it again: below those that systems hand out to
+/// outgoing connections.
 ///
 /// # Errors
 /// The system gives none.
 pub fn free_port() -> Result<u16, ServiceError> {
+    for _ in 0..PORT_TRIES {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).map_err(|error| ServiceError::Port(error.into()))?;
+        let port = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(ServiceError::Port)?;
     listener.local_addr().map(|addr| addr.port()).map_err(ServiceError::Port)
 }
@@ -70,7 +88,7 @@ impl Running {
         context: &RunContext,
         runners: &Runners,
     ) -> Result<Self, ServiceError> {
-        let mut alive = living_services(run_dir)?;
+        let mut alive = living_services(run_dir, &context.run)?;
         let mut running = Self::default();
         for service in services {
             let log = run_dir.join("services").join(format!("{}.log", service.name));
@@ -79,13 +97,21 @@ impl Running {
                 Some(at) => One { name: service.name.clone(), process: alive.swap_remove(at), _owned: None },
                 None => start(service, &log, context)?,
             };
+            let ready = ready(service, &one.process, context, runners).await;
             running.services.push(one);
-            if let Err(reason) = ready(service, context, runners).await {
+            if let Err(reason) = ready {
                 running.down().await;
                 return Err(ServiceError::NotReady { name: service.name.clone(), reason, log });
             }
         }
+        // Started twice, by a process that died before it could take note of the first.
+        Self::of(alive).down().await;
         Ok(running)
+    }
+
+    fn of(living: Vec<LivingService>) -> Self {
+        let one = |process: LivingService| One { name: process.name.clone(), process, _owned: None };
+        Self { services: living.into_iter().map(one).collect() }
     }
 
     /// Ends all of them: TERM, some grace, KILL.
@@ -96,6 +122,15 @@ impl Running {
             }
         }
     }
+}
+
+/// Ends the services of a run that no process drives any more.
+///
+/// # Errors
+/// They cannot be found.
+pub(super) async fn end_living(run_dir: &Path, run: &str) -> Result<(), ServiceError> {
+    Running::of(living_services(run_dir, run)?).down().await;
+    Ok(())
 }
 
 fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, ServiceError> {
@@ -122,6 +157,8 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
         .envs(context.inherited.variables())
         .envs(service.env.iter().map(|(name, value)| (name, value)))
         .env("CONSIGNE_RUN", &context.run)
+        .env("CONSIGNE_RUN_DIR", &context.dir)
+        .env("CONSIGNE_SERVICE", &service.name)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)
@@ -139,19 +176,35 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
     Ok(One { name: service.name.clone(), process, _owned: Some(owned) })
 }
 
-async fn ready(service: &Service, context: &RunContext, runners: &Runners) -> Result<(), String> {
+/// Waits until a service may be used.
+async fn ready(
+    service: &Service,
+    process: &LivingService,
+    context: &RunContext,
+    runners: &Runners,
+) -> Result<(), String> {
     let Some(probe) = service.ready.clone() else { return Ok(()) };
-    let request = AttemptRequest {
-        key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
-        role: Role::First,
-        part: None,
-        effect: Effect::Read,
-        probe,
-        timeout_ms: 5_000,
-        idempotency_key: None,
-    };
-    let outcome = runners.run(request, context, CancelToken::never(), TailSink::none()).await;
-    if outcome.result == AttemptResult::Succeeded { Ok(()) } else { Err(outcome.reason) }
+    let polls = probe.accept.poll.is_some();
+    let until = Instant::now() + GET_READY;
+    loop {
+        let request = AttemptRequest {
+            key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
+            role: Role::First,
+            part: None,
+            effect: Effect::Read,
+            probe: probe.clone(),
+            timeout_ms: 5_000,
+            idempotency_key: None,
+        };
+        let outcome = runners.run(request, context, CancelToken::never(), TailSink::none()).await;
+        match outcome.result {
+            // Somebody else may answer on the port of a service that is dead.
+            _ if !process.is_alive() => return Err("it has ended".to_owned()),
+            AttemptResult::Succeeded => return Ok(()),
+            _ if polls || Instant::now() >= until => return Err(outcome.reason),
+            _ => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
 }
 
 /// Makes a folder that only its owner may enter.

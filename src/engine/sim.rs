@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::core::{
-    Answer, AttemptKey, AttemptRequest, Command, Decided, Event, Input, Outcome, Phase, Refused, Shape, State, decide,
-    wanted,
+    Answer, AttemptKey, AttemptRequest, Command, Decided, Event, Input, Outcome, Phase, Refused, Shape,
+    State, decide, wanted,
 };
 use crate::plan::Plan;
 

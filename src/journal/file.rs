@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
-use super::disclosure::{Disclosure, open as open_disclosures, parse_disclosures};
+use super::disclosure::{Commitment, Disclosure, open as open_disclosures, parse_disclosures};
 use super::entry::{Disclosed, Encoded, Entry, Pending};
 use super::error::JournalError;
 use super::files;
@@ -63,10 +63,19 @@ struct Record {
     open: Vec<String>,
 }
 
+/// A journal as a reader finds it.
+pub struct Recorded {
+    pub chain: Chain,
+    pub entries: Vec<Entry>,
+    /// Every hidden field, disclosed or not.
+    pub commitments: Vec<Commitment>,
+}
+
 /// What a log or the public files hold.
 struct Contents {
     chain: Chain,
     entries: Vec<Entry>,
+    commitments: Vec<Commitment>,
     events: Vec<u8>,
     disclosures: Vec<u8>,
     /// Bytes of the log that are whole records.
@@ -124,11 +133,21 @@ impl Journal {
     /// # Errors
     /// As for [`Journal::open`].
     pub fn read(dir: &Path) -> Result<Vec<Entry>, JournalError> {
+        Ok(Self::read_all(dir)?.entries)
+    }
+
+    /// As [`Journal::read`], with the chain and what is hidden.
+    ///
+    /// # Errors
+    /// As for [`Journal::open`].
+    pub fn read_all(dir: &Path) -> Result<Recorded, JournalError> {
         let path = dir.join(WAL);
-        match files::read_if_there(&path)? {
-            Some(bytes) => Ok(read_log(&path, &bytes, dir)?.entries),
-            None => Ok(read_public(dir)?.entries),
-        }
+        let contents = match files::read_if_there(&path)? {
+            Some(bytes) => read_log(&path, &bytes, dir)?,
+            None => read_public(dir)?,
+        };
+        let Contents { chain, entries, commitments, .. } = contents;
+        Ok(Recorded { chain, entries, commitments })
     }
 
     /// The last whole entry, unread but for itself. The caller has opened the journal before, and holds its lock.
@@ -309,6 +328,7 @@ fn read_log(path: &Path, bytes: &[u8], dir: &Path) -> Result<Contents, JournalEr
     let mut contents = Contents {
         chain: Chain::of_any_run(),
         entries: Vec::new(),
+        commitments: Vec::new(),
         events: Vec::new(),
         disclosures: Vec::new(),
         good: 0,
@@ -353,6 +373,7 @@ impl Contents {
             return Err(Malformed::start("the disclosures are not those of the line"));
         }
         self.entries.push(parsed.entry);
+        self.commitments.extend(parsed.commitments);
         self.events.extend_from_slice(record.line.as_bytes());
         self.events.push(b'\n');
         for encoded in &record.open {
@@ -385,7 +406,7 @@ fn read_public(dir: &Path) -> Result<Contents, JournalError> {
     }
     open_disclosures(&commitments, &given)
         .map_err(|e| JournalError::damaged(&open_path, Malformed::start(e.to_string())))?;
-    Ok(Contents { chain, entries, events, disclosures: open, good: 0, torn: Vec::new() })
+    Ok(Contents { chain, entries, commitments, events, disclosures: open, good: 0, torn: Vec::new() })
 }
 
 /// Lines with their line feeds and where they start.

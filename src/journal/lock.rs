@@ -8,13 +8,19 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::files;
 use crate::clock::Timestamp;
+
+/// How often, and after what pause, a lock is tried again that nobody alive claims.
+const HOLDER_LOOKS: u32 = 50;
+const HOLDER_PAUSE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -33,7 +39,7 @@ impl LockError {
         match self {
             Self::Held { .. } => Some("wait for it, or stop that process".into()),
             Self::TargetHeld { run, name, .. } => {
-                Some(format!("see `consigne show {run}`; if that run is dead: consigne unlock {name}"))
+                Some(format!("`consigne show {run}` says where it stands; it frees `{name}` when it is over"))
             }
             _ => None,
         }
@@ -61,13 +67,23 @@ impl RunLock {
     /// Another process holds it, which the error names.
     pub fn acquire(run_dir: &Path, now: Timestamp) -> Result<Self, LockError> {
         let path = run_dir.join("lock");
+        let mut looks = 0;
         loop {
             let mut options = OpenOptions::new();
             options.create(true).truncate(false).read(true).write(true).mode(0o600);
             let mut file = options.open(&path).map_err(LockError::io("open", &path))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => return Err(held(path, &mut file)),
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    let holder = living_holder(&mut file);
+                    if holder.is_none() && looks < HOLDER_LOOKS {
+                        looks += 1;
+                        std::thread::sleep(HOLDER_PAUSE);
+                        continue;
+                    }
+                    let since = holder.as_ref().map_or_else(|| "just now".to_owned(), |h| h.since.clone());
+                    return Err(LockError::Held { path, pid: holder.map(|h| h.pid), since });
+                }
                 Err(e) => return Err(LockError::io("lock", &path)(e.into())),
             }
             // Somebody may have removed the file between the opening and the lock: then this one guards nothing.
@@ -106,12 +122,19 @@ impl RunLock {
     }
 }
 
-fn held(path: PathBuf, file: &mut File) -> LockError {
+/// Who holds the lock, if he is alive. He writes himself down just after taking it: until then the file names the one
+/// before, who is gone, or nobody; and who only looks at the lock holds it for a moment, and never writes.
+fn living_holder(file: &mut File) -> Option<Holder> {
+    read_holder(file).filter(|holder| {
+        let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+    })
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
-    let holder: Option<Holder> =
-        file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
-    let since = holder.as_ref().map_or_else(|| "just now".to_owned(), |h| h.since.clone());
-    LockError::Held { path, pid: holder.map(|h| h.pid), since }
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// What a target lock says.
@@ -197,10 +220,18 @@ impl TargetLocks {
     /// # Errors
     /// The lock cannot be read.
     pub fn holder(&self, name: &str) -> Result<Option<TargetHolder>, LockError> {
-        let path = self.path(name);
-        let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
-        let unreadable = |e: serde_json::Error| LockError::io("read", &path)(e.into());
+        self.read(&self.path(name))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<TargetHolder>, LockError> {
+        let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
+        let unreadable = |e: serde_json::Error| LockError::io("read", path)(e.into());
         serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> &Path {
+        self.dir.parent().unwrap_or(&self.dir)
     }
 
     /// Releases those of `names` that `run` holds.
@@ -217,6 +248,26 @@ impl TargetLocks {
             files::sync_dir(&self.dir)?;
         }
         Ok(())
+    }
+
+    /// Releases every lock that `run` holds.
+    ///
+    /// # Errors
+    /// The locks cannot be listed, or one cannot be read or removed.
+    pub fn release_all(&self, run: &str) -> Result<(), LockError> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(LockError::io("list", &self.dir)(e)),
+        };
+        for entry in
+            entries.flatten().filter(|entry| !entry.file_name().to_string_lossy().starts_with(".new-"))
+        {
+            if self.read(&entry.path())?.is_some_and(|holder| holder.run == run) {
+                files::remove(&entry.path())?;
+            }
+        }
+        Ok(files::sync_dir(&self.dir)?)
     }
 
     /// Takes a lock away from whoever holds it.
@@ -276,12 +327,16 @@ mod tests {
         assert!(
             matches!(&refused, LockError::TargetHeld { name, run, .. } if name == "tenant/b" && run == "r1")
         );
-        assert!(refused.hint().unwrap().contains("consigne unlock tenant/b"));
+        assert!(refused.hint().unwrap().contains("frees `tenant/b`"));
         assert_eq!(locks.holder("tenant/a").unwrap(), None, "taken before the refusal, given back");
         locks.release(&names(&["tenant/b"]), "r2").unwrap();
         assert_eq!(locks.holder("tenant/b").unwrap().unwrap().run, "r1");
         locks.release(&names(&["tenant/b"]), "r1").unwrap();
         take(&["tenant/c", "tenant/b", "../tenant"], "r2").unwrap();
         assert_eq!(locks.break_open("../tenant").unwrap().unwrap().run, "r2");
+        take(&["tenant/d"], "r3").unwrap();
+        locks.release_all("r2").unwrap();
+        assert_eq!(locks.holder("tenant/b").unwrap(), None);
+        assert_eq!(locks.holder("tenant/d").unwrap().unwrap().run, "r3");
     }
 }

@@ -122,7 +122,7 @@ impl<'a> Layout<'a> {
     fn tried(&mut self, tried: &Tried) {
         let q = self.question;
         if let Some(action) = &tried.action {
-            let text = format!("{} [{}]", self.text(Text::Tried), self.text(effect(q.effect)));
+            let text = format!("{} [{}]", self.text(Text::Tried), self.text(effect(tried.effect)));
             self.line(&text);
             self.action(action, "    ");
         }

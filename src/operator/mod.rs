@@ -11,6 +11,7 @@
 
 mod dialog;
 mod evidence;
+mod keys;
 mod layout;
 mod line;
 mod parse;

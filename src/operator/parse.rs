@@ -71,7 +71,8 @@ pub(super) const fn kind_name(kind: &InputKind) -> Text {
 pub(super) fn value(lang: Lang, kind: &InputKind, typed: &str) -> Result<Value, String> {
     let typed = typed.trim();
     let found = match kind {
-        InputKind::String | InputKind::File => Some(Value::from(if typed == "\"\"" { "" } else { typed })),
+        InputKind::String => Some(Value::from(if typed == "\"\"" { "" } else { typed })),
+        InputKind::File => Some(Value::from(unquoted(typed))),
         InputKind::Any => Some(serde_json::from_str(typed).unwrap_or_else(|_| Value::from(typed))),
         InputKind::Integer => typed.parse::<i64>().ok().map(Value::from),
         InputKind::Number => match typed.parse::<i64>() {
@@ -144,10 +145,20 @@ pub(super) fn moment(now: Timestamp, typed: &str) -> Option<Timestamp> {
 
 /// A path as shells read it: `~/` is the home folder.
 pub(super) fn path(typed: &str) -> PathBuf {
-    let typed = typed.trim();
+    let typed = unquoted(typed.trim());
     match (typed.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(typed),
+    }
+}
+
+/// Without the quotes and backslashes that completion or a terminal have put into a path. A path that is not one
+/// word for shells is meant as it stands.
+fn unquoted(typed: &str) -> String {
+    let words = typed.contains(['\\', '\'', '"']).then(|| shell_words::split(typed));
+    match words {
+        Some(Ok(words)) if words.len() == 1 => words.concat(),
+        _ => typed.to_owned(),
     }
 }
 
@@ -180,6 +191,21 @@ mod tests {
         assert!(en(&InputKind::Datetime, "2026-11-23T06:30:00").is_err(), "an offset is required");
         assert_eq!(en(&InputKind::List(Box::new(InputKind::Integer)), "1, 2"), Ok(serde_json::json!([1, 2])));
         assert!(en(&InputKind::List(Box::new(InputKind::Integer)), "1, x").is_err());
+    }
+
+    #[test]
+    fn a_path_is_read_as_shells_do_where_it_is_one_word() {
+        for (typed, meant) in [
+            (r"my\ report.pdf", "my report.pdf"),
+            ("'/tmp/my report.pdf' ", "/tmp/my report.pdf"),
+            ("my report.pdf", "my report.pdf"),
+            ("report #2.pdf", "report #2.pdf"),
+            ("l'avis.pdf", "l'avis.pdf"),
+            (r"a\ b c", r"a\ b c"),
+        ] {
+            assert_eq!(path(typed), PathBuf::from(meant));
+        }
+        assert_eq!(value(Lang::En, &InputKind::File, r"a\ b"), Ok(Value::from("a b")));
     }
 
     #[test]

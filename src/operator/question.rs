@@ -14,7 +14,7 @@ use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, nee
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Mode, OutputNode, Plan, StepNode, Who,
 };
-use crate::runbook::template::{Lookup, Rendered, Scope, Template};
+use crate::runbook::template::Rendered;
 
 /// One open question.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +113,9 @@ pub struct Tried {
     pub attempt: u32,
     pub reason: String,
     pub code: Option<i64>,
-    /// What it asked for, where that is still known.
+    /// Of that attempt: a probe reads, whatever the step does.
+    pub effect: Effect,
+    /// What it asked for, where that is disclosed.
     pub action: Option<Action<Rendered>>,
     /// In the order of importance: `error`, `stderr`, `body`, `stdout`, others.
     pub excerpts: Vec<(String, String)>,
@@ -174,7 +176,7 @@ impl Question {
             fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
             evidence: evidence(ask.kind, node),
             outputs,
-            tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(plan, state, ask.step, last)),
+            tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(node, last)),
             who: who(plan, state, ask, node),
             role_play: plan.graph.role_play && plan.graph.mode != Mode::Live,
             signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
@@ -302,76 +304,22 @@ fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
     state.shape().node(ask.step).outputs.iter().map(output).collect()
 }
 
-/// What was tried. The request itself is gone once its attempt has ended, so the action of the plan is rendered
-/// again with what is known; where that fails, it is shown as it is written.
-fn tried(plan: &Plan, state: &State, step: usize, last: &Last) -> Tried {
+/// What was tried: the request as it was sent, not the plan rendered again with what has become known since.
+fn tried(node: &StepNode, last: &Last) -> Tried {
     let mut excerpts: Vec<(String, String)> =
         last.excerpts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
     let rank = |name: &str| {
         ["error", "stderr", "body", "stdout"].iter().position(|known| *known == name).unwrap_or(9)
     };
     excerpts.sort_by_key(|(name, _)| rank(name));
-    let values = plan.step_values(step);
-    let probe = values.and_then(|values| match last.role {
-        Role::Do => values.act.as_ref(),
-        Role::First | Role::Verify => values.verify.as_ref(),
-        Role::Undo => values.undo.as_ref(),
-        Role::PutBack => values.put_back.as_ref(),
-        Role::OnlyIf => values.only_if.as_ref(),
-        Role::Item => None,
-    });
-    let known = Known { plan, state, step };
     Tried {
         role: last.role,
         attempt: last.attempt,
         reason: last.reason.clone(),
         code: last.code,
-        action: probe.map(|probe| probe.action.render(&known).unwrap_or_else(|_| as_written(&probe.action))),
+        effect: last.request.as_ref().map_or(node.effect, |request| request.effect),
+        action: last.request.as_ref().map(|request| request.probe.action.clone()),
         excerpts,
-    }
-}
-
-/// What can be known about names by looking at plan and state.
-struct Known<'a> {
-    plan: &'a Plan,
-    state: &'a State,
-    step: usize,
-}
-
-impl Scope for Known<'_> {
-    fn lookup(&self, root: &str, name: &str) -> Lookup {
-        let known = |value: Option<Value>| value.map_or(Lookup::Later, Lookup::Known);
-        let values = &self.plan.values;
-        match (root, name) {
-            ("inputs", _) => known(values.inputs.get(name).cloned()),
-            ("vars", _) => known(values.vars.get(name).cloned()),
-            ("run", "id") => known(Some(self.state.run.id.clone().into())),
-            ("step", "started_at") => {
-                known(self.state.step(self.step).first_started.map(|at| at.to_string().into()))
-            }
-            ("steps", _) => known(self.state.find(name).filter(|(_, step)| step.settled).map(|(_, step)| {
-                Value::Object(
-                    step.outputs.iter().map(|(name, value)| (name.clone(), value.value())).collect(),
-                )
-            })),
-            _ => Lookup::Later,
-        }
-    }
-}
-
-/// An action of the plan with each expression as it is written: `{{ inputs.tenant_id }}`.
-fn as_written(action: &Action<Template>) -> Action<Rendered> {
-    struct Written;
-    impl crate::plan::Fill<Template, Rendered> for Written {
-        type Error = std::convert::Infallible;
-
-        fn text(&mut self, text: &Template) -> Result<Rendered, Self::Error> {
-            Ok(Rendered::literal(text.source()))
-        }
-    }
-    match action.fill(&mut Written) {
-        Ok(action) => action,
-        Err(never) => match never {},
     }
 }
 
@@ -462,9 +410,40 @@ mod tests {
         let tried = q.tried.as_ref().unwrap();
         assert_eq!((tried.reason.as_str(), tried.code, tried.attempt), ("status", Some(500), 1));
         assert_eq!(tried.excerpts[0].0, "error", "the explanation comes first");
-        assert!(tried.action.is_some());
+        assert_eq!(tried.effect, Effect::Write);
         assert_eq!(q.outputs, [Output { name: "ticket".into(), kind: InputKind::String, needed: true }]);
         assert!(q.is_for("os:root"), "anybody may answer it");
+    }
+
+    #[test]
+    fn what_was_tried_is_the_very_request_that_was_sent() {
+        let mut step = call("suspend");
+        step.0.verify = Some(crate::plan::VerifyNode { first: false, absent: false });
+        step.1.verify = Some(request("GET", "https://api.test/tenants/acme"));
+        let mut world = World::new(Mode::Live, false, "en", vec![step]);
+        let sent = |world: &World| world.state.request(&world.state.running_key(0).unwrap()).unwrap();
+        let acting = sent(&world);
+        assert_eq!(acting.role, Role::Do);
+        world.finish(AttemptResult::Succeeded, "ok");
+        let probing = sent(&world);
+        world.finish(AttemptResult::Failed, "expect");
+        let tried = world.questions().remove(0).tried.unwrap();
+        assert_eq!((tried.role, tried.effect), (Role::Verify, Effect::Read));
+        assert_eq!(tried.action.as_ref(), Some(&probing.probe.action));
+        assert_ne!(tried.action.as_ref(), Some(&acting.probe.action));
+    }
+
+    #[test]
+    fn an_attempt_that_was_cut_off_is_shown_too() {
+        let mut world = World::new(Mode::Live, false, "en", vec![call("suspend")]);
+        let sent = world.state.request(&world.state.running_key(0).unwrap()).unwrap();
+        let again =
+            Input::Resume { actor: actor("alice", None, How::OsUser), attended: true, tool: "test".into() };
+        let _ = world.decide(again).unwrap();
+        let q = world.questions().remove(0);
+        let tried = q.tried.unwrap();
+        assert_eq!((q.kind, tried.reason.as_str()), (AskKind::Unknown, "interrupted"));
+        assert_eq!(tried.action.as_ref(), Some(&sent.probe.action));
     }
 
     #[test]

@@ -10,8 +10,7 @@ use std::os::fd::AsFd;
 
 use anstream::AutoStream;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-    tcgetwinsize, tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
 use super::line::is_unsafe;
@@ -60,7 +59,12 @@ pub(super) struct Screen {
     /// Lines, when stderr is something else.
     log: Option<Talk>,
     raw: Option<Termios>,
+    /// The terminal can mark what is pasted.
+    marks_pastes: bool,
 }
+
+const PASTES_MARKED: &[u8] = b"\x1b[?2004h";
+const PASTES_PLAIN: &[u8] = b"\x1b[?2004l";
 
 /// What a read brought.
 pub(super) enum Heard {
@@ -80,7 +84,9 @@ impl Screen {
         let copy = tty.try_clone().map_err(|source| TerminalError::Open { source })?;
         let on_stderr = rustix::termios::isatty(io::stderr());
         let talk = if on_stderr { Talk::stderr() } else { Talk::of(copy) };
-        Ok(Self { tty, talk, log: (!on_stderr).then(Talk::stderr), raw: None })
+        let marks_pastes =
+            std::env::var("TERM").is_ok_and(|term| !["dumb", "cons25", "emacs"].contains(&&*term));
+        Ok(Self { tty, talk, log: (!on_stderr).then(Talk::stderr), raw: None, marks_pastes })
     }
 
     pub fn print(&mut self, text: &str) {
@@ -102,8 +108,8 @@ impl Screen {
             .map_or(80, |size| if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
     }
 
-    /// Bytes come one by one, unechoed, and Ctrl-C is a byte like any other. A read gives up after a tenth of a
-    /// second: that is how a prompt hears that it is withdrawn, without signals.
+    /// Bytes come one by one, unechoed, and Ctrl-C is a byte like any other; what is pasted comes between marks. A
+    /// read gives up after a tenth of a second: that is how a prompt hears that it is withdrawn, without signals.
     pub fn raw(&mut self) {
         let Ok(before) = tcgetattr(&self.tty) else { return };
         let mut raw = before.clone();
@@ -113,20 +119,36 @@ impl Screen {
         raw.special_codes[SpecialCodeIndex::VTIME] = 1;
         if tcsetattr(&self.tty, OptionalActions::Drain, &raw).is_ok() {
             self.raw.get_or_insert(before);
+            self.mark_pastes(PASTES_MARKED);
+        }
+    }
+
+    /// Past the stripping of colours: it is a mode of the terminal, no decoration.
+    fn mark_pastes(&mut self, mode: &[u8]) {
+        if self.marks_pastes {
+            // It fails when the terminal is gone, and then nobody pastes.
+            let _ = self.tty.write_all(mode);
         }
     }
 
     /// Back to how the terminal was found.
     pub fn cooked(&mut self) {
         if let Some(before) = self.raw.take() {
+            self.mark_pastes(PASTES_PLAIN);
             // It fails when the terminal is gone, and then nobody sees it.
             let _ = tcsetattr(&self.tty, OptionalActions::Drain, &before);
         }
     }
 
-    /// Forgets what was typed before anything was asked: a gate is not opened by an impatient Enter.
-    pub fn forget_typed(&self) {
-        let _ = tcflush(&self.tty, QueueSelector::IFlush);
+    /// What waits to be read, without waiting for more.
+    pub fn typed_ahead(&mut self) -> Vec<u8> {
+        let mut typed = Vec::new();
+        while rustix::io::ioctl_fionread(&self.tty).is_ok_and(|count| count > 0)
+            && let Heard::Bytes(bytes) = self.read()
+        {
+            typed.extend(bytes);
+        }
+        typed
     }
 
     pub fn read(&mut self) -> Heard {

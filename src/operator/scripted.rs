@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::evidence::EvidenceStore;
 use super::parse::shown;
 use super::question::{Point, Question, actor};
-use super::wording::{Lang, Text};
+use super::wording::{Lang, Text, refusal};
 use super::{Operator, Reply};
 use crate::core::{Answer, AskKind, How, Refused};
 
@@ -169,7 +169,11 @@ impl Operator for Scripted {
     fn refused(&mut self, ask: u32, why: &Refused) {
         match self.pending.remove(&ask) {
             Some((id, question)) => {
-                self.note(question.lang, Text::Refused, &[("message", &format!("{id}: {}", why.message))]);
+                self.note(
+                    question.lang,
+                    Text::Refused,
+                    &[("message", &format!("{id}: {}", refusal(question.lang, why)))],
+                );
                 // What was refused once is not said again.
                 self.tried.insert((ask, id), u32::MAX);
                 self.answer(question);

@@ -3,8 +3,9 @@
 //! The thread owns the terminal alone: whoever wants to show something sends an order. While a prompt is up the
 //! thread listens to both, keys and orders, so a line of progress appears above what is being typed and a
 //! withdrawn question disappears at once. No signal is involved: Ctrl-C at a prompt is a byte, and a real SIGINT
-//! stays with the driver. (A line editor that blocks in `read` needs a signal to be cancelled, takes the driver's
-//! handler away while it reads, and can block or lose lines that are printed as a prompt ends.)
+//! stays with the driver. (`rustyline::Editor::readline` blocks in `read` and needs a signal to be cancelled, takes
+//! the driver's handler away while it reads, and its printer can block as a prompt ends. So its parts are used:
+//! the line buffer, the history, the completion of file names.)
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -12,16 +13,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
+use rustyline::completion::{FilenameCompleter, Pair, longest_common_prefix};
+use rustyline::history::{History, MemHistory};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::dialog::{Break, Offer, Talker, converse};
 use super::evidence::{EvidenceError, EvidenceStore};
+use super::keys::{Keys, Pasted, Typed};
 use super::layout::{Layout, who};
-use super::line::{Key, Line};
-use super::parse;
+use super::line::{Line, Meaning, is_unsafe};
 use super::question::Question;
 use super::screen::{Heard, Screen, TerminalError, harmless};
-use super::wording::{Lang, Text, refusal_fr};
+use super::wording::{Lang, Text, refusal};
 use super::{Operator, Reply};
 use crate::clock::{Clock, Timestamp};
 use crate::core::{EvidenceRef, Refused};
@@ -62,7 +65,10 @@ impl Terminal {
             queue: VecDeque::new(),
             parked: Vec::new(),
             current: None,
-            keys: VecDeque::new(),
+            bytes: VecDeque::new(),
+            keys: Keys::default(),
+            late_paste: false,
+            earlier: MemHistory::new(),
             kept: None,
             lines: 0,
             last: None,
@@ -119,7 +125,12 @@ struct Console {
     parked: Vec<Question>,
     current: Option<Question>,
     /// Typed and not used yet.
-    keys: VecDeque<u8>,
+    bytes: VecDeque<u8>,
+    keys: Keys,
+    /// A paste is coming in that began before the question was asked.
+    late_paste: bool,
+    /// What was answered before, for the arrow keys. No secret is ever asked for here.
+    earlier: MemHistory,
     /// What was being typed when the question changed.
     kept: Option<String>,
     /// Lines read in this conversation.
@@ -165,9 +176,8 @@ impl Console {
         let me = self.setup.me.clone();
         self.lines = 0;
         self.current = Some(question.clone());
-        self.screen.forget_typed();
-        self.keys.clear();
         self.screen.raw();
+        self.forget_typed();
         let answer = converse(self, &question, &me);
         self.screen.cooked();
         match answer {
@@ -186,6 +196,16 @@ impl Console {
                 Err(stop)
             }
         }
+    }
+
+    /// Forgets what was typed before anything was asked: a gate is not opened by an impatient Enter. It is read all
+    /// the same, since without the mark at its beginning the rest of a paste would be keys.
+    fn forget_typed(&mut self) {
+        self.bytes.extend(self.screen.typed_ahead());
+        for byte in self.bytes.drain(..) {
+            self.keys.feed(byte);
+        }
+        self.late_paste = self.keys.is_pasting();
     }
 
     /// Waits until the driver has said what became of the answer.
@@ -329,11 +349,11 @@ impl Console {
     }
 
     fn print_refusal(&mut self, lang: Lang, why: &Refused) {
-        let message = match refusal_fr(why.code).filter(|_| lang == Lang::Fr) {
-            Some(fr) => format!("{fr} ({})", why.message),
-            None => why.message.clone(),
-        };
-        let mut text = format!("  {}\n", lang.fill(Text::Refused, &[("message", &message)]));
+        let headline = refusal(lang, why);
+        let mut text = format!("  {}\n", lang.fill(Text::Refused, &[("message", headline)]));
+        if headline != why.message {
+            text.push_str(&format!("  {}\n", lang.fill(Text::Detail, &[("why", &why.message)])));
+        }
         if let Some(hint) = &why.hint {
             text.push_str(&format!("  {}\n", lang.fill(Text::RefusedHint, &[("hint", hint)])));
         }
@@ -346,36 +366,44 @@ impl Console {
         self.draw(&mut line, prompt);
         loop {
             self.listen(&mut line, prompt)?;
-            let Some(byte) = self.keys.pop_front() else {
+            let Some(byte) = self.bytes.pop_front() else {
                 match self.screen.read() {
-                    Heard::Bytes(bytes) => self.keys.extend(bytes),
-                    Heard::Silence => line.pause(),
+                    Heard::Bytes(bytes) => self.bytes.extend(bytes),
+                    Heard::Silence => self.keys.pause(),
                     Heard::Gone => return Err(Break::Hangup),
                 }
                 continue;
             };
-            match line.feed(byte) {
-                Key::Nothing => {}
-                Key::Edited if self.keys.is_empty() => self.draw(&mut line, prompt),
-                Key::Edited => {}
-                Key::Enter => {
+            let key = match self.keys.feed(byte) {
+                Some(Typed::Key(key)) => key,
+                Some(Typed::Pasted(pasted)) => {
+                    self.paste(&mut line, prompt, &pasted);
+                    continue;
+                }
+                None => continue,
+            };
+            match line.press(key, &self.earlier) {
+                Meaning::Nothing => {}
+                Meaning::Edited if self.bytes.is_empty() => self.draw(&mut line, prompt),
+                Meaning::Edited => {}
+                Meaning::Enter => {
                     self.draw(&mut line, prompt);
                     self.screen.print("\n");
                     self.lines += 1;
                     return Ok(line.text().to_owned());
                 }
-                Key::Complete => self.complete(&mut line, prompt, offer),
-                Key::Interrupt => {
+                Meaning::Complete => self.complete(&mut line, prompt, offer),
+                Meaning::Interrupt => {
                     self.screen.print("^C\n");
                     self.reply(Reply::Interrupt);
                     line = Line::default();
                     self.draw(&mut line, prompt);
                 }
-                Key::Eof => {
+                Meaning::Eof => {
                     self.screen.print("\n");
                     return Err(Break::Hangup);
                 }
-                Key::Suspend => {
+                Meaning::Suspend => {
                     let wiped = line.wipe();
                     self.screen.print(&wiped);
                     self.screen.suspend();
@@ -390,47 +418,54 @@ impl Console {
         self.screen.print(&drawn);
     }
 
+    /// Takes a paste into the line, and says so when it was more than a line.
+    fn paste(&mut self, line: &mut Line, prompt: &str, pasted: &Pasted) {
+        if self.late_paste {
+            self.forget_typed();
+            return self.draw(line, prompt);
+        }
+        line.insert(&pasted.line);
+        if pasted.more {
+            let lang = self.current.as_ref().map_or(Lang::En, |question| question.lang);
+            let wiped = line.wipe();
+            self.screen.print(&format!("{wiped}  {}\n", lang.text(Text::PastedMore)));
+        }
+        self.draw(line, prompt);
+    }
+
     /// Completes what stands before the cursor, or shows what it could become.
     fn complete(&mut self, line: &mut Line, prompt: &str, offer: &Offer) {
-        let typed = line.before_cursor().to_owned();
-        let found = match offer {
-            Offer::Nothing => Vec::new(),
-            Offer::Words(words) => words.iter().filter(|word| word.starts_with(&typed)).cloned().collect(),
-            Offer::Files => files(&typed),
-        };
-        let common =
-            found.iter().skip(1).fold(found.first().cloned().unwrap_or_default(), |common, other| {
-                common.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-            });
-        if common.len() > typed.len() {
-            line.replace_before(typed.len(), &common);
-        } else if found.len() > 1 {
-            let wiped = line.wipe();
-            self.screen.print(&wiped);
-            self.screen.print(&format!("  {}\n", harmless(&found.join("  "))));
+        let (start, found) = candidates(offer, &line.text()[..line.cursor()]);
+        let typed = line.cursor() - start;
+        match longest_common_prefix(&found) {
+            Some(common) if found.len() == 1 || common.len() > typed => line.complete(start, common),
+            _ if found.len() > 1 => {
+                let names: Vec<&str> = found.iter().map(|pair| pair.display.as_str()).collect();
+                let wiped = line.wipe();
+                self.screen.print(&format!("{wiped}  {}\n", harmless(&names.join("  "))));
+            }
+            _ => {}
         }
         self.draw(line, prompt);
     }
 }
 
-/// Paths that begin like this one.
-fn files(typed: &str) -> Vec<String> {
-    let (folder, start) = typed.rsplit_once('/').map_or(("", typed), |(folder, start)| (folder, start));
-    let at = match (folder, typed.starts_with('/')) {
-        ("", true) => "/".into(),
-        ("", false) => ".".into(),
-        (folder, _) => parse::path(&format!("{folder}/")),
-    };
-    let Ok(entries) = std::fs::read_dir(at) else { return Vec::new() };
-    let named = entries.flatten().filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        let shown = name.starts_with(start) && !name.chars().any(super::line::is_unsafe);
-        let slash = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { "/" } else { "" };
-        shown.then(|| format!("{}{name}{slash}", &typed[..typed.len() - start.len()]))
-    });
-    let mut found: Vec<String> = named.take(200).collect();
-    found.sort();
-    found
+/// What a text can become, and from where on.
+fn candidates(offer: &Offer, typed: &str) -> (usize, Vec<Pair>) {
+    match offer {
+        Offer::Nothing => (0, Vec::new()),
+        Offer::Words(words) => {
+            let fitting = words.iter().filter(|word| word.starts_with(typed));
+            (0, fitting.map(|word| Pair { display: word.clone(), replacement: word.clone() }).collect())
+        }
+        Offer::Files => {
+            // A folder that cannot be read has nothing to offer.
+            let found = FilenameCompleter::new().complete_path(typed, typed.len());
+            let (start, mut found) = found.unwrap_or_default();
+            found.retain(|pair| !pair.replacement.chars().any(is_unsafe));
+            (start, found)
+        }
+    }
 }
 
 impl Talker for Console {
@@ -438,6 +473,8 @@ impl Talker for Console {
         loop {
             let typed = self.read_line(prompt, offer)?;
             if typed.trim() != "?" {
+                // Kept in memory, it cannot fail.
+                let _ = self.earlier.add(&typed);
                 return Ok(typed);
             }
             self.lines -= 1;

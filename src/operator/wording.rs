@@ -3,7 +3,7 @@
 //! A text without its translation does not compile; a test compares the placeholders of both. Data (titles,
 //! messages, what programs print) is shown as it is and never stands here.
 
-use crate::core::{AskKind, Decision};
+use crate::core::{AskKind, Decision, Refused};
 use crate::plan::{Effect, Mode};
 
 /// A language of operators.
@@ -142,6 +142,7 @@ wording! {
     ItemRefused: "refusé", "refused";
     WithEvidence: "preuve demandée", "evidence required";
     WhichItem: "numéro (et réponse), ou {all}", "number (and answer), or {all}";
+    PastedMore: "seule la première ligne du texte collé est prise", "only the first line of the pasted text was taken";
     WordAll: "tout", "all";
     WordUnanswerable: "cette question se traite point par point", "this list is answered item by item";
     NoSuchItem: "pas de point « {word} » encore ouvert", "no open item \"{word}\"";
@@ -275,8 +276,13 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
     }
 }
 
-/// What a refusal means, in French: the core speaks English. `None` for a code that says enough by its message.
-pub(super) fn refusal_fr(code: &str) -> Option<&'static str> {
+/// Why an answer is refused. The core speaks English: in French its message is left for the detail.
+pub(super) fn refusal(lang: Lang, why: &Refused) -> &str {
+    refusal_fr(why.code).filter(|_| lang == Lang::Fr).unwrap_or(&why.message)
+}
+
+/// `None` for what no answer is refused with.
+fn refusal_fr(code: &str) -> Option<&'static str> {
     Some(match code {
         "not-entitled" => "cette personne ne peut pas répondre à cette question",
         "second-person" => "il faut une autre personne que celle qui a lancé l'exécution",
@@ -296,12 +302,17 @@ pub(super) fn refusal_fr(code: &str) -> Option<&'static str> {
         "incomplete" => "il manque une valeur",
         "ill-typed" => "une valeur n'est pas du type attendu",
         "not-a-choice" => "ce n'est pas une réponse à cette question",
+        "unknown-question" => "il n'y a pas de question de ce numéro",
+        "unknown-item" => "la liste n'a pas de point de ce nom",
+        "run-over" => "l'exécution est terminée",
         _ => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use regex::Regex;
+
     use super::*;
 
     fn placeholders(text: &str) -> Vec<&str> {
@@ -317,6 +328,18 @@ mod tests {
             let [fr, en] = text.both();
             assert!(!fr.trim().is_empty() && !en.trim().is_empty(), "{text:?}");
             assert_eq!(placeholders(fr), placeholders(en), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_an_answer_is_said_in_french() {
+        let sources =
+            [include_str!("../core/decide/answer.rs"), include_str!("../core/decide/entitled.rs")].concat();
+        let code = Regex::new(r#"(?s)Refused(?:::new\(|\s*\{\s*code:)\s*"([a-z-]+)""#).unwrap();
+        let codes: Vec<&str> = code.captures_iter(&sources).map(|found| found.extract::<1>().1[0]).collect();
+        assert!(codes.len() > 20 && codes.contains(&"not-entitled"), "{codes:?}");
+        for code in codes {
+            assert!(refusal_fr(code).is_some(), "{code}");
         }
     }
 

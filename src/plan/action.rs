@@ -210,8 +210,8 @@ fn fill_tree<S, T, F: Fill<S, T>>(tree: &Tree<S>, fill: &mut F) -> Result<Tree<T
         Tree::Number(number) => Tree::Number(number.clone()),
         Tree::Text(text) => fill.leaf(text)?,
         Tree::List(list) => Tree::List(list.iter().map(|t| fill_tree(t, fill)).collect::<Result<_, _>>()?),
-        Tree::Map(map) => {
-            Tree::Map(map.iter().map(|(k, t)| Ok((k.clone(), fill_tree(t, fill)?))).collect::<Result<_, F::Error>>()?)
-        }
+        Tree::Map(map) => Tree::Map(
+            map.iter().map(|(k, t)| Ok((k.clone(), fill_tree(t, fill)?))).collect::<Result<_, F::Error>>()?,
+        ),
     })
 }

@@ -17,12 +17,15 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
 pub use build::{BuildRequest, build};
 pub use graph::{
-    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode, OnFailure,
-    OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
-    VerifyNode, Who,
+    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode,
+    OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn,
+    Section, StepNode, VerifyNode, Who,
 };
 pub use service::{Service, ServiceNeeds};
-pub use values::{Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values};
+pub use values::{
+    Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues,
+    Values,
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::translate::{Known, Translator, pairs};
-use super::values::ProbeOf;
+use super::values::{Poll, ProbeOf};
 use crate::diag::Diagnostic;
 use crate::runbook::act::Act;
 use crate::runbook::environment::{Environment, ReadyDecl, ServiceAt, ServiceDecl, ServiceScope, Services};
@@ -86,6 +86,9 @@ fn service(name: &str, decl: &ServiceDecl, given: &Services) -> Result<Service, 
     Ok(Service { name: name.to_owned(), argv, env, port: at.port, state: at.state, ready })
 }
 
+/// Nothing is ready in the moment that it is started: how often it is asked, and for how long, unless declared.
+const START: Poll = Poll { every_ms: 50, within_ms: 30_000, until: None, fail_if: None, steady_ms: None };
+
 /// The probe of a service, with everything in it filled in.
 fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, String> {
     let act = Act {
@@ -103,6 +106,7 @@ fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, Strin
     };
     let none = BTreeMap::new();
     let known = Known { inputs: &none, vars: &none };
-    let probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
+    let mut probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
+    probe.accept.poll.get_or_insert_with(|| START.clone());
     probe.render(&ServiceScope(given)).map_err(|error| error.to_string())
 }

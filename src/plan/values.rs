@@ -47,7 +47,11 @@ impl<S: Clone> Localized<S> {
 
     /// The text in `lang` (`fr` or `en`), else in the other one.
     pub fn in_lang(&self, lang: &str) -> Option<&S> {
-        if lang == "fr" { self.fr.as_ref().or(self.en.as_ref()) } else { self.en.as_ref().or(self.fr.as_ref()) }
+        if lang == "fr" {
+            self.fr.as_ref().or(self.en.as_ref())
+        } else {
+            self.en.as_ref().or(self.fr.as_ref())
+        }
     }
 }
 
@@ -176,7 +180,8 @@ impl StepValues {
     /// Every name that something in the step reads when it runs.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
         let items = self.items.values();
-        let probes = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if].into_iter().flatten();
+        let probes =
+            [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if].into_iter().flatten();
         let probes = probes.chain(items.clone().filter_map(|item| item.probe.as_ref()));
         let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
         let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));

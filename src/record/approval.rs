@@ -17,7 +17,7 @@ use super::sshsig::{SshSigError, SshSignature};
 use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::state::Ask;
-use crate::core::{How, Shown};
+use crate::core::{AskKind, How, Shown};
 use crate::plan::{Action, Auth, Body, Mode};
 use crate::runbook::template::{Rendered, Tree};
 
@@ -270,14 +270,18 @@ fn plain(name: &str) -> String {
 
 /// What the question showed: title, message, and every request that the answer covers, rendered.
 ///
-/// None if the reader lacks the disclosures.
+/// None if a request that an approval must show is not disclosed.
 pub fn shown_lines(ask: &Ask) -> Option<Vec<String>> {
     let mut out = Vec::new();
     for name in ["title", "prompt"] {
         let text = ask.shown.get(name).and_then(|text| serde_json::from_str::<String>(text).ok());
         out.extend(text.iter().flat_map(|text| text.split('\n').map(str::to_owned)));
     }
-    let requests: Vec<Shown> = serde_json::from_str(ask.shown.get("shown")?).ok()?;
+    let requests: Vec<Shown> = match ask.shown.get("shown") {
+        Some(text) => serde_json::from_str(text).ok()?,
+        None if ask.kind == AskKind::Approve => return None,
+        None => Vec::new(),
+    };
     for request in requests {
         out.push(format!("{} ({}) sha256:{}", request.step, wire(&request.effect), request.digest));
         action_lines(&request.action, &mut |line| out.push(format!("  {line}")));
@@ -420,6 +424,8 @@ pub(crate) mod tests {
         assert_eq!(lines, expected);
         ask.shown.remove("shown");
         assert_eq!(shown_lines(&ask), None);
+        ask.kind = AskKind::Confirm;
+        assert_eq!(shown_lines(&ask).unwrap(), ["a", "b"], "a confirmation covers no request");
     }
 
     #[test]

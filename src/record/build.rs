@@ -24,7 +24,7 @@ use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::{Actor, Event, Fact, JournalInput, State};
 use crate::journal::{
-    Append, Chain, Commitment, Entry, Hash, Journal, JournalError, Unwritable, file, files,
+    Append, Commitment, Entry, Hash, Journal, JournalError, Recorded, Unwritable, file, files,
 };
 use crate::plan::Graph;
 
@@ -319,29 +319,10 @@ pub(crate) fn graph(dir: &Path) -> Result<Graph, RecordError> {
     serde_json::from_slice(&bytes).map_err(|source| RecordError::Graph { path, source })
 }
 
-/// The journal's public side, from `events.jsonl` alone: what the report and the summary are made of.
+/// The journal's public side: what the report and the summary are made of.
 fn public_history(dir: &Path) -> Result<(History, Vec<Commitment>), RecordError> {
-    let (entries, commitments) = public_lines(dir)?;
-    Ok((History::fold(graph(dir)?, entries)?, commitments))
-}
-
-/// Every line of `events.jsonl` and what it hides, in one pass: this is done for every run, however long.
-fn public_lines(dir: &Path) -> Result<(Vec<Entry>, Vec<Commitment>), JournalError> {
-    let path = dir.join(file::EVENTS);
-    let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-    let (mut chain, mut entries, mut commitments) = (Chain::of_any_run(), Vec::new(), Vec::new());
-    for (number, (offset, line)) in file::lines_of(&bytes).enumerate() {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let parsed = chain.read(line, &crate::journal::Disclosed::new()).map_err(|e| {
-            JournalError::damaged(
-                &path,
-                super::Malformed { line: number + 1, offset: offset + e.offset, what: e.what },
-            )
-        })?;
-        entries.push(parsed.entry);
-        commitments.extend(parsed.commitments);
-    }
-    Ok((entries, commitments))
+    let read = Journal::read_all(dir)?;
+    Ok((History::fold(graph(dir)?, History::without_hidden(&read.entries))?, read.commitments))
 }
 
 pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> {
@@ -369,20 +350,10 @@ pub fn report(
     open: bool,
     lang: Option<&str>,
 ) -> Result<String, RecordError> {
-    let mut entries = Journal::read(dir)?;
-    if !open {
-        entries = History::without_hidden(&entries);
-    }
-    let (_, commitments) = public_lines(dir)?;
-    let tree: crate::journal::Tree = {
-        let path = dir.join(file::EVENTS);
-        let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-        file::lines_of(&bytes)
-            .map(|(_, line)| crate::journal::leaf_hash(line.strip_suffix(b"\n").unwrap_or(line)))
-            .collect()
-    };
-    let run = entries.first().map(|entry| entry.run.clone()).unwrap_or_default();
-    let head = TreeHead { origin: origin(org, host, &run), size: tree.size() as u64, root: tree.root() };
+    let Recorded { chain, entries, commitments } = Journal::read_all(dir)?;
+    let head =
+        TreeHead { origin: origin(org, host, chain.run()), size: chain.size(), root: chain.tree().root() };
+    let entries = if open { entries } else { History::without_hidden(&entries) };
     let mut history = History::fold(graph(dir)?, entries)?;
     if let Some(lang) = lang {
         history.state.run.lang = lang.to_owned();

@@ -114,9 +114,15 @@ impl History {
 
     /// How many lines there were once the question was asked: the size of the tree head that its approvals quote.
     pub fn size_at_ask(&self, ask: u32) -> Option<u64> {
-        let opens = |fact: &Fact| matches!(fact, Fact::AskOpened { ask: id, .. } if *id == ask);
-        let entry = self.entries.iter().find(|entry| entry.events.iter().any(|event| opens(&event.fact)))?;
-        Some(entry.seq + 1)
+        self.asked_in(ask).map(|(seq, _)| seq + 1)
+    }
+
+    /// The line in which the question was asked, and the place of the event in it.
+    pub fn asked_in(&self, ask: u32) -> Option<(u64, usize)> {
+        self.entries.iter().find_map(|entry| {
+            let opens = |event: &crate::core::Event| matches!(event.fact, Fact::AskOpened { ask: id, .. } if id == ask);
+            entry.events.iter().position(opens).map(|at| (entry.seq, at))
+        })
     }
 
     pub fn attested(&self) -> Vec<Attested> {

@@ -46,6 +46,21 @@ pub(crate) fn names_in(dir: &Path, below: &str) -> Result<Vec<String>, JournalEr
     Ok(names)
 }
 
+/// Adds every file below a directory of the run, however deep.
+pub(crate) fn files_below(dir: &Path, below: &str, into: &mut Vec<String>) -> Result<(), JournalError> {
+    for name in names_in(dir, below)? {
+        let name = format!("{below}/{name}");
+        let path = dir.join(&name);
+        let kind = std::fs::symlink_metadata(&path).map_err(JournalError::io("read", &path))?;
+        if kind.is_dir() {
+            files_below(dir, &name, into)?;
+        } else {
+            into.push(name);
+        }
+    }
+    Ok(())
+}
+
 /// The sizes for which there are tree heads.
 pub(crate) fn head_sizes(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let mut sizes: Vec<u64> = names_in(dir, HEADS)?.iter().filter_map(|name| head_size(name)).collect();

@@ -256,13 +256,10 @@ fn plain_name(name: &str) -> bool {
 
 /// The folders that may hold environments for a runbook, nearest first.
 fn folders(runbook: &Path) -> Vec<PathBuf> {
-    let absolute = std::path::absolute(runbook).unwrap_or_else(|_| runbook.to_owned());
-    absolute
-        .ancestors()
-        .skip(1)
-        .map(|folder| folder.join("environments"))
-        .filter(|folder| folder.is_dir())
-        .collect()
+    let folder = runbook.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Resolved: `../x.yaml` does not lie below the folder that it is named from.
+    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    folder.ancestors().map(|folder| folder.join("environments")).filter(|folder| folder.is_dir()).collect()
 }
 
 fn listed(folder: &Path) -> Vec<PathBuf> {

@@ -213,9 +213,13 @@ fn sorted(needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
         return Ok((0..needs.len()).collect());
     }
     let mut graph = DiGraph::<(), (), usize>::default();
-    needs.iter().for_each(|_| { graph.add_node(()); });
+    needs.iter().for_each(|_| {
+        graph.add_node(());
+    });
     for (step, wanted) in needs.iter().enumerate() {
-        wanted.iter().for_each(|need| { graph.add_edge(NodeIndex::new(*need), NodeIndex::new(step), ()); });
+        wanted.iter().for_each(|need| {
+            graph.add_edge(NodeIndex::new(*need), NodeIndex::new(step), ());
+        });
     }
     match toposort(&graph, None) {
         Ok(order) => Ok(order.into_iter().map(NodeIndex::index).collect()),
@@ -226,7 +230,8 @@ fn sorted(needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
 /// The steps of one cycle, each needing the one before it.
 fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>]) -> Vec<usize> {
     let knots = tarjan_scc(graph).into_iter().map(|knot| knot.into_iter().map(NodeIndex::index).collect());
-    let knots = knots.filter(|knot: &BTreeSet<usize>| knot.iter().any(|at| knot.len() > 1 || needs[*at].contains(at)));
+    let knots = knots
+        .filter(|knot: &BTreeSet<usize>| knot.iter().any(|at| knot.len() > 1 || needs[*at].contains(at)));
     let Some(knot) = knots.min_by_key(|knot| knot.first().copied()) else { return Vec::new() };
     let mut path: Vec<usize> = knot.first().copied().into_iter().collect();
     while let Some(next) = path.last().and_then(|at| needs[*at].iter().find(|need| knot.contains(need))) {

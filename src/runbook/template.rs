@@ -245,7 +245,9 @@ impl Expr {
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
             if root == "secrets" {
-                return Err(self.error("a secret is used whole, without filters or text beside it in the braces"));
+                return Err(
+                    self.error("a secret is used whole, without filters or text beside it in the braces")
+                );
             }
             match scope.lookup(root, name) {
                 Lookup::Known(value) => {
@@ -352,7 +354,9 @@ impl<S> Tree<S> {
             Value::Number(number) => Self::Number(number.to_string()),
             Value::String(text) => Self::Text(S::from(text.clone())),
             Value::Array(list) => Self::List(list.iter().map(Self::from_value).collect()),
-            Value::Object(map) => Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_value(v))).collect()),
+            Value::Object(map) => {
+                Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_value(v))).collect())
+            }
         }
     }
 
@@ -378,7 +382,9 @@ impl Tree<Template> {
             Self::Text(template) => template.render_tree(scope)?,
             Self::List(list) => Tree::List(list.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?),
             Self::Map(map) => Tree::Map(
-                map.iter().map(|(k, t)| Ok((k.clone(), t.render(scope)?))).collect::<Result<_, RenderError>>()?,
+                map.iter()
+                    .map(|(k, t)| Ok((k.clone(), t.render(scope)?)))
+                    .collect::<Result<_, RenderError>>()?,
             ),
         })
     }
@@ -518,14 +524,20 @@ mod tests {
 
     #[test]
     fn text_and_expressions_mix() {
-        assert_eq!(render("/t/{{ inputs.id }}?n={{ inputs.n + 1 }}").unwrap().as_plain(), Some("/t/acme?n=4"));
+        assert_eq!(
+            render("/t/{{ inputs.id }}?n={{ inputs.n + 1 }}").unwrap().as_plain(),
+            Some("/t/acme?n=4")
+        );
         assert_eq!(render(r#"{{ "}}" ~ {"a": 1}.a }} { x }"#).unwrap().as_plain(), Some("}}1 { x }"));
     }
 
     #[test]
     fn a_value_cannot_forge_a_reference() {
         let out = render("{{ steps.a.list[1] }}/{{ secrets.token }}").unwrap();
-        assert_eq!(out.segments(), [Segment::Text("{{ secrets.token }}/".into()), Segment::Secret("token".into())]);
+        assert_eq!(
+            out.segments(),
+            [Segment::Text("{{ secrets.token }}/".into()), Segment::Secret("token".into())]
+        );
         assert_eq!(out.to_string(), "{{ secrets.token }}/<secret token>");
     }
 
@@ -568,7 +580,8 @@ mod tests {
 
     #[test]
     fn errors_carry_their_offset() {
-        for (source, offset) in [("ab {{ x", 3), ("ab {{ }}", 3), ("{% if %}", 0), ("ab {{ 1 | nope( }}", 14)] {
+        for (source, offset) in [("ab {{ x", 3), ("ab {{ }}", 3), ("{% if %}", 0), ("ab {{ 1 | nope( }}", 14)]
+        {
             assert_eq!(Template::parse(source).unwrap_err().offset, offset, "{source}");
         }
     }

@@ -44,6 +44,8 @@ impl Inherited {
 pub struct RunContext {
     /// Id of the run.
     pub run: String,
+    /// Directory of the run.
+    pub dir: PathBuf,
     /// Where relative paths begin: the runbook's folder.
     pub base_dir: PathBuf,
     pub inherited: Inherited,
@@ -69,6 +71,7 @@ impl RunContext {
     ) -> Result<Self, ContextError> {
         Ok(Self {
             run: run.to_owned(),
+            dir: super::leftovers::absolute(run_dir),
             base_dir: secrets.base_dir().to_owned(),
             inherited: secrets.inherited().clone(),
             secrets,

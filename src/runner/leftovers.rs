@@ -101,9 +101,10 @@ impl ProcJournal {
 /// The side file exists and cannot be read.
 pub async fn sweep_leftovers(run_dir: &Path, run: &str) -> Result<Vec<Leftover>, LeftoverError> {
     let noted = read(run_dir)?;
+    let dir = absolute(run_dir);
     let mut report: BTreeMap<u32, Leftover> = BTreeMap::new();
     for _ in 0..ROUNDS {
-        let found = find(&noted, run, &report.keys().copied().collect());
+        let found = find(&noted, (run, &dir), &report.keys().copied().collect());
         if found.is_empty() {
             break;
         }
@@ -129,10 +130,15 @@ pub(super) fn services(run_dir: &Path) -> Result<Vec<(u32, u64, String)>, Leftov
     Ok(noted.filter_map(|line| Some((line.pid, line.start, line.name?))).collect())
 }
 
+/// The directory as the marks name it.
+pub(super) fn absolute(run_dir: &Path) -> PathBuf {
+    std::fs::canonicalize(run_dir).unwrap_or_else(|_| run_dir.to_owned())
+}
+
 type Found = BTreeMap<u32, (Stat, Option<String>)>;
 
 /// Living processes of the run's steps, but for those already `seen`.
-fn find(noted: &[Line], run: &str, seen: &BTreeSet<u32>) -> Found {
+fn find(noted: &[Line], (run, dir): (&str, &Path), seen: &BTreeSet<u32>) -> Found {
     let living: BTreeMap<u32, Stat> = all()
         .into_iter()
         .filter_map(|pid| Some((pid, Stat::of(pid)?)))
@@ -148,7 +154,7 @@ fn find(noted: &[Line], run: &str, seen: &BTreeSet<u32>) -> Found {
     let mut found = Found::new();
     for (pid, stat) in &living {
         let Some(marks) = Marks::of(*pid) else { continue };
-        let of_run = marks.run.as_deref() == Some(run);
+        let of_run = marks.are_of(run, dir);
         // A noted one may have cleared its environment; it cannot carry the mark of another run.
         let noted = steps.contains(pid) && (of_run || marks.run.is_none());
         if noted || (of_run && marks.attempt.is_some()) {

@@ -12,7 +12,7 @@ use super::capture::{Capture, Captured};
 use super::fill::{FillError, Plain, fill};
 use super::judge::{self, Answer, Parts};
 use super::process::{self, Ran, RunError, Stop};
-use super::sweep::{ATTEMPT_MARK, Mark, RUN_MARK};
+use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, RUN_MARK};
 use super::{Boxed, Call, End, Observation, Runner, Trouble};
 use crate::plan::{Action, ErrorClass};
 
@@ -76,6 +76,7 @@ fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMa
     let mut out = call.context.inherited.variables().clone();
     out.extend(env.iter().map(|(name, value)| (name.clone(), OsString::from(value.as_str()))));
     out.insert(RUN_MARK.into(), mark.run.clone().into());
+    out.insert(DIR_MARK.into(), call.context.dir.clone().into());
     out.insert(ATTEMPT_MARK.into(), mark.attempt.clone().into());
     out.insert("CONSIGNE_STEP".into(), call.request.key.step.clone().into());
     if let Some(key) = &call.request.idempotency_key {

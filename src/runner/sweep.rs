@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// Environment variables that mark what belongs to a run, and to one of its attempts.
 pub(super) const RUN_MARK: &str = "CONSIGNE_RUN";
 pub(super) const ATTEMPT_MARK: &str = "CONSIGNE_ATTEMPT";
+/// The run's directory: ids are unique in one home only.
+pub(super) const DIR_MARK: &str = "CONSIGNE_RUN_DIR";
+const SERVICE_MARK: &str = "CONSIGNE_SERVICE";
 /// Each round finds what the killed ones left behind.
 const ROUNDS: usize = 64;
 /// A process in uninterruptible sleep dies later; it is not waited for.
@@ -294,6 +298,9 @@ impl Stat {
 pub(super) struct Marks {
     pub(super) run: Option<String>,
     pub(super) attempt: Option<String>,
+    pub(super) dir: Option<String>,
+    /// Name of a service of the run.
+    pub(super) service: Option<String>,
 }
 
 impl Marks {
@@ -308,8 +315,15 @@ impl Marks {
             };
             marks.run = marks.run.or_else(|| value(RUN_MARK));
             marks.attempt = marks.attempt.or_else(|| value(ATTEMPT_MARK));
+            marks.dir = marks.dir.or_else(|| value(DIR_MARK));
+            marks.service = marks.service.or_else(|| value(SERVICE_MARK));
         }
         Some(marks)
+    }
+
+    /// Whether they are those of the run in this directory.
+    pub(super) fn are_of(&self, run: &str, dir: &Path) -> bool {
+        self.run.as_deref() == Some(run) && self.dir.as_deref().is_none_or(|own| Path::new(own) == dir)
     }
 
     const fn any(&self) -> bool {

@@ -97,6 +97,7 @@ impl House {
             .args(args)
             .env("CONSIGNE_HOME", self.home())
             .env("LC_ALL", "C")
+            .env_remove("RUST_BACKTRACE")
             .current_dir(self.books())
             .stdin(Stdio::null());
         command
@@ -156,7 +157,8 @@ impl House {
     pub fn status_of(&self, step: &str) -> String {
         let shown = self.show();
         let steps = shown["steps"].as_array().unwrap();
-        let found = steps.iter().find(|found| found["id"] == step).unwrap_or_else(|| panic!("no step {step}"));
+        let found =
+            steps.iter().find(|found| found["id"] == step).unwrap_or_else(|| panic!("no step {step}"));
         found["status"].as_str().unwrap().to_owned()
     }
 
@@ -171,16 +173,18 @@ impl House {
 
     /// Port and process of the platform that the run itself started last.
     pub fn service(&self) -> (u16, u32) {
-        let host: Value = serde_json::from_slice(&fs::read(self.dir().join("plan/host.json")).unwrap()).unwrap();
+        let host: Value =
+            serde_json::from_slice(&fs::read(self.dir().join("plan/host.json")).unwrap()).unwrap();
         let procs = fs::read_to_string(self.dir().join("procs.jsonl")).unwrap();
         let lines = procs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let pid = lines.filter(|line| line["kind"] == "service").last().unwrap()["pid"].as_u64().unwrap();
+        let pid = lines.rev().find(|line| line["kind"] == "service").unwrap()["pid"].as_u64().unwrap();
         (u16::try_from(host["services"][0]["port"].as_u64().unwrap()).unwrap(), u32::try_from(pid).unwrap())
     }
 
     /// Processes that carry the mark of this run.
     pub fn processes(&self) -> Vec<u32> {
-        let mark = format!("CONSIGNE_RUN={}", self.run).into_bytes();
+        let dir = fs::canonicalize(self.home()).unwrap_or_else(|_| self.home()).join("runs").join(&self.run);
+        let mark = format!("CONSIGNE_RUN_DIR={}", dir.display()).into_bytes();
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         pids.filter(|pid| {
@@ -241,6 +245,20 @@ impl Started {
 
     pub fn signal(&self, which: Signal) {
         signal(self.pid(), which);
+    }
+
+    /// Stops all its threads where they are, or finds that it has ended.
+    pub fn freeze(&mut self) {
+        self.signal(Signal::STOP);
+        let pid = self.pid();
+        let stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+        };
+        until("all threads to stop", || {
+            let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            tasks.all(stopped).then_some(())
+        });
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -4,7 +4,10 @@
 //! A file of `tests/diagnostics` may begin with lines `#! env NAME`, `#! input NAME=VALUE`, `#! build drill`: then
 //! inputs are resolved and a plan is built as well. Its name begins with the code that it must show.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
+
 mod diagnostics;
+mod oracle;
 mod plans;
 mod shipped;
 mod speed;

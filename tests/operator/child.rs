@@ -38,10 +38,11 @@ fn world(case: &str) -> (World, &'static str) {
     match case {
         "approve" => (World::new(Mode::Live, false, "en", approve()), "bob"),
         "parked" => (World::new(Mode::Live, false, "en", approve()), "alice"),
-        "refused" => {
+        "refused" | "refused in French" => {
             let mut steps = approve();
             steps[0].0.gate.as_mut().unwrap().quorum = 2;
-            (World::new(Mode::Drill, true, "en", steps), "os:root")
+            let lang = if case == "refused" { "en" } else { "fr" };
+            (World::new(Mode::Drill, true, lang, steps), "os:root")
         }
         "typed" => (World::new(Mode::Live, false, "en", vec![typed("sure")]), "alice"),
         "form" => (World::new(Mode::Live, false, "en", vec![form("f")]), "alice"),

@@ -277,6 +277,83 @@ fn another_answer_shows_the_question_anew_and_keeps_what_was_typed() {
 }
 
 #[test]
+fn a_paste_with_line_breaks_answers_nothing() {
+    let mut s = Session::of("form");
+    s.sees("\u{1b}[?2004h");
+    s.sees("Number of users > ");
+    s.keys("\u{1b}[200~3\nred\nyes\n\u{1b}[201~");
+    s.sees("only the first line of the pasted text was taken");
+    s.sees("Number of users > 3");
+    s.types("");
+    s.answers("Colour [blue] > ", "");
+    s.answers("Sure > ", "no");
+    s.sees("\u{1b}[?2004l");
+    s.sees(r#"TOOK {"count":3,"colour":"blue","sure":false}"#);
+    s.ends("succeeded");
+}
+
+#[test]
+fn a_paste_into_a_question_that_closes_does_not_reach_the_next() {
+    let mut s = Session::of("two");
+    s.sees("(approve/reject) > ");
+    s.keys("\u{1b}[200~rej");
+    s.control("answer");
+    s.sees("question closed: go: answered by carol");
+    // Drawn twice, the second time for the cursor; and once more when the paste is over.
+    s.sees("sure > ");
+    s.sees("sure > ");
+    s.keys("\nacme\r\racme\r\u{1b}[201~");
+    s.answers("sure > ", "no");
+    s.answers("comment", "");
+    s.sees(r#"TOOK "no""#);
+    s.ends("refused");
+}
+
+#[test]
+fn earlier_answers_come_back_with_the_arrow_keys() {
+    let mut s = Session::of("failure");
+    s.answers("(retry/by_hand/skip/set_output/end) > ", "retry");
+    s.answers("comment (Enter: none) > ", "once more");
+    s.sees("attempt 2");
+    s.sees("(retry/by_hand/skip/set_output/end) > ");
+    s.keys("en\u{1b}[A\u{1b}[A\r");
+    s.sees("(retry/by_hand/skip/set_output/end) > retry");
+    s.sees("comment (Enter: none) > ");
+    s.keys("\u{1b}[A\r");
+    s.sees("comment (Enter: none) > retry");
+    s.sees("attempt 3");
+    s.control("close");
+    s.ends("waiting");
+}
+
+#[test]
+fn words_and_characters_are_deleted_whole_and_files_completed() {
+    let mut s = Session::of("checklist");
+    s.answers("number (and answer), or all > ", "2 yes");
+    s.sees("file as evidence (required) > ");
+    s.keys("nowhere/else 🇫🇷\u{7f}\u{17}pro\t");
+    s.sees("file as evidence (required) > proof.txt");
+    s.types("");
+    s.sees("kept: proof.txt, 5 bytes");
+    s.control("close");
+    s.ends("waiting");
+}
+
+#[test]
+fn a_refusal_has_a_french_headline_and_the_rest_below() {
+    let mut s = Session::of("refused in French");
+    for word in ["approuver", "rejeter"] {
+        s.answers("répondre en tant que (bob/carol) > ", "bob");
+        s.answers("(approuver/rejeter) > ", word);
+        s.answers("commentaire (Entrée : aucun) > ", "");
+    }
+    s.sees("réponse refusée : quelqu'un a déjà répondu autrement\r\n");
+    s.sees("Détail : bob said \"approve\" at");
+    s.control("close");
+    s.ends("waiting");
+}
+
+#[test]
 fn lines_go_to_stderr_and_prompts_to_the_terminal() {
     let mut s = Session::run("approve", "\"$0\" \"$@\" 2>err & wait");
     s.sees("(approve/reject) > ");

@@ -193,7 +193,7 @@ impl World {
     }
 
     /// Ends whatever attempt is running.
-    fn finish(&mut self, result: AttemptResult, reason: &str) {
+    pub fn finish(&mut self, result: AttemptResult, reason: &str) {
         let running = self.state.derived().in_flight.iter().next().copied().unwrap();
         let key = self.state.running_key(running).unwrap();
         let mut outcome = Outcome::bare(result, reason, self.now);

@@ -1,7 +1,8 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use consigne::record::Sums;
 use consigne::record::verify::{Integrity, Overall};
+use consigne::record::{Sums, Trust};
 
 use crate::world::{Kindness, Run, USUAL, copy_of, failures, verify_in};
 use consigne::plan::Mode;
@@ -23,26 +24,44 @@ fn files(dir: &Path) -> Vec<String> {
 #[test]
 fn every_flipped_byte_is_found_and_its_file_named() {
     let run = Run::sealed(USUAL);
-    let trust = run.trust();
-    for name in files(&run.dir) {
-        let copy = copy_of(&run.dir);
-        let path = copy.path().join(&name);
-        let good = std::fs::read(&path).unwrap();
-        // Long files: every byte of the first and last lines, and every few bytes between.
-        let stride = good.len() / 250 + 1;
-        for at in (0..good.len()).filter(|at| at % stride == 0 || *at < 40 || at + 40 > good.len()) {
-            let mut bytes = good.clone();
-            bytes[at] ^= 1;
-            std::fs::write(&path, &bytes).unwrap();
-            let found = verify_in(copy.path(), &trust);
-            assert_eq!(found.overall(), Overall::Failed, "{name}, byte {at}");
-            let named = failures(&found)
-                .iter()
-                .any(|f| f.starts_with(&format!("{name}: ")) || f.starts_with(&format!("{name}, ")));
-            // A changed list accuses the file it no longer describes.
-            assert!(named || name == "SHA256SUMS", "{name}, byte {at}: {:?}", failures(&found));
+    let names = files(&run.dir);
+    let places: Vec<(&str, usize)> = names
+        .iter()
+        .flat_map(|name| {
+            let length = std::fs::metadata(run.dir.join(name)).unwrap().len();
+            (0..usize::try_from(length).unwrap()).map(move |at| (name.as_str(), at))
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let (dir, trust) = (run.dir.as_path(), &run.trust());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let copy = copy_of(dir);
+                while let Some((name, at)) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    flip(copy.path(), name, *at, trust);
+                }
+            });
         }
-    }
+    });
+    assert!(places.len() > 10_000, "only {} bytes: is the run as large as a real one?", places.len());
+}
+
+/// Flips one bit, sees that it is found, and puts it back.
+fn flip(dir: &Path, name: &str, at: usize, trust: &Trust) {
+    let path = dir.join(name);
+    let good = std::fs::read(&path).unwrap();
+    let mut bytes = good.clone();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let found = verify_in(dir, trust);
+    assert_eq!(found.overall(), Overall::Failed, "{name}, byte {at}");
+    let accused = |f: &String| f.starts_with(&format!("{name}: ")) || f.starts_with(&format!("{name}, "));
+    // A changed list accuses the file it no longer describes.
+    let named = failures(&found).iter().any(accused) || name == "SHA256SUMS";
+    assert!(named, "{name}, byte {at}: {:?}", failures(&found));
+    std::fs::write(&path, good).unwrap();
 }
 
 #[test]

@@ -1,12 +1,13 @@
 use consigne::clock::Timestamp;
-use consigne::core::event::Decision;
+use consigne::core::event::{AskEnd, Decision};
+use consigne::core::{Event, Fact};
 use consigne::plan::{Identity, Mode};
 use consigne::record::build;
 use consigne::record::verify::{
     Authorisation, Completeness, Integrity, Options, Overall, ReportCheck, verify,
 };
 
-use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, verify_in};
+use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, of_run, of_step, person, verify_in};
 
 #[test]
 fn an_honest_record_verifies() {
@@ -100,8 +101,13 @@ fn whoever_was_not_entitled_is_named() {
 }
 
 #[test]
-fn the_same_person_twice_is_one_person() {
-    let run = Run::sealed(Kindness { quorum: 2, ..USUAL });
+fn a_gate_closed_by_too_few_is_refused() {
+    let mut run = Run::new(Kindness { quorum: 2, ..USUAL });
+    run.reach_gate();
+    let answered = Fact::AskAnswered { ask: 1, part: None, decision: Decision::Approve };
+    let answered = Event { actor: Some(person("bob")), ..of_step("go", None, answered, &[]) };
+    let closed = of_step("go", None, Fact::AskClosed { ask: 1, how: AskEnd::Answered }, &[]);
+    run.entry(vec![answered.clone(), answered, closed]);
     assert_eq!(failures(&run.verify()), ["events.jsonl: `go` was opened by 1 of 2 people"]);
 }
 
@@ -199,10 +205,7 @@ fn heads_are_signed_as_time_passes() {
     let heads = || std::fs::read_dir(run.dir.join("heads")).unwrap().count();
     assert_eq!(heads(), 2, "the first line and the gate");
     run.clock += 61_000;
-    let note = consigne::core::Event {
-        actor: Some(crate::world::person("alice")),
-        ..crate::world::of_run(consigne::core::Fact::NoteRecorded {})
-    };
+    let note = Event { actor: Some(person("alice")), ..of_run(Fact::NoteRecorded {}) };
     run.entry(vec![note]);
     assert_eq!(std::fs::read_dir(run.dir.join("heads")).unwrap().count(), 3);
 }
@@ -211,7 +214,7 @@ fn heads_are_signed_as_time_passes() {
 fn the_text_of_a_decision_is_the_same_whenever_it_is_asked_for() {
     let mut run = Run::new(USUAL);
     run.reach_gate();
-    let bob = crate::world::person("bob");
+    let bob = person("bob");
     let text = |keeper: &build::RecordKeeper, run: &Run| {
         keeper.approval(&run.journal, &run.state, 1, &bob, (Decision::Approve, None)).unwrap().text()
     };

@@ -103,7 +103,7 @@ pub fn of_run(fact: Fact) -> Event {
     Event { step: None, item: None, attempt: None, actor: None, fact, hidden: Hidden::default() }
 }
 
-fn of_step(step: &str, attempt: Option<u32>, fact: Fact, fields: &[(&str, &str)]) -> Event {
+pub fn of_step(step: &str, attempt: Option<u32>, fact: Fact, fields: &[(&str, &str)]) -> Event {
     Event { step: Some(step.into()), attempt, hidden: hidden(fields), ..of_run(fact) }
 }
 
@@ -215,12 +215,11 @@ impl Run {
         let fact = Fact::AskAnswered { ask: 1, part: None, decision: Decision::Approve };
         let fields = [("value", "\"approve\""), ("comment", "\"leak | confirmed\"")];
         let answered = Event { actor: Some(actor.clone()), ..of_step("go", None, fact, &fields) };
-        let mut events = vec![answered; kind.quorum as usize];
-        events.extend([
+        self.entry(vec![
+            answered,
             of_step("go", None, Fact::AskClosed { ask: 1, how: AskEnd::Answered }, &[]),
             settled("go", Status::Succeeded, "approved"),
         ]);
-        self.entry(events);
         let decided = (Decision::Approve, Some("leak | confirmed"));
         let approval = self.keeper.approval(&self.journal, &self.state, 1, &actor, decided).unwrap();
         let signature = kind

@@ -21,8 +21,15 @@ async fn a_program_sees_exactly_its_environment() {
     assert_eq!(outcome.result, AttemptResult::Succeeded, "{outcome:?}");
     let out = outcome.outputs["out"].value();
     let out = out.as_str().unwrap();
-    let names =
-        ["CONSIGNE_ATTEMPT", "CONSIGNE_IDEMPOTENCY_KEY", "CONSIGNE_RUN", "CONSIGNE_STEP", "PLAIN", "TOKEN"];
+    let names = [
+        "CONSIGNE_ATTEMPT",
+        "CONSIGNE_IDEMPOTENCY_KEY",
+        "CONSIGNE_RUN",
+        "CONSIGNE_RUN_DIR",
+        "CONSIGNE_STEP",
+        "PLAIN",
+        "TOKEN",
+    ];
     assert!(names.iter().all(|name| out.contains(name)) && out.ends_with("a b suspend\n"), "{out}");
     let allowed = ["PATH", "HOME", "LANG", "TZ", "SSH_AUTH_SOCK", "PWD", "SHLVL", "_", "a", "b", "suspend"];
     let surplus: Vec<_> =

@@ -16,8 +16,24 @@ use crate::rng::Rng;
 use crate::runs::all;
 
 const WORDS: [&str; 18] = [
-    "yes", "no", "approve", "reject", "done", "not_done", "retry", "by_hand", "skip", "set_output", "undo_end", "end",
-    "put_back", "leave_open", "go-red", "go-green", "go-blue", "nonsense",
+    "yes",
+    "no",
+    "approve",
+    "reject",
+    "done",
+    "not_done",
+    "retry",
+    "by_hand",
+    "skip",
+    "set_output",
+    "undo_end",
+    "end",
+    "put_back",
+    "leave_open",
+    "go-red",
+    "go-green",
+    "go-blue",
+    "nonsense",
 ];
 
 fn word(rng: &mut Rng) -> serde_json::Value {
@@ -25,7 +41,9 @@ fn word(rng: &mut Rng) -> serde_json::Value {
     match rng.upto(6) {
         0 => json!({"choice": word, "outputs": {"v": rng.below(3), "w": null}}),
         1 => json!({"choice": word, "owner": 1, "review_at": "2030-01-01T00:00:00Z"}),
-        2 => rng.pick(&[json!(null), json!(3), json!([]), json!({"v": "red"}), json!({"v": {}}), json!(true)]),
+        2 => {
+            rng.pick(&[json!(null), json!(3), json!([]), json!({"v": "red"}), json!({"v": {}}), json!(true)])
+        }
         _ => json!(word),
     }
 }
@@ -44,9 +62,16 @@ fn outcome(rng: &mut Rng, now: Timestamp) -> Outcome {
         AttemptResult::Cancelled,
         AttemptResult::Unknown,
     ];
-    let mut outcome = Outcome::bare(rng.pick(&results), rng.pick(&["ok", "absent", "exit", "", "interrupted"]), now);
+    let mut outcome =
+        Outcome::bare(rng.pick(&results), rng.pick(&["ok", "absent", "exit", "", "interrupted"]), now);
     outcome.class = rng.percent(50).then(|| {
-        rng.pick(&[ErrorClass::Connect, ErrorClass::Timeout, ErrorClass::Server, ErrorClass::Expect, ErrorClass::Other])
+        rng.pick(&[
+            ErrorClass::Connect,
+            ErrorClass::Timeout,
+            ErrorClass::Server,
+            ErrorClass::Expect,
+            ErrorClass::Other,
+        ])
     });
     outcome.retry_after_ms = rng.percent(10).then(|| rng.pick(&[0, 5, 1_000_000]));
     for name in ["v", "w", "undeclared", "outcome"] {
@@ -63,7 +88,11 @@ fn arbitrary(rng: &mut Rng, plan: &Plan, state: &State, now: Timestamp) -> Input
         0..=6 => {
             let running: Vec<AttemptKey> =
                 state.derived().in_flight.iter().filter_map(|step| state.running_key(*step)).collect();
-            let wild = AttemptKey { step, item: rng.percent(5).then_some(0), attempt: u32::try_from(rng.below(4)).unwrap_or(0) };
+            let wild = AttemptKey {
+                step,
+                item: rng.percent(5).then_some(0),
+                attempt: u32::try_from(rng.below(4)).unwrap_or(0),
+            };
             let key = if running.is_empty() || rng.percent(15) { wild } else { rng.pick(&running) };
             Input::Finished { key, outcome: Box::new(outcome(rng, now)) }
         }
@@ -111,7 +140,9 @@ fn one(seed: u64, plan: &Plan) -> Driven {
         let input = if begins { begin(&mut rng, attended) } else { arbitrary(&mut rng, plan, &state, now) };
         let before = state.clone();
         match decide(plan, &mut state, now, input) {
-            Err(_) if state != before => driven.objections.push(("refusal", "a refusal changed the state".into())),
+            Err(_) if state != before => {
+                driven.objections.push(("refusal", "a refusal changed the state".into()))
+            }
             Err(_) => {}
             Ok(entry) => {
                 crate::drive::note(&entry);

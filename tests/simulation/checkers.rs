@@ -80,7 +80,9 @@ fn ensure(holds: bool, why: &str) -> Result<(), String> {
 
 /// L5: an attempt is started once, and attempts are counted without gaps.
 fn once(model: &Model<'_>, event: &Event) -> Result<(), String> {
-    let (Fact::AttemptStarted { .. }, Some((_, seen))) = (&event.fact, model.seen(event)) else { return Ok(()) };
+    let (Fact::AttemptStarted { .. }, Some((_, seen))) = (&event.fact, model.seen(event)) else {
+        return Ok(());
+    };
     let number = event.attempt.unwrap_or(0);
     ensure(!seen.attempts.contains(&number), "this attempt was started before")?;
     ensure(number as usize == seen.attempts.len() + 1, "an attempt number was left out")?;
@@ -117,11 +119,18 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
             match reason {
                 SkipReason::Ended => return Err("a step ends with its run in the entry of the ending".into()),
                 SkipReason::When => ensure(node.conditional, "it has no condition")?,
-                SkipReason::AlreadyDone => ensure(node.verify.is_some_and(|v| v.first), "nothing was asked first")?,
-                SkipReason::Upstream if node.run_on == RunOn::Success => ensure(shut, "everything before it is fine")?,
+                SkipReason::AlreadyDone => {
+                    ensure(node.verify.is_some_and(|v| v.first), "nothing was asked first")?
+                }
+                SkipReason::Upstream if node.run_on == RunOn::Success => {
+                    ensure(shut, "everything before it is fine")?
+                }
                 SkipReason::Upstream => ensure(gates_shut, "every gate before it is open")?,
                 SkipReason::NotNeeded => {
-                    ensure(node.run_on == RunOn::Failure && none_failed, "something failed, or it runs anyway")?;
+                    ensure(
+                        node.run_on == RunOn::Failure && none_failed,
+                        "something failed, or it runs anyway",
+                    )?;
                 }
             }
             ensure(ended, "what stands before it has not ended")
@@ -129,7 +138,10 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Fact::AttemptStarted { role: Role::Undo | Role::PutBack | Role::OnlyIf, .. }
         | Fact::AskOpened { kind: AskKind::PutBack, .. }
         | Fact::ReversalClosed { .. } => Ok(()),
-        Fact::AttemptStarted { .. } | Fact::AskOpened { .. } | Fact::WaitStarted { .. } | Fact::StepSettled { .. }
+        Fact::AttemptStarted { .. }
+        | Fact::AskOpened { .. }
+        | Fact::WaitStarted { .. }
+        | Fact::StepSettled { .. }
             if !seen.begun =>
         {
             ensure(ended, "what stands before it has not ended")?;
@@ -150,7 +162,8 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
         How::Executor => false,
         How::Played => graph.role_play && graph.mode != Mode::Live,
         How::Policy => {
-            let asks = matches!(ask.kind, AskKind::Confirm | AskKind::Input | AskKind::Checklist | AskKind::Manual);
+            let asks =
+                matches!(ask.kind, AskKind::Confirm | AskKind::Input | AskKind::Checklist | AskKind::Manual);
             return asks && node.unattended && !model.attended;
         }
         How::OsUser => ask.kind != AskKind::Approve || graph.identity == Identity::Any,
@@ -167,10 +180,14 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     if let (true, Some(gate)) = (ask.escalated, &node.gate) {
         roles.extend(gate.escalate_to.iter().cloned());
     }
-    let holds = roles.iter().any(|role| graph.people.roles.get(role).is_some_and(|all| all.contains(&actor.who)));
+    let holds =
+        roles.iter().any(|role| graph.people.roles.get(role).is_some_and(|all| all.contains(&actor.who)));
     let starter = who.not_starter && model.starter.as_ref() == Some(&actor.who);
     let human = [AskKind::Approve, AskKind::Confirm, AskKind::Input, AskKind::Checklist, AskKind::Manual];
-    let other = model.asks.values().filter(|other| who.not_steps.contains(&other.step) && human.contains(&other.kind));
+    let other = model
+        .asks
+        .values()
+        .filter(|other| who.not_steps.contains(&other.step) && human.contains(&other.kind));
     let excluded = other.into_iter().flat_map(|other| &other.answers).any(|(by, ..)| by.who == actor.who);
     known && (holds || (roles.is_empty() && ask.kind != AskKind::Approve)) && !starter && !excluded
 }
@@ -312,23 +329,32 @@ fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
         return open.map_or(Ok(()), |toggle| Err(format!("{} is still switched", toggle.step)));
     }
     let Some((node, _)) = model.seen(event) else { return Ok(()) };
-    let Some(top) = model.top().filter(|top| top.kind == Reversal::PutBack && top.step == node.id) else { return Ok(()) };
+    let Some(top) = model.top().filter(|top| top.kind == Reversal::PutBack && top.step == node.id) else {
+        return Ok(());
+    };
     let Some(policy) = node.put_back else { return Ok(()) };
     match &event.fact {
         Fact::AttemptStarted { role: Role::PutBack, .. } => {
             let failed = model.plan.graph.steps.iter().any(|step| {
                 let counts = step.section == Section::Main && !step.allowed;
-                counts && model.failed(step) && model.steps[&step.id].settled != Some((Status::Cancelled, None))
+                counts
+                    && model.failed(step)
+                    && model.steps[&step.id].settled != Some((Status::Cancelled, None))
             });
             let clean = !failed && model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded);
             let holds = clean && (!policy.only_if || top.only_if == Some(true));
             let told = top.said.contains(&Decision::PutBack);
-            ensure(holds || told || policy.otherwise == OtherwisePutBack::Auto, "nobody allowed to put it back")
+            ensure(
+                holds || told || policy.otherwise == OtherwisePutBack::Auto,
+                "nobody allowed to put it back",
+            )
         }
         Fact::ReversalClosed { how, .. } => {
             let said = top.said.last();
             let decided = match how {
-                ReversalEnd::Done => top.last == Some(AttemptResult::Succeeded) || said == Some(&Decision::Done),
+                ReversalEnd::Done => {
+                    top.last == Some(AttemptResult::Succeeded) || said == Some(&Decision::Done)
+                }
                 ReversalEnd::LeftOpen => said == Some(&Decision::LeaveOpen),
                 ReversalEnd::Failed | ReversalEnd::NotChosen => false,
             };
@@ -349,7 +375,8 @@ fn reversals(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let newest = model.top().is_some_and(|top| Some(&top.step) == event.step.as_ref() && top.kind == kind);
     ensure(newest, "it is not the newest")?;
     let chosen = model.ending.is_some_and(|(_, undo, _)| undo);
-    let undo = kind == Reversal::Undo && !matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
+    let undo = kind == Reversal::Undo
+        && !matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
     ensure(!undo || chosen, "nobody chose to undo")?;
     let skipped = matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
     ensure(!(skipped && chosen), "undo was chosen")
@@ -368,7 +395,9 @@ fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let begins = match &event.fact {
         Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
         Fact::AskOpened { kind, .. } => *kind != AskKind::PutBack,
-        Fact::WaitStarted { .. } | Fact::RetryScheduled { .. } => model.top().is_none_or(|top| top.step != node.id),
+        Fact::WaitStarted { .. } | Fact::RetryScheduled { .. } => {
+            model.top().is_none_or(|top| top.step != node.id)
+        }
         _ => false,
     };
     let reverses = match &event.fact {
@@ -382,14 +411,19 @@ fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Section::Finally => {
             let main = |toggle: &crate::model::Toggle| model.node(&toggle.step).section == Section::Main;
             let open = model.toggles.iter().any(|toggle| toggle.closed.is_none() && main(toggle));
-            ensure(!begins || (model.ending.is_some() && model.main_settled() && !open), "its turn has not come")
+            ensure(
+                !begins || (model.ending.is_some() && model.main_settled() && !open),
+                "its turn has not come",
+            )
         }
     }
 }
 
 /// Every attempt at the same thing bears the same key.
 fn keys(model: &Model<'_>, event: &Event) -> Result<(), String> {
-    let (Fact::AttemptStarted { role, .. }, Some((node, _))) = (&event.fact, model.seen(event)) else { return Ok(()) };
+    let (Fact::AttemptStarted { role, .. }, Some((node, _))) = (&event.fact, model.seen(event)) else {
+        return Ok(());
+    };
     if role.is_probe() || !node.keyed {
         return Ok(());
     }
@@ -442,13 +476,18 @@ pub fn moves(state: &State, commands: &BTreeSet<Command>) -> Option<Objection> {
     if commands.is_empty() {
         return Some(("L6", "the run goes on, and nothing is wanted".to_owned()));
     }
-    let past = commands.iter().find(|command| matches!(command, Command::WakeAt(at) if *at <= state.run.last_at));
+    let past =
+        commands.iter().find(|command| matches!(command, Command::WakeAt(at) if *at <= state.run.last_at));
     past.map(|command| ("L6", format!("{command:?} is not later than {}", state.run.last_at)))
 }
 
 /// Timers of the state that are overdue though nothing holds them up.
 pub fn overdue(state: &State) -> Option<Objection> {
-    let late = state.derived().timers.iter().find(|(at, timer)| *at <= state.run.last_at && !matches!(timer, Timer::Retry(_)));
+    let late = state
+        .derived()
+        .timers
+        .iter()
+        .find(|(at, timer)| *at <= state.run.last_at && !matches!(timer, Timer::Retry(_)));
     let runs = state.run.paused.is_none() && state.phase() != Phase::Finished;
     late.filter(|_| runs).map(|late| ("L6", format!("{late:?} is overdue at {}", state.run.last_at)))
 }

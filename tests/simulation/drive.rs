@@ -1,7 +1,8 @@
 //! Driving one run through everything that can happen to it, and on to its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use consigne::clock::Timestamp;
 use consigne::core::*;
@@ -14,6 +15,8 @@ use crate::rng::Rng;
 use crate::world::{Rates, Town, Truth};
 
 thread_local! {
+    /// A panic of this thread is going to be reported in another way.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
     /// The journal of the run under way, for a failure to show. Filled only when a failure is run again.
     static NOTES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
@@ -23,7 +26,8 @@ pub fn note(entry: &Decided) {
         if let Some(notes) = notes {
             for event in &entry.events {
                 let (step, attempt) = (event.step.as_deref().unwrap_or("-"), event.attempt.unwrap_or(0));
-                let who = event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
+                let who =
+                    event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
                 let fact = serde_json::to_string(&event.fact).unwrap_or_default();
                 notes.push(format!("{:>8} {step}#{attempt}{who} {fact}", entry.at.millis()));
             }
@@ -42,18 +46,36 @@ pub struct Driven {
     pub snapshots: Vec<Truth>,
 }
 
+/// Catches panics without their noise; other threads keep theirs.
+fn quietly<T>(of: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                loud(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(of));
+    QUIET.set(false);
+    result
+}
+
 /// Runs `of`; a panic or an objection becomes a report with seed, plan and journal.
 pub fn judged(seed: u64, plan: &Plan, of: impl Fn() -> Driven) -> Result<Driven, String> {
-    let found = match catch_unwind(AssertUnwindSafe(&of)) {
+    let found = match quietly(&of) {
         Ok(driven) if driven.objections.is_empty() => return Ok(driven),
         Ok(driven) => driven.objections,
         Err(panic) => vec![("panic", panic_text(&*panic))],
     };
     NOTES.set(Some(Vec::new()));
-    let _again = catch_unwind(AssertUnwindSafe(of));
+    let _again = quietly(of);
     let notes = NOTES.take().unwrap_or_default().join("\n");
     let steps: Vec<String> = plan.graph.steps.iter().map(brief).collect();
-    let values: Vec<String> = plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
+    let values: Vec<String> =
+        plan.values.steps.iter().map(|(name, values)| format!("{name} {}", brief(values))).collect();
     let values = values.join("\n");
     let graph = Graph { steps: Vec::new(), ..plan.graph.clone() };
     let graph = serde_json::to_string(&graph).unwrap_or_default();
@@ -71,7 +93,8 @@ fn brief(part: &impl serde::Serialize) -> String {
             Value::Array(list) if list.is_empty() => None,
             Value::Array(list) => Some(list.into_iter().filter_map(prune).collect()),
             Value::Object(map) => {
-                let map: serde_json::Map<_, _> = map.into_iter().filter_map(|(k, v)| Some((k, prune(v)?))).collect();
+                let map: serde_json::Map<_, _> =
+                    map.into_iter().filter_map(|(k, v)| Some((k, prune(v)?))).collect();
                 (!map.is_empty()).then_some(Value::Object(map))
             }
             other => Some(other),
@@ -102,7 +125,8 @@ pub struct Life<'a> {
     plan: &'a Plan,
     rng: Rng,
     pub sim: Sim<'a, Town<'a>>,
-    happened: usize,
+    /// The same plan with other inputs, which a later process may find in its place.
+    other: Option<&'a Plan>,
     still: (Timestamp, usize),
 }
 
@@ -114,6 +138,19 @@ pub fn swarm(plan: &Plan, seed: u64) -> Driven {
     life.chaos(40 + plan.graph.steps.len() * 8);
     life.calm();
     life.done()
+}
+
+/// A run whose inputs are changed under it, time and again. Its keys change with its requests.
+pub fn tampered(plan: &Plan, other: &Plan, seed: u64) -> Driven {
+    let mut rng = Rng::stream(seed, 10);
+    let rates = Rates { crash: 25, cancel: 0, absent: 0, reject: 5, ..Rates::swarm(&mut rng) };
+    let mut life = Life::new(plan, rng, rates);
+    life.other = Some(other);
+    life.chaos(40 + plan.graph.steps.len() * 8);
+    life.calm();
+    let mut driven = life.done();
+    driven.objections.retain(|(name, _)| !matches!(*name, "keys" | "at_most_once"));
+    driven
 }
 
 /// A run in which the process never dies, with the truth at each entry.
@@ -146,7 +183,7 @@ impl<'a> Life<'a> {
         let town = Town::new(plan, Rng::new(rng.next()), rates);
         let now = Timestamp::from_millis(1_000_000);
         let sim = Sim::new(plan, "run", now, town).expect("plans of these tests are well formed");
-        Self { plan, rng, sim, happened: 0, still: (now, 0) }
+        Self { plan, rng, sim, other: None, still: (now, 0) }
     }
 
     pub fn done(self) -> Driven {
@@ -178,7 +215,8 @@ impl<'a> Life<'a> {
         let placeholder = Town::new(self.plan, Rng::new(0), Rates::default());
         let town = std::mem::replace(&mut self.sim.world, placeholder).reborn(&entries);
         let last = entries.last().map_or(now, |entry| entry.at.max(now));
-        match Sim::resumed(self.plan, "run", entries, last, town) {
+        let other = self.other.filter(|_| self.rng.percent(50));
+        match Sim::resumed(other.unwrap_or(self.plan), "run", entries, last, town) {
             Ok(sim) => self.sim = sim,
             Err(illegal) => self.object("L2", format!("its own history is illegal: {illegal}")),
         }
@@ -238,7 +276,6 @@ impl<'a> Life<'a> {
     fn step(&mut self) -> bool {
         let before = self.sim.entries.len();
         let goes_on = self.sim.step();
-        self.happened += 1;
         if self.sim.entries.len() > before + 1 {
             self.object("L8", "one input made several entries".into());
         }
@@ -353,7 +390,8 @@ impl<'a> Life<'a> {
         }
         let asks: Vec<u32> = self.sim.state.open_asks().map(|ask| ask.id).collect();
         let idle = self.sim.in_flight().is_empty();
-        let node = |ask: &u32| self.sim.state.ask(*ask).map(|ask| self.sim.state.shape().node(ask.step).clone());
+        let node =
+            |ask: &u32| self.sim.state.ask(*ask).map(|ask| self.sim.state.shape().node(ask.step).clone());
         let nobody = |ask: &u32| {
             let quorum = node(ask).and_then(|node| node.gate).map_or(1, |gate| gate.quorum.max(1) as usize);
             let more = self.sim.state.ask(*ask).map_or(0, |ask| ask.answers.len());
@@ -361,7 +399,10 @@ impl<'a> Life<'a> {
         };
         if !idle || asks.is_empty() || !asks.iter().all(nobody) {
             let status = self.sim.state.status();
-            self.object("liveness", format!("stuck: {status:?}, questions {asks:?}, in flight {:?}", self.sim.in_flight()));
+            self.object(
+                "liveness",
+                format!("stuck: {status:?}, questions {asks:?}, in flight {:?}", self.sim.in_flight()),
+            );
         }
     }
 }

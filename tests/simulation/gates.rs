@@ -24,7 +24,9 @@ enum Move {
     Late,
     Cancel,
     Pause,
-    Resume { attended: bool },
+    Resume {
+        attended: bool,
+    },
 }
 
 const TIMEOUT: u64 = 1_000;
@@ -150,7 +152,9 @@ impl Setting {
                 Input::Tick
             }
             Move::Cancel => Input::Cancel { actor: actor("alice", How::OsUser), reason: "no".into() },
-            Move::Pause => Input::Pause { actor: actor("alice", How::OsUser), reason: "later".into(), stop: false },
+            Move::Pause => {
+                Input::Pause { actor: actor("alice", How::OsUser), reason: "later".into(), stop: false }
+            }
             Move::Resume { attended } => {
                 Input::Resume { actor: actor("alice", How::OsUser), attended, tool: "test".into() }
             }
@@ -158,7 +162,14 @@ impl Setting {
         let _refused_or_not = decide(&self.plan, state, *now, input);
     }
 
-    fn explore(&self, state: &State, now: Timestamp, expected: &Expected, depth: usize, played: &mut Vec<Move>) -> u64 {
+    fn explore(
+        &self,
+        state: &State,
+        now: Timestamp,
+        expected: &Expected,
+        depth: usize,
+        played: &mut Vec<Move>,
+    ) -> u64 {
         self.compare(state, expected, played);
         if depth == 0 || expected.gate != Gate::Asked {
             return 1;
@@ -189,7 +200,8 @@ impl Setting {
             _ => Gate::Asked,
         };
         let graph = &self.plan.graph;
-        let setting = format!("{:?} {:?} attended {} after {played:?}", graph.mode, graph.identity, self.attended);
+        let setting =
+            format!("{:?} {:?} attended {} after {played:?}", graph.mode, graph.identity, self.attended);
         assert_eq!(is, expected.gate, "{setting}: {:?}", gate.status);
         assert_eq!(write.attempts > 0, expected.gate == Gate::Open, "{setting}");
     }
@@ -263,7 +275,11 @@ fn a_confirmation_opens_by_a_person_a_file_or_its_declared_answer() {
 /// The covered request is another one when its turn comes: here by a plan whose input was changed under the run.
 #[test]
 fn an_approval_is_void_when_what_it_covers_changes() {
-    let plan = plan_of(vec![gate("go", Kind::Approve, 1, &["one", "two"]), act("one", Effect::Write), act("two", Effect::Write)]);
+    let plan = plan_of(vec![
+        gate("go", Kind::Approve, 1, &["one", "two"]),
+        act("one", Effect::Write),
+        act("two", Effect::Write),
+    ]);
     let mut changed = plan.clone();
     changed.values.inputs.insert("color".into(), json!("blue"));
     let mut state = State::new(Arc::new(Shape::new(plan.graph.clone()).expect("well formed")), "run");
@@ -272,14 +288,20 @@ fn an_approval_is_void_when_what_it_covers_changes() {
     let yes = |ask| Input::Answer(Box::new(answer(ask, json!("approve"), actor("bob", How::OsUser))));
     let _voided = decide(&changed, &mut state, at(2), yes(1)).expect("bob may");
     assert_eq!(state.ask(1).map(|ask| ask.end), Some(Some(AskEnd::Voided)));
-    assert_eq!((state.step(0).status, state.step(1).attempts), (Status::Waiting, 0), "asked again, nothing begun");
-    let _started = decide(&changed, &mut state, at(3), yes(2)).expect("one person decides about each question");
+    assert_eq!(
+        (state.step(0).status, state.step(1).attempts),
+        (Status::Waiting, 0),
+        "asked again, nothing begun"
+    );
+    let _started =
+        decide(&changed, &mut state, at(3), yes(2)).expect("one person decides about each question");
     assert_eq!(state.step(1).status, Status::Running);
     assert_eq!(state.scan(), *state.derived());
     // Once more, between the two steps: the first has begun, the second has to wait for the third decision.
     let key = AttemptKey { step: "one".into(), item: None, attempt: 1 };
     let done = Outcome::bare(AttemptResult::Succeeded, "ok", at(4));
-    let _next = decide(&plan, &mut state, at(4), Input::Finished { key, outcome: Box::new(done) }).expect("it ends");
+    let _next =
+        decide(&plan, &mut state, at(4), Input::Finished { key, outcome: Box::new(done) }).expect("it ends");
     assert_eq!((state.step(0).status, state.step(2).attempts), (Status::Waiting, 0));
     let _third = decide(&plan, &mut state, at(5), yes(3)).expect("bob may");
     assert_eq!(state.step(2).status, Status::Running);
@@ -309,6 +331,7 @@ fn a_value_decided_later_does_not_void_an_approval() {
     let value = json!({"choice": "set_output", "outputs": {"v": "by hand"}});
     let _set = take(4, Input::Answer(Box::new(answer(2, value, actor("bob", How::OsUser)))));
     assert_eq!(state.ask(1).map(|ask| ask.end), Some(Some(AskEnd::Answered)));
-    let request = state.request(&AttemptKey { step: "write".into(), item: None, attempt: 1 }).expect("it has begun");
+    let request =
+        state.request(&AttemptKey { step: "write".into(), item: None, attempt: 1 }).expect("it has begun");
     assert!(format!("{:?}", request.probe.action).contains("by hand"));
 }

@@ -3,6 +3,7 @@
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
 //! - `model`, `checkers`: a second opinion on every entry.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
+//! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `gates`: every short sequence of what can happen to a gate.
@@ -14,6 +15,7 @@ mod checkers;
 mod drive;
 mod exhaustive;
 mod gates;
+mod laws;
 mod model;
 mod people;
 mod plans;

@@ -106,7 +106,9 @@ impl<'a> Model<'a> {
     }
 
     pub fn covering<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a StepNode> + use<'a, 'n> {
-        let covers = move |step: &&StepNode| step.gate.as_ref().is_some_and(|gate| gate.covers.iter().any(|c| c == name));
+        let covers = move |step: &&StepNode| {
+            step.gate.as_ref().is_some_and(|gate| gate.covers.iter().any(|c| c == name))
+        };
         self.plan.graph.steps.iter().filter(covers)
     }
 
@@ -333,7 +335,10 @@ pub fn key_of(event: &Event) -> Option<String> {
 }
 
 fn shown_of(event: &Event) -> BTreeMap<String, serde_json::Value> {
-    let list = event.hidden.0.get("shown").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let list =
+        event.hidden.0.get("shown").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let list = list.and_then(|list| list.as_array().cloned()).unwrap_or_default();
-    list.into_iter().filter_map(|one| Some((one["step"].as_str()?.to_owned(), one["action"].clone()))).collect()
+    list.into_iter()
+        .filter_map(|one| Some((one["step"].as_str()?.to_owned(), one["action"].clone())))
+        .collect()
 }

@@ -17,7 +17,15 @@ pub fn actor(who: &str, how: How) -> Actor {
 }
 
 pub fn answer(ask: u32, value: Value, actor: Actor) -> Answer {
-    Answer { ask, part: None, value, comment: Some("because".into()), evidence: Vec::new(), actor, shown: None }
+    Answer {
+        ask,
+        part: None,
+        value,
+        comment: Some("because".into()),
+        evidence: Vec::new(),
+        actor,
+        shown: None,
+    }
 }
 
 pub fn evidence() -> Vec<EvidenceRef> {
@@ -39,7 +47,9 @@ impl Town<'_> {
             return said;
         }
         let scripted = self.script.get(&seen.step).copied();
-        if let Some((fate, after)) = scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm)) {
+        if let Some((fate, after)) =
+            scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm))
+        {
             let mut votes = self.votes(state, ask);
             if fate != Fate::Good {
                 votes.iter_mut().for_each(|vote| vote.value = json!("no"));
@@ -126,7 +136,8 @@ impl Town<'_> {
     fn votes(&mut self, state: &State, ask: u32) -> Vec<Answer> {
         let mut all = self.entitled(ask);
         let Some(open) = state.ask(ask) else { return Vec::new() };
-        let quorum = state.shape().node(open.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1)) as usize;
+        let quorum =
+            state.shape().node(open.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1)) as usize;
         let typed = open.shown.get("typed").and_then(|text| serde_json::from_str::<Value>(text).ok());
         let yes = match open.kind {
             AskKind::Confirm => typed.unwrap_or_else(|| json!("yes")),
@@ -167,7 +178,11 @@ impl Town<'_> {
     fn outputs(&mut self, plan: &Plan, state: &State, ask: u32) -> Value {
         let Some(open) = state.ask(ask) else { return json!({}) };
         let needed = needed_outputs(plan, state, open.step);
-        needed.into_iter().map(|name| (name, json!(self.rng.pick(&WORDS)))).collect::<serde_json::Map<_, _>>().into()
+        needed
+            .into_iter()
+            .map(|name| (name, json!(self.rng.pick(&WORDS))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     /// Somebody who may also override a destructive step of a protected environment.

@@ -49,8 +49,11 @@ pub fn graph_of(mode: Mode) -> Graph {
     for name in ["alice", "bob", "carol", "dave", "erin"] {
         people.people.insert(name.into(), Person::default());
     }
-    for (role, who) in [("lead", vec!["alice", "bob", "carol"]), ("ops", vec!["bob", "dave"]), ("boss", vec!["carol", "erin"])]
-    {
+    for (role, who) in [
+        ("lead", vec!["alice", "bob", "carol"]),
+        ("ops", vec!["bob", "dave"]),
+        ("boss", vec!["carol", "erin"]),
+    ] {
         people.roles.insert(role.into(), who.into_iter().map(String::from).collect());
     }
     Graph {
@@ -93,10 +96,8 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
     let mut node = StepNode::new(id, kind, effect);
     node.section = section;
     order(rng, plan, &mut node);
-    let mut values = StepValues {
-        message: Localized::both(text(rng, plan, &node, false)),
-        ..StepValues::default()
-    };
+    let mut values =
+        StepValues { message: Localized::both(text(rng, plan, &node, false)), ..StepValues::default() };
     if rng.percent(15) {
         values.when = Some(condition(rng, plan, &node));
         node.conditional = true;
@@ -136,12 +137,20 @@ fn order(rng: &mut Rng, plan: &Plan, node: &mut StepNode) {
             node.needs = sinks(plan, node);
         }
         6..=8 => {
-            let some: BTreeSet<String> = (0..1 + rng.upto(3)).filter_map(|_| (!names.is_empty()).then(|| rng.pick(&names))).collect();
+            let most = if names.is_empty() { 0 } else { 1 + rng.upto(3) };
+            let some: BTreeSet<String> = (0..most).map(|_| rng.pick(&names)).collect();
             node.needs = names.iter().filter(|name| some.contains(*name)).cloned().collect();
         }
         _ => {}
     }
-    node.run_on = rng.pick(&[RunOn::Success, RunOn::Success, RunOn::Success, RunOn::Success, RunOn::Failure, RunOn::Finished]);
+    node.run_on = rng.pick(&[
+        RunOn::Success,
+        RunOn::Success,
+        RunOn::Success,
+        RunOn::Success,
+        RunOn::Failure,
+        RunOn::Finished,
+    ]);
     if node.run_on != RunOn::Success {
         let upstream = upstream(plan, node);
         node.gates = above(plan, node)
@@ -181,8 +190,13 @@ fn policies(rng: &mut Rng, node: &mut StepNode) {
         node.timeout_ms = rng.percent(30).then(|| 20 + rng.below(2_000));
         node.deadline_ms = rng.percent(12).then(|| 100 + rng.below(5_000));
         if rng.percent(60) {
-            let all =
-                [ErrorClass::Connect, ErrorClass::Timeout, ErrorClass::TooMany, ErrorClass::Server, ErrorClass::Expect];
+            let all = [
+                ErrorClass::Connect,
+                ErrorClass::Timeout,
+                ErrorClass::TooMany,
+                ErrorClass::Server,
+                ErrorClass::Expect,
+            ];
             node.retry = RetryPolicy {
                 max_attempts: 1 + u32::try_from(rng.upto(4)).unwrap_or(0),
                 delay_ms: 10 + rng.below(500),
@@ -205,7 +219,13 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     node.keyed = rng.percent(40);
     if rng.percent(35) {
         node.verify = Some(VerifyNode { first: rng.percent(40), absent: rng.percent(60) });
-        values.verify = Some(probe("verify"));
+        let mut verify = probe("verify");
+        if let Action::Argv(call) = &mut verify.action {
+            // Now and then one that cannot be asked.
+            let broken = rng.percent(10);
+            call.argv.push(if broken { parsed("{{ inputs.nothing }}") } else { text(rng, plan, node, true) });
+        }
+        values.verify = Some(verify);
     }
     if rng.percent(25) {
         node.undo = true;
@@ -223,7 +243,11 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
 /// A call without any template.
 pub fn probe(what: &str) -> Probe {
     let argv = vec![Template::literal(what)];
-    ProbeOf { action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }), accept: Accept::default(), timeout_ms: None }
+    ProbeOf {
+        action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }),
+        accept: Accept::default(),
+        timeout_ms: None,
+    }
 }
 
 fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
@@ -242,8 +266,14 @@ fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
             auth: if rng.percent(50) { Auth::Bearer("token".into()) } else { Auth::None },
             ca_file: None,
         })),
-        Kind::Shell => Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None }),
-        _ => Action::Argv(ProgramCall { argv: vec![Template::literal("act"), one, other], env: vec![], cwd: None }),
+        Kind::Shell => {
+            Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None })
+        }
+        _ => Action::Argv(ProgramCall {
+            argv: vec![Template::literal("act"), one, other],
+            env: vec![],
+            cwd: None,
+        }),
     };
     ProbeOf { action, accept: Accept::default(), timeout_ms: None }
 }
@@ -258,7 +288,11 @@ fn text(rng: &mut Rng, plan: &Plan, node: &StepNode, of_request: bool) -> Templa
         5 if of_request => "x{{ secrets.token }}".into(),
         _ => "plain".into(),
     };
-    Template::parse(&source).expect("templates of these tests are well formed")
+    parsed(&source)
+}
+
+fn parsed(source: &str) -> Template {
+    Template::parse(source).expect("templates of these tests are well formed")
 }
 
 /// A path into a step upstream (now and then one that is not: its value may be missing when it is read).
@@ -382,7 +416,8 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
 
 /// Approvals bind the writes that come after them, up to the next gate.
 fn cover(rng: &mut Rng, plan: &mut Plan) {
-    let ids: Vec<usize> = (0..plan.graph.steps.len()).filter(|at| plan.graph.steps[*at].kind == Kind::Approve).collect();
+    let ids: Vec<usize> =
+        (0..plan.graph.steps.len()).filter(|at| plan.graph.steps[*at].kind == Kind::Approve).collect();
     for gate in ids {
         let name = plan.graph.steps[gate].id.clone();
         let mut covers = Vec::new();
@@ -391,7 +426,8 @@ fn cover(rng: &mut Rng, plan: &mut Plan) {
             if step.kind.is_gate() && upstream.contains(&name) {
                 break;
             }
-            if step.kind.runs() && step.effect != Effect::Read && upstream.contains(&name) && rng.percent(85) {
+            if step.kind.runs() && step.effect != Effect::Read && upstream.contains(&name) && rng.percent(85)
+            {
                 covers.push(step.id.clone());
             }
         }
@@ -399,4 +435,23 @@ fn cover(rng: &mut Rng, plan: &mut Plan) {
             gate.covers = covers;
         }
     }
+}
+
+/// Makes every step that an approval covers read an input, and the people easy to find. How many there are.
+pub fn color_what_is_covered(plan: &mut Plan) -> usize {
+    let gates = plan.graph.steps.iter_mut().filter_map(|step| step.gate.as_mut());
+    let mut covered: BTreeSet<String> = BTreeSet::new();
+    for gate in gates {
+        gate.quorum = 1;
+        gate.who.not_steps.clear();
+        covered.extend(gate.covers.iter().cloned());
+    }
+    for name in &covered {
+        if let Some(values) = plan.values.steps.get_mut(name) {
+            let argv = vec![parsed("paint"), parsed("{{ inputs.color }}")];
+            let action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
+            values.act = Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None });
+        }
+    }
+    covered.len()
 }

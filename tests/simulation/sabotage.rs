@@ -21,10 +21,9 @@ use crate::world::{Fate, Rates, Town, at_most_once};
 pub fn act(id: &str, effect: Effect) -> (StepNode, StepValues) {
     let mut values = StepValues { act: Some(probe("act")), ..StepValues::default() };
     let argv = vec![Template::literal("act"), Template::parse("{{ inputs.color }}").expect("well formed")];
-    values.act = values.act.map(|act| ProbeOf {
-        action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }),
-        ..act
-    });
+    values.act = values
+        .act
+        .map(|act| ProbeOf { action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }), ..act });
     (StepNode { above: true, ..StepNode::new(id, Kind::Argv, effect) }, values)
 }
 
@@ -335,8 +334,10 @@ fn entries_that_are_empty_or_go_back_in_time() {
 fn a_live_state_that_is_not_the_fold() {
     let plan = approved(1);
     let entries = history(&plan, &[]);
-    let whole = Sim::resumed(&plan, "run", entries.clone(), Timestamp::default(), town(&plan)).expect("legal");
-    let less = Sim::resumed(&plan, "run", entries[..2].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let whole =
+        Sim::resumed(&plan, "run", entries.clone(), Timestamp::default(), town(&plan)).expect("legal");
+    let less =
+        Sim::resumed(&plan, "run", entries[..2].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     assert!(at_live(&whole.state, &whole.state).is_empty());
     assert_eq!(at_live(&whole.state, &less.state)[0].0, "L2");
 }
@@ -349,16 +350,27 @@ fn town(plan: &Plan) -> Town<'_> {
 fn sets_that_are_not_kept_up() {
     let plan = side_by_side();
     let entries = history(&plan, &[]);
-    let sim = Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let sim =
+        Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     let scan = sim.state.scan();
     assert_eq!(same_sets(sim.state.derived(), &scan), None);
     type Change = fn(&mut state::Derived);
     let changes: [Change; 6] = [
-        |d| { let _new = d.ready.insert(0); },
-        |d| { let _new = d.loose.insert(0); },
-        |d| { let _new = d.in_flight.remove(&0); },
-        |d| { let _new = d.open_asks.insert(1); },
-        |d| { let _new = d.timers.insert((Timestamp::default(), Timer::RunDeadline)); },
+        |d| {
+            let _new = d.ready.insert(0);
+        },
+        |d| {
+            let _new = d.loose.insert(0);
+        },
+        |d| {
+            let _new = d.in_flight.remove(&0);
+        },
+        |d| {
+            let _new = d.open_asks.insert(1);
+        },
+        |d| {
+            let _new = d.timers.insert((Timestamp::default(), Timer::RunDeadline));
+        },
         |d| d.undecided[0] += 1,
     ];
     for change in changes {
@@ -372,7 +384,8 @@ fn sets_that_are_not_kept_up() {
 fn a_driver_that_wants_nothing_or_wakes_in_the_past() {
     let plan = side_by_side();
     let entries = history(&plan, &[]);
-    let sim = Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let sim =
+        Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     assert_eq!(moves(&sim.state, &wanted(&sim.state)), None);
     assert_eq!(moves(&sim.state, &BTreeSet::new()).map(|(name, _)| name), Some("L6"));
     let past = BTreeSet::from([Command::WakeAt(sim.state.run.last_at)]);
@@ -385,10 +398,12 @@ fn a_timer_that_nobody_looks_at() {
     node.wait_ms = Some(1_000);
     let plan = plan_of(vec![(node, StepValues::default())]);
     let entries = history(&plan, &[]);
-    let sim = Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let sim =
+        Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     assert_eq!(overdue(&sim.state), None);
     let mut late = sim.state.clone();
-    late.apply(Timestamp::from_millis(9_000_000), &Event::of_run(Fact::NoteRecorded {})).expect("a note is legal");
+    late.apply(Timestamp::from_millis(9_000_000), &Event::of_run(Fact::NoteRecorded {}))
+        .expect("a note is legal");
     assert_eq!(overdue(&late).map(|(name, _)| name), Some("L6"));
 }
 
@@ -396,7 +411,8 @@ fn a_timer_that_nobody_looks_at() {
 fn a_driver_that_acts_before_the_entry() {
     let plan = plain_write();
     let entries = history(&plan, &[]);
-    let sim = Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let sim =
+        Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     let key = AttemptKey { step: "write".into(), item: None, attempt: 1 };
     let request = sim.state.request(&key).expect("it is running");
     let mut eager = town(&plan);
@@ -416,7 +432,8 @@ fn names(town: &Town<'_>) -> BTreeSet<&'static str> {
 fn a_driver_that_starts_an_attempt_twice() {
     let plan = plain_write();
     let entries = history(&plan, &[]);
-    let sim = Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let sim =
+        Sim::resumed(&plan, "run", entries[..1].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
     let key = AttemptKey { step: "write".into(), item: None, attempt: 1 };
     let request = sim.state.request(&key).expect("it is running");
     let mut town = town(&plan);
@@ -433,8 +450,10 @@ fn a_driver_that_starts_an_attempt_twice() {
 fn a_driver_that_takes_an_old_completion_for_a_new_one() {
     let plan = tried_again();
     let entries = history(&plan, &[("write", Fate::UnknownNot)]);
-    let upto = entries.iter().position(|entry| entry.events.iter().any(|e| e.attempt == Some(2))).expect("a retry");
-    let sim = Sim::resumed(&plan, "run", entries[..=upto].to_vec(), Timestamp::default(), town(&plan)).expect("legal");
+    let upto =
+        entries.iter().position(|entry| entry.events.iter().any(|e| e.attempt == Some(2))).expect("a retry");
+    let sim = Sim::resumed(&plan, "run", entries[..=upto].to_vec(), Timestamp::default(), town(&plan))
+        .expect("legal");
     let outcome = Outcome::bare(AttemptResult::Unknown, "reset", Timestamp::default());
     for (attempt, found) in [(1, None), (2, Some("L4"))] {
         let mut state = sim.state.clone();

@@ -199,7 +199,9 @@ impl<'a> Town<'a> {
             let hidden = serde_json::to_string(&event.hidden).and_then(|text| serde_json::from_str(&text));
             let read = match (fact, actor, hidden) {
                 (Ok(fact), Ok(actor), Ok(hidden)) => Event { fact, actor, hidden, ..event.clone() },
-                _ => return self.objections.push(("L2", format!("an event cannot be read again: {event:?}"))),
+                _ => {
+                    return self.objections.push(("L2", format!("an event cannot be read again: {event:?}")));
+                }
             };
             if let Err(illegal) = self.shadow.apply(entry.at, &read) {
                 self.objections.push(("L2", format!("its own history is illegal: {illegal}")));
@@ -298,7 +300,8 @@ impl<'a> Town<'a> {
             if self.rng.percent(50) {
                 self.truth.happens(&request.key, key);
             }
-            let (reason, class) = self.rng.pick(&[("reset", ErrorClass::Server), ("timeout", ErrorClass::Timeout)]);
+            let (reason, class) =
+                self.rng.pick(&[("reset", ErrorClass::Server), ("timeout", ErrorClass::Timeout)]);
             let mut outcome = Outcome::bare(AttemptResult::Unknown, reason, now);
             outcome.class = Some(class);
             return outcome;
@@ -328,7 +331,8 @@ impl<'a> Town<'a> {
     }
 
     fn item(&mut self, request: &AttemptRequest, now: Timestamp) -> Outcome {
-        let item = request.part.as_ref().and_then(|part| self.plan.values.steps[&request.key.step].items.get(part));
+        let item =
+            request.part.as_ref().and_then(|part| self.plan.values.steps[&request.key.step].items.get(part));
         match item.and_then(|item| item.step.clone()) {
             Some(of) => self.probe(&of, self.historian.model.node(&of), now),
             None => {
@@ -393,7 +397,9 @@ impl World for Town<'_> {
         if self.truth.begun.insert(request.key.clone(), begun).is_some() {
             self.objections.push(("L5", format!("{} is started again", request.key)));
         }
-        if let Some((fate, after)) = self.script.get(&request.key.step).copied().filter(|_| request.role == Role::Do) {
+        if let Some((fate, after)) =
+            self.script.get(&request.key.step).copied().filter(|_| request.role == Role::Do)
+        {
             let fate = if request.key.attempt == 1 { fate } else { Fate::Good };
             return Some((after, self.fated(request, fate, now)));
         }
@@ -413,7 +419,8 @@ impl World for Town<'_> {
             Some((role, _)) => !role.is_probe(),
             None => false,
         };
-        let did = self.truth.effects.get(&key.step).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
+        let did =
+            self.truth.effects.get(&key.step).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
         let keyed = self.historian.model.node(&key.step).keyed;
         let after = 1 + self.rng.below(50);
         if writes && (did || keyed || self.rng.percent(60)) {
@@ -447,4 +454,3 @@ impl World for Town<'_> {
         self.light_a_fuse();
     }
 }
-

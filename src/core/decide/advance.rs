@@ -178,10 +178,13 @@ impl Draft<'_> {
             return Some((SkipReason::Upstream, Some(gate.clone())));
         }
         let failed = |need: usize| {
-            matches!(state.step(need).status, Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown)
+            matches!(
+                state.step(need).status,
+                Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown
+            )
         };
-        let some_failed =
-            shape.needs(step).iter().any(|need| failed(*need)) || above(derived.first_failed[section]).is_some();
+        let some_failed = shape.needs(step).iter().any(|need| failed(*need))
+            || above(derived.first_failed[section]).is_some();
         (node.run_on == RunOn::Failure && !some_failed).then_some((SkipReason::NotNeeded, None))
     }
 
@@ -207,14 +210,16 @@ impl Draft<'_> {
 
     fn check_assertions(&mut self, step: usize) {
         let lang = self.state.run.lang.clone();
-        let assertions = self.plan.step_values(step).map(|values| values.assertions.as_slice()).unwrap_or_default();
+        let assertions =
+            self.plan.step_values(step).map(|values| values.assertions.as_slice()).unwrap_or_default();
         let names = Names::of(self.plan, self.state, Some(step));
         let mut broken = None;
         for assertion in assertions {
             match assertion.expr.holds(&names) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let message = assertion.message.in_lang(&lang).and_then(|message| message.render(&names).ok());
+                    let message =
+                        assertion.message.in_lang(&lang).and_then(|message| message.render(&names).ok());
                     broken = Some(("assertion", message.map(|m| m.to_string())));
                     break;
                 }

@@ -125,7 +125,9 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
         AskKind::Input => fields(plan, ask.step, &answer.value, &mut hidden)?,
         AskKind::Manual => need_evidence(node.evidence.unwrap_or_default(), &answer, decision)?,
         AskKind::Checklist => return checklist(state, ask, answer, decision, hidden),
-        AskKind::Failure | AskKind::Unknown => override_fits(plan, state, ask, &answer, decision, &mut hidden)?,
+        AskKind::Failure | AskKind::Unknown => {
+            override_fits(plan, state, ask, &answer, decision, &mut hidden)?
+        }
         AskKind::PutBack => {
             if decision != Decision::PutBack {
                 need_reason(&answer, "leaving a toggle as it is, or calling it done")?;
@@ -139,7 +141,10 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
                 }
                 review_at = answer.value["review_at"].as_str().and_then(|text| text.parse().ok());
                 if review_at.is_none() {
-                    return Err(Refused::new("ill-typed", "`review_at` is no RFC 3339 instant with an offset"));
+                    return Err(Refused::new(
+                        "ill-typed",
+                        "`review_at` is no RFC 3339 instant with an offset",
+                    ));
                 }
                 hidden.put("owner", &answer.value["owner"]);
             }
@@ -164,8 +169,7 @@ fn read(ask: &Ask, answer: &Answer) -> Result<(Value, Decision), Refused> {
     let choices = choices(ask, answer.part.is_some());
     let found = choices.iter().find(|(words, _)| words.contains(&word)).map(|(_, decision)| *decision);
     // The word that a confirmation asks for is a yes.
-    let typed = (ask.kind == AskKind::Confirm && ask.shown.get("typed").is_some_and(|t| *t == choice.to_string()))
-        .then_some(Decision::Yes);
+    let typed = (ask.kind == AskKind::Confirm && is_typed(ask, choice)).then_some(Decision::Yes);
     found.or(typed).map(|decision| (value.clone(), decision)).ok_or_else(|| {
         let words: Vec<&str> = choices.iter().map(|(words, _)| words[0]).collect();
         Refused::new("not-a-choice", format!("`{word}` is no answer to this question"))
@@ -212,6 +216,12 @@ pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)
     }
 }
 
+/// Whether it is the word that the prompt asks for.
+fn is_typed(ask: &Ask, choice: &Value) -> bool {
+    let word = ask.shown.get("typed").and_then(|text| serde_json::from_str::<String>(text).ok());
+    word.is_some() && word.as_deref() == choice.as_str()
+}
+
 fn check_typed(
     ask: &Ask,
     node: &crate::plan::StepNode,
@@ -219,8 +229,8 @@ fn check_typed(
     decision: Decision,
 ) -> Result<(), Refused> {
     let typed = node.gate.as_ref().is_some_and(|gate| gate.typed);
-    let right = ask.shown.get("typed").is_some_and(|text| *text == answer.value.to_string());
-    if typed && decision == Decision::Yes && !right {
+    let choice = answer.value.get("choice").unwrap_or(&answer.value);
+    if typed && decision == Decision::Yes && !is_typed(ask, choice) {
         return Err(Refused::new("not-typed", "the confirmation has to be typed, not just answered")
             .hint("type the word that the prompt shows"));
     }
@@ -230,14 +240,18 @@ fn check_typed(
 fn need_evidence(evidence: Evidence, answer: &Answer, decision: Decision) -> Result<(), Refused> {
     let positive = matches!(decision, Decision::Done | Decision::ByHand);
     if evidence == Evidence::Required && positive && answer.evidence.is_empty() {
-        return Err(Refused::new("no-evidence", "this needs evidence").hint("attach a file with --evidence FILE"));
+        return Err(
+            Refused::new("no-evidence", "this needs evidence").hint("attach a file with --evidence FILE")
+        );
     }
     Ok(())
 }
 
 fn need_reason(answer: &Answer, what: &str) -> Result<(), Refused> {
     if answer.comment.as_ref().is_none_or(|comment| comment.trim().is_empty()) {
-        return Err(Refused::new("no-reason", format!("{what} needs a reason")).hint("give it with --comment"));
+        return Err(
+            Refused::new("no-reason", format!("{what} needs a reason")).hint("give it with --comment")
+        );
     }
     Ok(())
 }
@@ -292,7 +306,9 @@ fn has_kind(kind: &InputKind, value: &Value) -> bool {
         InputKind::Number => value.is_number(),
         InputKind::Boolean => value.is_boolean(),
         InputKind::Datetime => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-        InputKind::List(of) => value.as_array().is_some_and(|list| list.iter().all(|item| has_kind(of, item))),
+        InputKind::List(of) => {
+            value.as_array().is_some_and(|list| list.iter().all(|item| has_kind(of, item)))
+        }
     }
 }
 
@@ -329,7 +345,10 @@ fn checklist(
             let first = items().find(|(_, now)| now.is_open()).map(|(item, _)| &item.id);
             if node.in_order && first != Some(part) {
                 let first = first.map_or("", String::as_str);
-                return Err(Refused::new("out-of-order", format!("this list is read in order: `{first}` comes first")));
+                return Err(Refused::new(
+                    "out-of-order",
+                    format!("this list is read in order: `{first}` comes first"),
+                ));
             }
             if *now == ItemState::Refuted && decision == Decision::Done {
                 return Err(Refused::new("probe-says-no", format!("the probe of `{part}` does not hold"))
@@ -346,12 +365,16 @@ fn checklist(
         }
         None => {
             let plain = items().filter(|(item, now)| {
-                **now == ItemState::Open && !(decision == Decision::Done && item.evidence == Evidence::Required)
+                **now == ItemState::Open
+                    && !(decision == Decision::Done && item.evidence == Evidence::Required)
             });
             let said: Vec<_> = plain.map(|(item, _)| (Some(item.id.clone()), decision)).collect();
             if said.is_empty() {
-                return Err(Refused::new("name-the-item", "what is left of this list is answered item by item")
-                    .hint("it needs evidence, or its probe does not hold"));
+                return Err(Refused::new(
+                    "name-the-item",
+                    "what is left of this list is answered item by item",
+                )
+                .hint("it needs evidence, or its probe does not hold"));
             }
             said
         }
@@ -389,9 +412,14 @@ fn override_fits(
     let given = answer.value.get("outputs").and_then(Value::as_object);
     let needed = needed_outputs(plan, state, ask.step);
     for name in &needed {
-        if given.is_none_or(|given| !given.contains_key(name)) && !state.step(ask.step).outputs.contains_key(name) {
+        if given.is_none_or(|given| !given.contains_key(name))
+            && !state.step(ask.step).outputs.contains_key(name)
+        {
             return Err(Refused::new("outputs-needed", format!("a later step reads the output `{name}`"))
-                .hint(format!("give a value for each of: {}", needed.iter().cloned().collect::<Vec<_>>().join(", "))));
+                .hint(format!(
+                    "give a value for each of: {}",
+                    needed.iter().cloned().collect::<Vec<_>>().join(", ")
+                )));
         }
     }
     for (name, value) in given.into_iter().flatten() {
@@ -456,7 +484,8 @@ impl Draft<'_> {
         let step = self.state.step(ask.step);
         match ask.kind {
             AskKind::Approve | AskKind::Confirm => {
-                let quorum = self.state.shape().node(ask.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1));
+                let quorum =
+                    self.state.shape().node(ask.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1));
                 let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
                 no || ask.answers.len() >= quorum as usize
             }
@@ -476,7 +505,8 @@ impl Draft<'_> {
             Decision::Done => Override::Done,
             Decision::NotDone => Override::NotDone,
             _ => {
-                let unknown = self.state.step(ask.step).belief == Belief::Unknown && ask.kind == AskKind::Unknown;
+                let unknown =
+                    self.state.step(ask.step).belief == Belief::Unknown && ask.kind == AskKind::Unknown;
                 let undo = decision == Decision::UndoEnd;
                 if !unknown {
                     self.settle(ask.step, Status::Failed, ask.reason.as_deref().unwrap_or("failed"));

@@ -40,9 +40,10 @@ impl Draft<'_> {
             let shown: Vec<Shown> = actions
                 .into_iter()
                 .map(|(name, action)| Shown {
-                    effect: self.state.find(&name).map_or(Effect::Write, |(at, _)| {
-                        self.state.shape().node(at).effect
-                    }),
+                    effect: self
+                        .state
+                        .find(&name)
+                        .map_or(Effect::Write, |(at, _)| self.state.shape().node(at).effect),
                     digest: binds.digests.get(&name).cloned().unwrap_or_default(),
                     step: name,
                     action,
@@ -64,8 +65,13 @@ impl Draft<'_> {
     pub(super) fn open_checklist(&mut self, step: usize) {
         let node = self.state.shape().node(step);
         let items = &self.state.step(step).items;
-        let open: Vec<String> =
-            node.items.iter().zip(items).filter(|(_, state)| state.is_open()).map(|(item, _)| item.id.clone()).collect();
+        let open: Vec<String> = node
+            .items
+            .iter()
+            .zip(items)
+            .filter(|(_, state)| state.is_open())
+            .map(|(item, _)| item.id.clone())
+            .collect();
         if open.is_empty() {
             return self.settle_checklist(step);
         }
@@ -124,7 +130,8 @@ impl Draft<'_> {
         }
         for (id, item) in &values.items {
             if let Some(text) = item.text.in_lang(lang) {
-                let text = text.render(&names).map_or_else(|_| text.source().to_owned(), |text| text.to_string());
+                let text =
+                    text.render(&names).map_or_else(|_| text.source().to_owned(), |text| text.to_string());
                 hidden.put_text(&format!("item.{id}"), &text);
             }
         }
@@ -136,7 +143,9 @@ impl Draft<'_> {
         if self.state.run.attended || !self.state.shape().node(step).unattended {
             return;
         }
-        let Some(value) = self.plan.step_values(step).and_then(|values| values.unattended.clone()) else { return };
+        let Some(value) = self.plan.step_values(step).and_then(|values| values.unattended.clone()) else {
+            return;
+        };
         if let Some(admitted) = answer::by_policy(self.plan, self.state, ask, value) {
             self.answer(admitted);
         }
@@ -176,7 +185,10 @@ impl Draft<'_> {
             (AskKind::Approve | AskKind::Confirm, Some(AskEnd::Answered)) => self.settle_gate(step, &ask),
             (AskKind::Checklist, Some(AskEnd::Answered)) => self.settle_checklist(step),
             (_, Some(AskEnd::Answered)) => {
-                let no = ask.answers.last().is_some_and(|a| matches!(a.decision, Decision::NotDone | Decision::No));
+                let no = ask
+                    .answers
+                    .last()
+                    .is_some_and(|a| matches!(a.decision, Decision::NotDone | Decision::No));
                 if no {
                     self.fail(step, Status::Failed, "not_done", None);
                 } else {

@@ -106,7 +106,8 @@ impl Draft<'_> {
         if self.state.step(step).first_started.is_none()
             && let Some(values) = self.plan.step_values(step)
         {
-            let armed = [("undo", &values.undo), ("put_back", &values.put_back), ("only_if", &values.only_if)];
+            let armed =
+                [("undo", &values.undo), ("put_back", &values.put_back), ("only_if", &values.only_if)];
             for (name, probe) in armed {
                 if let Some(probe) = probe {
                     hidden.put(name, &bind::request(self.plan, self.state, step, probe, started_at)?);
@@ -154,15 +155,27 @@ impl Draft<'_> {
     fn start_probe(&mut self, step: usize, role: Role, part: Option<String>, probe: Option<&Probe>) {
         let started_at = self.state.step(step).first_started.unwrap_or(self.at);
         let rendered = probe
-            .ok_or_else(|| RenderError { expr: role.name().to_owned(), message: "there is nothing to ask".to_owned() })
+            .ok_or_else(|| RenderError {
+                expr: role.name().to_owned(),
+                message: "there is nothing to ask".to_owned(),
+            })
             .and_then(|probe| bind::request(self.plan, self.state, step, probe, started_at));
         match rendered {
             Ok(probe) => {
                 let request = self.request(step, role, part, Effect::Read, probe, None);
                 self.start(step, request, Hidden::default());
             }
+            Err(_) if role == Role::Verify => self.cannot_verify(step),
             Err(error) => self.fail(step, Status::Failed, "render", Some(&error.to_string())),
         }
+    }
+
+    /// A probe that cannot be asked says nothing: the step is not failed, what it did is unknown.
+    fn cannot_verify(&mut self, step: usize) {
+        if self.state.step(step).status != Status::Unknown {
+            self.emit_step(step, Fact::StepUnknown { reason: "verify_unreachable".to_owned() });
+        }
+        self.ask_about_unknown(step);
     }
 
     /// One of the reversals, as it was rendered when its step started.
@@ -176,7 +189,12 @@ impl Draft<'_> {
         true
     }
 
-    fn idempotency_key(&self, step: usize, role: Role, digest: Option<String>) -> Result<Option<String>, RenderError> {
+    fn idempotency_key(
+        &self,
+        step: usize,
+        role: Role,
+        digest: Option<String>,
+    ) -> Result<Option<String>, RenderError> {
         let node = self.state.shape().node(step);
         if !node.keyed || role.is_probe() {
             return Ok(None);
@@ -189,7 +207,8 @@ impl Draft<'_> {
                 Some(text) => Ok(Some(text.to_owned())),
                 None => Err(RenderError {
                     expr: template.source().to_owned(),
-                    message: "an idempotency key is known before the step starts, and is no secret".to_owned(),
+                    message: "an idempotency key is known before the step starts, and is no secret"
+                        .to_owned(),
                 }),
             };
         }
@@ -329,7 +348,9 @@ impl Draft<'_> {
                 self.emit_step(step, Fact::StepUnknown { reason: last.reason.clone() });
             }
             AttemptResult::Unknown => self.not_done(step, last),
-            AttemptResult::Cancelled if self.was_cut_off(last) && state.interruptions <= MAX_INTERRUPTIONS => {
+            AttemptResult::Cancelled
+                if self.was_cut_off(last) && state.interruptions <= MAX_INTERRUPTIONS =>
+            {
                 if self.state.has_slot() {
                     self.start_do(step);
                 }
@@ -367,7 +388,11 @@ impl Draft<'_> {
             if self.state.has_slot() {
                 self.start_verify(step);
             }
-        } else if node.keyed && !self.draining() && last.interrupted && state.interruptions <= MAX_INTERRUPTIONS {
+        } else if node.keyed
+            && !self.draining()
+            && last.interrupted
+            && state.interruptions <= MAX_INTERRUPTIONS
+        {
             if self.state.has_slot() {
                 self.start_do(step);
             }
@@ -439,7 +464,13 @@ impl Draft<'_> {
         self.settle(step, status, reason);
         if main && self.state.phase() == Phase::Main && matches!(policy, OnFailure::Stop | OnFailure::Undo) {
             let name = self.name(step);
-            self.end_run(Ended::Failed, &format!("step_failed:{name}"), policy == OnFailure::Undo, false, None);
+            self.end_run(
+                Ended::Failed,
+                &format!("step_failed:{name}"),
+                policy == OnFailure::Undo,
+                false,
+                None,
+            );
         }
     }
 }

@@ -37,7 +37,8 @@ impl Draft<'_> {
                 Timer::Retry(step) if !self.state.step(step).settled => {
                     let state = self.state.step(step);
                     let last = state.last.as_ref().map(|last| last.reason.clone());
-                    let status = if state.belief == Belief::Unknown { Status::Unknown } else { Status::Failed };
+                    let status =
+                        if state.belief == Belief::Unknown { Status::Unknown } else { Status::Failed };
                     self.settle(step, status, last.as_deref().unwrap_or("ended"));
                 }
                 Timer::Retry(_) | Timer::AskExpiry(_) | Timer::RunDeadline => {}
@@ -66,7 +67,9 @@ impl Draft<'_> {
         let (status, reason) = match ending.outcome {
             // What still ran when the end was decided may have failed since.
             Ended::Succeeded if self.state.run.failed => (RunStatus::Failed, "steps_failed".to_owned()),
-            Ended::Succeeded if self.state.run.ending_failed => (RunStatus::Failed, "ending_failed".to_owned()),
+            Ended::Succeeded if self.state.run.ending_failed => {
+                (RunStatus::Failed, "ending_failed".to_owned())
+            }
             Ended::Succeeded => (RunStatus::Succeeded, ending.reason),
             Ended::Failed => (RunStatus::Failed, ending.reason),
             Ended::Refused => (RunStatus::Refused, ending.reason),
@@ -104,7 +107,8 @@ impl Draft<'_> {
 
     fn begin_put_back(&mut self, top: &ReversalState) {
         let node = self.state.shape().node(top.step).put_back;
-        let succeeds = self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        let succeeds =
+            self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
         let clean = succeeds && !self.state.run.failed;
         let only_if = node.is_some_and(|node| node.only_if);
         match top.allowed {
@@ -127,7 +131,8 @@ impl Draft<'_> {
     fn reverse(&mut self, top: &ReversalState) {
         let (role, name) =
             if top.kind == Reversal::Undo { (Role::Undo, "undo") } else { (Role::PutBack, "put_back") };
-        let started = top.requests.get(name).is_some_and(|request| self.start_reversal(top.step, role, request));
+        let started =
+            top.requests.get(name).is_some_and(|request| self.start_reversal(top.step, role, request));
         if !started {
             self.close_reversal(top, ReversalEnd::Failed);
         }
@@ -138,12 +143,16 @@ impl Draft<'_> {
         let (node, step) = (self.state.shape().node(top.step), self.state.step(top.step));
         let Some(last) = step.last.clone() else { return };
         let policy = &node.retry;
-        let again = last.class.is_some_and(|class| policy.errors.contains(&class)) && top.tries < policy.max_attempts;
+        let again =
+            last.class.is_some_and(|class| policy.errors.contains(&class)) && top.tries < policy.max_attempts;
         match last.result {
             AttemptResult::Succeeded => self.close_reversal(top, ReversalEnd::Done),
             AttemptResult::Cancelled if top.tries <= MAX_INTERRUPTIONS => self.reverse(top),
-            AttemptResult::Unknown if node.keyed && top.tries < policy.max_attempts.max(3) => self.reverse(top),
-            AttemptResult::Failed | AttemptResult::TimedOut if again && self.schedule_retry(top.step, &last) => {}
+            AttemptResult::Unknown if node.keyed && top.tries < policy.max_attempts.max(3) => {
+                self.reverse(top)
+            }
+            AttemptResult::Failed | AttemptResult::TimedOut
+                if again && self.schedule_retry(top.step, &last) => {}
             AttemptResult::Failed | AttemptResult::TimedOut | AttemptResult::Cancelled
                 if top.kind == Reversal::Undo =>
             {

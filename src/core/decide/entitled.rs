@@ -65,7 +65,9 @@ fn personal(plan: &Plan, actor: &Actor) -> Result<(), Refused> {
     match actor.how {
         How::OsUser if plan.graph.identity == Identity::SshKey => Err(refused(
             "this environment takes approvals signed by an SSH key only",
-            Some("sign the block that the prompt shows, and hand it in with `consigne answer … --signature FILE`"),
+            Some(
+                "sign the block that the prompt shows, and hand it in with `consigne answer … --signature FILE`",
+            ),
         )),
         How::OsUser | How::SshKey | How::Played => Ok(()),
         How::Answers => Err(refused("an answers file never opens an approval", None)),

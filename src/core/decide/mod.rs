@@ -92,7 +92,9 @@ fn admit(plan: &Plan, state: &State, input: Input) -> Result<Admitted, Refused> 
     let phase = state.phase();
     let over = || Refused::new("run-over", "the run is over");
     match input {
-        Input::Begin(_) if phase != Phase::New => Err(Refused::new("already-started", "the run has started already")),
+        Input::Begin(_) if phase != Phase::New => {
+            Err(Refused::new("already-started", "the run has started already"))
+        }
         Input::Begin(_) => Ok(Admitted::Input(Box::new(input))),
         Input::Journal(JournalInput::Sealed) if state.run.sealed => Ok(Admitted::Stale),
         Input::Journal(JournalInput::Sealed) if phase != Phase::Finished => {
@@ -222,7 +224,9 @@ impl Draft<'_> {
 
     fn journal(&mut self, input: JournalInput) {
         match input {
-            JournalInput::Recovered { bytes, sha256 } => self.emit_run(Fact::JournalRecovered { bytes, sha256 }),
+            JournalInput::Recovered { bytes, sha256 } => {
+                self.emit_run(Fact::JournalRecovered { bytes, sha256 })
+            }
             JournalInput::Sealed => self.emit_run(Fact::RunSealed {}),
             JournalInput::Exported { size, head } => self.emit_run(Fact::JournalExported { size, head }),
             JournalInput::Attested { ask, file, sha256, signer, personal } => {

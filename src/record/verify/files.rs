@@ -70,7 +70,7 @@ fn digests(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// Names that belong to a run and need no cover: they are held back, checked elsewhere, or of the host's own use.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     file::WAL,
     file::DISCLOSURES,
     file::QUARANTINE,
@@ -81,6 +81,7 @@ const OWN: [&str; 10] = [
     "lock",
     "procs.jsonl",
     "services",
+    "work",
 ];
 
 fn uncovered(
@@ -98,7 +99,7 @@ fn uncovered(
         layout::names_in(checker.dir, "")?.into_iter().filter(|name| !OWN.contains(&name.as_str())).collect();
     found.retain(|name| name != layout::PLAN && name != layout::APPROVALS);
     for below in [layout::PLAN, layout::APPROVALS] {
-        found.extend(layout::names_in(checker.dir, below)?.into_iter().map(|name| format!("{below}/{name}")));
+        layout::files_below(checker.dir, below, &mut found)?;
     }
     for name in found.into_iter().filter(|name| !covered.contains(name)) {
         checker.note(Aspect::Integrity, &name, "nothing covers this file: it is not part of the record");

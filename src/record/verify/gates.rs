@@ -32,8 +32,9 @@ pub(super) fn check(
     }
     for ask in story.open.state.asks() {
         quorum(checker, story, ask);
-        if ask.kind == AskKind::Approve && !ask.answers.is_empty() {
-            let texts: Vec<&Attested> = attested.iter().filter(|text| text.ask == ask.id).collect();
+        let texts: Vec<&Attested> = attested.iter().filter(|text| text.ask == ask.id).collect();
+        // A confirmation may do without a text; where it has one, it holds.
+        if !texts.is_empty() || (ask.kind == AskKind::Approve && !ask.answers.is_empty()) {
             verdict = verdict.max(texts_of(checker, (read, story, heads), ask, &texts)?);
         }
     }
@@ -159,7 +160,7 @@ fn texts_of(
     }
     let silent: Vec<&str> =
         ask.answers.iter().map(|a| a.actor.who.as_str()).filter(|who| !told.contains(*who)).collect();
-    if silent.len() > withheld {
+    if ask.kind == AskKind::Approve && silent.len() > withheld {
         let step = &story.open.state.shape().node(ask.step).id;
         let what = format!("no signed text for the answer of {} to `{step}`", silent.join(", "));
         if story.open.is_sealed() {
@@ -216,7 +217,10 @@ fn says_what_happened(
             }
         }
     }
-    if shown_lines(ask).is_some_and(|shown| shown != approval.shown) {
+    let asked = story.open.asked_in(ask.id);
+    let mut fields = read.commitments.iter().filter(|c| Some((c.seq, c.event)) == asked);
+    let disclosed = fields.all(|c| read.opened.contains(&c.digest));
+    if disclosed && shown_lines(ask).is_none_or(|shown| shown != approval.shown) {
         wrong("what it shows is not what the question showed".to_owned());
     }
 }
@@ -243,7 +247,8 @@ fn check_signature(
     let principal = if text.personal {
         graph.people.people.get(&approval.who).and_then(|person| person.ssh.clone())
     } else {
-        if graph.identity == Identity::SshKey {
+        let is_approval = story.open.state.ask(approval.ask).is_some_and(|ask| ask.kind == AskKind::Approve);
+        if is_approval && graph.identity == Identity::SshKey {
             wrong("this environment takes approvals by personal key only".to_owned());
         }
         Some(format!("executor@{host}"))

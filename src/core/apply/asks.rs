@@ -1,0 +1,219 @@
+//! Events about questions to people: opened, answered, escalated, closed, voided; and what became of a reversal.
+
+use std::collections::BTreeSet;
+
+use super::{Applied, need};
+use crate::clock::Timestamp;
+use crate::core::attempt::{AttemptResult, Json, Role};
+use crate::core::event::{AskEnd, AskKind, Decision, Event, Reversal, ReversalEnd, Status};
+use crate::core::state::{Ask, Binds, Given, Human, ItemState, Phase, State};
+use crate::plan::Kind;
+
+impl State {
+    /// Whether the answers to its last question open the gate.
+    pub(super) fn gate_is_open(&self, step: usize) -> bool {
+        let Some(gate) = &self.shape.node(step).gate else { return false };
+        let Some(ask) = self.steps[step].last_ask.and_then(|id| self.asks.get(&id)) else { return false };
+        let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
+        let yes = yes.map(|a| &a.actor.who).collect::<BTreeSet<_>>().len();
+        let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
+        ask.end == Some(AskEnd::Answered) && !no && yes >= gate.quorum.max(1) as usize
+    }
+
+    pub(super) fn ask_opened(
+        &mut self,
+        at: Timestamp,
+        step: usize,
+        event: &Event,
+        id: u32,
+        kind: AskKind,
+    ) -> Applied {
+        let node_kind = self.shape.node(step).kind;
+        let state = &self.steps[step];
+        need(id as usize == self.asks.len() + 1, "questions are numbered in order")?;
+        need(state.ask.is_none() && state.running.is_none(), "a question or an attempt is open already")?;
+        let own = match kind {
+            AskKind::Approve => node_kind == Kind::Approve,
+            AskKind::Confirm => node_kind == Kind::Confirm,
+            AskKind::Input => node_kind == Kind::Input,
+            AskKind::Checklist => node_kind == Kind::Checklist,
+            AskKind::Manual => node_kind == Kind::Manual,
+            AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
+            AskKind::PutBack => {
+                self.reversals.iter().rfind(|r| r.end.is_none()).is_some_and(|r| r.step == step)
+            }
+        };
+        need(own, "that is not a question of this step")?;
+        match kind {
+            AskKind::PutBack => need(self.phase() == Phase::Unwinding, "the run is not unwinding")?,
+            AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
+            AskKind::Failure => {
+                let failed = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
+                need(failed, "it has not failed")?;
+            }
+            _ => need(state.status == Status::Ready || state.is_loose(), "its turn has not come")?,
+        }
+        self.set_due(step, None);
+        let state = &mut self.steps[step];
+        state.ask = Some(id);
+        state.last_ask = Some(id);
+        if !state.settled && kind != AskKind::Unknown {
+            state.status = Status::Waiting;
+        }
+        let binds: Option<Binds> =
+            event.hidden.0.get("binds").and_then(|text| serde_json::from_str(text).ok());
+        let shown = event.hidden.0.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let ask = Ask {
+            id,
+            step,
+            kind,
+            opened: at,
+            expires: None,
+            escalated: false,
+            covers: Vec::new(),
+            reason: None,
+            answers: Vec::new(),
+            end: None,
+            shown,
+            binds,
+            attested: Vec::new(),
+        };
+        self.asks.insert(id, ask);
+        self.derived.open_asks.insert(id);
+        Ok(())
+    }
+
+    pub(super) fn ask_answered(
+        &mut self,
+        at: Timestamp,
+        event: &Event,
+        id: u32,
+        part: Option<&str>,
+        decision: Decision,
+    ) -> Applied {
+        let actor = event.actor.clone().ok_or("an answer names who gave it")?;
+        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
+        let step = ask.step;
+        let (value, comment) = (event.hidden.0.get("value").cloned(), event.hidden.text("comment"));
+        ask.answers.push(Given {
+            actor: actor.clone(),
+            part: part.map(str::to_owned),
+            decision,
+            at,
+            value: value.clone(),
+            comment: comment.clone(),
+        });
+        let kind = ask.kind;
+        let state = &mut self.steps[step];
+        if let Some(part) = part {
+            let index = self.shape.node(step).items.iter().position(|i| i.id == part);
+            let item = index.and_then(|i| state.items.get_mut(i)).ok_or("no such item")?;
+            need(item.is_open(), "that item is settled")?;
+            *item = match decision {
+                Decision::Done | Decision::ByHand => ItemState::Confirmed,
+                Decision::Retry if self.shape.node(step).items[index.unwrap_or(0)].probe => {
+                    ItemState::Unprobed
+                }
+                Decision::No => ItemState::Refused,
+                _ => return Err("that is no answer to an item"),
+            };
+        }
+        if kind == AskKind::PutBack {
+            if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.end.is_none()) {
+                reversal.told = decision == Decision::PutBack;
+            }
+        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown) {
+            let answer = value.and_then(|text| Json::parse(&text).ok());
+            state.human = Some(Human { answer, by: actor, at, comment });
+            state.outputs.extend(event.hidden.outputs());
+        }
+        self.refresh(step);
+        Ok(())
+    }
+
+    pub(super) fn ask_escalated(&mut self, id: u32, expires: Option<Timestamp>) -> Applied {
+        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
+        need(!ask.escalated, "it was escalated before")?;
+        ask.escalated = true;
+        self.set_expiry(id, expires);
+        Ok(())
+    }
+
+    pub(super) fn ask_closed(&mut self, id: u32, how: AskEnd) -> Applied {
+        let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
+        need(how != AskEnd::Answered || !ask.answers.is_empty(), "nobody has answered it")?;
+        ask.end = Some(how);
+        let step = ask.step;
+        self.set_expiry(id, None);
+        self.derived.open_asks.remove(&id);
+        self.steps[step].ask = None;
+        self.refresh(step);
+        Ok(())
+    }
+
+    /// The gate is shut again: what it covers and has not begun waits for a new decision.
+    pub(super) fn approval_voided(&mut self, id: u32) -> Applied {
+        let phase = self.phase();
+        let ask = self.asks.get_mut(&id).ok_or("no such question")?;
+        let gate = ask.step;
+        let section = usize::from(!self.shape.is_main(gate));
+        let turn = [Phase::Main, Phase::Finally][section];
+        need(ask.kind == AskKind::Approve && phase == turn, "that is no approval in force")?;
+        need(ask.end == Some(AskEnd::Answered), "that is no approval in force")?;
+        need(self.steps[gate].status == Status::Succeeded, "that is no approval in force")?;
+        ask.end = Some(AskEnd::Voided);
+        let covers = ask.covers.clone();
+        let state = &mut self.steps[gate];
+        state.settled = false;
+        state.status = Status::Ready;
+        state.human = None;
+        state.reopened = true;
+        self.derived.undecided[section] += 1;
+        for covered in covers.iter().filter_map(|name| self.shape.find(name)).collect::<Vec<_>>() {
+            if self.steps[covered].status == Status::Retrying {
+                self.set_due(covered, None);
+                self.steps[covered].status = Status::Ready;
+                self.refresh(covered);
+            }
+        }
+        self.refresh(gate);
+        Ok(())
+    }
+
+    pub(super) fn reversal_closed(
+        &mut self,
+        step: usize,
+        kind: Reversal,
+        how: ReversalEnd,
+        review_at: Option<Timestamp>,
+    ) -> Applied {
+        need(self.steps[step].running.is_none(), "it is being reversed")?;
+        need(self.steps[step].ask.is_none(), "a question about it is open")?;
+        let asked = self.steps[step].last_ask.and_then(|id| self.asks.get(&id));
+        let said = asked.filter(|ask| ask.kind == AskKind::PutBack && ask.end == Some(AskEnd::Answered));
+        let said = said.and_then(|ask| ask.answers.last()).map(|given| given.decision);
+        let reversed = self.steps[step].last.as_ref().is_some_and(|last| {
+            let role = if kind == Reversal::Undo { Role::Undo } else { Role::PutBack };
+            last.role == role && last.result == AttemptResult::Succeeded
+        });
+        let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
+        need(self.phase() == Phase::Unwinding, "the run is not unwinding")?;
+        match how {
+            ReversalEnd::Done => need(reversed || said == Some(Decision::Done), "it has not been reversed")?,
+            ReversalEnd::LeftOpen => {
+                need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?
+            }
+            ReversalEnd::NotChosen => need(kind == Reversal::Undo && !chosen, "it is not left by default")?,
+            ReversalEnd::Failed => {}
+        }
+        let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
+        let top =
+            top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
+        top.end = Some(how);
+        top.review_at = review_at;
+        self.derived.open_reversals[usize::from(!self.shape.is_main(step))] -= 1;
+        self.run.ending_failed |= how == ReversalEnd::Failed;
+        self.set_due(step, None);
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Runs and targets that another run or process holds.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::environment::{TestEnvironment, shows};
+
+const SLOW: &str = "consigne: v1\nid: slow\ntitle: \"Slow\"\nsteps:\n\
+    \x20 - {id: long, shell: \"echo long >> @/touched; sleep 300\", effect: write}\n";
+
+#[test]
+fn a_run_that_a_process_drives_is_left_to_it() {
+    let env = TestEnvironment::new();
+    env.write("slow.yaml", SLOW);
+    let mut child = env.start(&["drill", "slow.yaml", "--env", "plain", "--run-id", "held"]);
+    env.until("the step runs", || !env.touched().is_empty());
+    let resumed = env.consigne(&["resume", "held"]).ends(6);
+    assert!(!resumed.stderr.contains(&child.id().to_string()), "the filter took the pid: {resumed}");
+    let raw = env.command(&["resume", "held"]).output().unwrap();
+    assert!(String::from_utf8(raw.stderr).unwrap().contains(&format!("process {}", child.id())));
+    let all = [
+        resumed,
+        env.consigne(&["answer", "held", "long", "yes"]).ends(6),
+        env.consigne(&["cancel", "held"]).ends(6),
+        env.consigne(&["list"]).ends(0),
+        env.consigne(&["show", "held"]).ends(0),
+    ];
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // Once pauses, twice stops what runs; signals that arrive together are one.
+    env.until("it has gone", || {
+        let _gone = kill_process(pid, Signal::INT);
+        child.try_wait().unwrap().is_some()
+    });
+    shows!(all);
+    assert_eq!(env.touched(), ["long"]);
+}
+
+#[test]
+fn a_target_that_another_run_holds() {
+    let env = TestEnvironment::new();
+    let drill = |id: &str, name: &str| {
+        let input = format!("name={name}");
+        env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", id, "--input", &input])
+    };
+    drill("r1", "same").ends(4).code.unwrap();
+    let refused = drill("r2", "same").ends(6);
+    assert!(!env.run("r2").exists());
+    drill("r3", "other").ends(4).code.unwrap();
+    let cancelled = env.consigne(&["cancel", "r1"]).ends(1);
+    shows!([refused, cancelled, drill("r4", "same").ends(4)]);
+}

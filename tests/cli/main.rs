@@ -1,0 +1,16 @@
+//! The command line as a person or a script meets it: exit code, data and talk of whole commands. What can be shown
+//! lower down is tested there; here it is proved that the wiring says it.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
+
+mod clock;
+mod closed;
+mod damage;
+mod disk;
+mod environment;
+mod files;
+mod flow;
+mod held;
+mod lists;
+mod missing;
+mod people;
+mod reference;

@@ -1,0 +1,100 @@
+//! Answers that are not taken: the reason, the way on, and nothing has changed. And one that its giver signs himself.
+
+use crate::environment::{TestEnvironment, bytes_below, shows};
+
+/// A run that is parked at its first question.
+fn parked(environment: &str) -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write("environments/real.yaml", "people:\n  bob: {}\nroles:\n  ops: [bob]\n");
+    let verb = if environment == "real" { "run" } else { "drill" };
+    env.consigne(&[verb, "small.yaml", "--env", environment, "--run-id", "r"]).ends(4).code.unwrap();
+    env
+}
+
+#[test]
+fn answers_that_are_refused() {
+    let env = parked("plain");
+    let answer = |args: &[&str]| env.consigne(&[&["answer", "r"], args].concat()).ends(2);
+    let mut all = vec![
+        answer(&["nope", "yes"]),
+        answer(&["akk", "yes"]),
+        answer(&["one", "yes"]),
+        answer(&["ask", "maybe"]),
+        answer(&["ask/first", "yes"]),
+        answer(&["ask", "yes", "--evidence", "gone.txt"]),
+        answer(&["ask", "yes", "--key", "gone"]),
+    ];
+    all.push(env.consigne(&["answer", "r", "ask", "yes"]).ends(4));
+    all.push(env.consigne(&["answer", "r", "ask", "yes"]).ends(4));
+    all.push(answer(&["ask", "no"]));
+    all.push(env.consigne(&["resume", "r"]).ends(4));
+    all.push(answer(&["go", "approve"]));
+    all.push(answer(&["go", "approve", "--as", "carol"]));
+    all.push(answer(&["go", "approve", "--as", "eve"]));
+    all.push(env.consigne(&["answer", "r", "go", "approve", "--as", "bob", "--resume"]).ends(4));
+    all.push(answer(&["go", "reject", "--as", "bob"]));
+    all.push(answer(&["tick/third", "yes"]));
+    all.push(env.consigne(&["cancel", "r", "--comment", "enough"]).ends(1));
+    all.push(answer(&["tick/first", "yes"]));
+    all.push(env.consigne(&["cancel", "r"]).ends(2));
+    all.push(env.consigne(&["resume", "r"]).ends(1));
+    shows!(all);
+    assert_eq!(env.touched(), ["one"]);
+}
+
+#[test]
+fn nobody_is_played_where_answers_are_real() {
+    let env = parked("real");
+    let before = bytes_below(&env.run("r"));
+    shows!([
+        env.consigne(&["answer", "r", "ask", "yes", "--as", "bob"]).ends(2),
+        env.consigne(&["answer", "r", "go", "approve"]).ends(2),
+    ]);
+    assert_eq!(bytes_below(&env.run("r")), before);
+}
+
+#[test]
+fn a_rejection_refuses_the_run() {
+    let env = parked("plain");
+    let all = [
+        env.consigne(&["answer", "r", "ask", "no", "--comment", "not tonight", "--resume"]).ends(1),
+        env.consigne(&["verify", "r"]).ends(0),
+    ];
+    shows!(all);
+    assert_eq!(env.touched(), [""; 0]);
+}
+
+#[test]
+fn a_decision_that_its_giver_signs_himself() {
+    let env = TestEnvironment::new();
+    if std::process::Command::new("ssh-keygen").arg("-?").output().is_err() {
+        println!("not run: there is no ssh-keygen");
+        return;
+    }
+    let user = String::from_utf8(env.command_of("id").arg("-un").output().unwrap().stdout).unwrap();
+    let person = format!(
+        "people:\n  alice: {{os_user: \"{}\", ssh: alice@example.com}}\nroles:\n  lead: [alice]\n",
+        user.trim()
+    );
+    std::fs::write(env.work("environments/own.yaml"), person).unwrap();
+    env.write(
+        "own.yaml",
+        "consigne: v1\nid: own\ntitle: {en: Own}\nsteps:\n  - id: go\n    approve: {roles: [lead], exclude: []}\n",
+    );
+    let made = env.command_of("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", "alice"]).status();
+    assert!(made.unwrap().success());
+    let said = env.consigne(&["run", "own.yaml", "--env", "own", "--run-id", "r", "--unattended"]).ends(4);
+    assert!(said.stderr.contains("go"), "{said}");
+    let answer = ["answer", "r", "go", "approve", "--key", "alice", "--resume"];
+    let said = env.consigne(&answer).ends(0);
+    assert!(said.stderr.contains("AUTHORISATION failed"), "nobody has enrolled this key: {said}");
+    let said = env.consigne(&["verify", "r"]).ends(5);
+    assert!(said.stdout.contains("is not in allowed_signers"), "{said}");
+
+    let list = env.path("consigne/trust/allowed_signers");
+    let key = std::fs::read_to_string(env.work("alice.pub")).unwrap();
+    let line = format!("alice@example.com namespaces=\"approve.live.own.*@consigne.invalid\" {key}");
+    std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
+    let said = env.consigne(&["verify", "r"]).ends(0);
+    assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
+}
