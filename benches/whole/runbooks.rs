@@ -72,9 +72,8 @@ pub fn text(shape: Shape, work: Work, steps: usize) -> String {
         let _ = writeln!(text, "  - id: s{at:06}");
         let needs: Vec<String> =
             shape.needs(at, steps).into_iter().map(|need| format!("s{need:06}")).collect();
-        if !needs.is_empty() {
-            let _ = writeln!(text, "    needs: [{}]", needs.join(", "));
-        }
+        // Left out, it would mean everything above.
+        let _ = writeln!(text, "    needs: [{}]", needs.join(", "));
         let _ = match work {
             Work::Assert => {
                 writeln!(text, "    assert: {{that: [{{expr: \"1 == 1\", message: \"arithmetic broke\"}}]}}")

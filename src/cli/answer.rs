@@ -47,8 +47,8 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     for path in &args.evidence {
         evidence.push(store.keep(path).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?);
     }
-    if let Some(key) = &args.key {
-        reopened.book.sign_with(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+    if let Some(key) = drive::own_key(&args.common)? {
+        reopened.book.sign_with(key);
     }
     let answer = Answer {
         ask: ask.id,

@@ -87,6 +87,9 @@ pub struct DriveArgs {
     /// Park the run instead of sleeping through a wait
     #[arg(long)]
     pub no_wait: bool,
+    /// Sign your own decisions at gates with this SSH private key
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Folder of the runs
     #[arg(long, value_name = "DIR")]
     pub runs: Option<PathBuf>,
@@ -144,9 +147,6 @@ pub struct AnswerArgs {
     /// File kept as evidence; may be given several times
     #[arg(long, value_name = "FILE")]
     pub evidence: Vec<PathBuf>,
-    /// Sign the decision with this SSH private key
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
     /// Go on with the run after the answer
     #[arg(long)]
     pub resume: bool,

@@ -25,6 +25,7 @@ use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unatt
 use crate::plan::Plan;
 use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
+use crate::record::sshsig::FileKey;
 use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
@@ -62,7 +63,7 @@ pub(super) fn resume_dir_with(
     then: Vec<crate::core::Input>,
     ui: Ui,
 ) -> Result<Exit, CliError> {
-    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?));
+    let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?))?;
     let answering = answering(common, answers, dir, &reopened.plan)?;
     let resumed = super::runtime()?.block_on(reopened.resume(then, &host, answering));
     let (rest, swept) = resumed.map_err(|error| match error {
@@ -126,12 +127,12 @@ pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError
 }
 
 /// Where this process works. What `prompts` holds was asked before anything else had the terminal.
-pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host {
+pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Result<Host, CliError> {
     // Without it, what a step leaves behind would be adopted by somebody who does not clean up.
     if let Err(error) = crate::runner::become_subreaper() {
         tracing::warn!(%error, "processes that detach themselves from a step are found by their marks only");
     }
-    Host {
+    Ok(Host {
         home: home.root.clone(),
         clock: clock(),
         tool: super::tool(),
@@ -139,6 +140,19 @@ pub(super) fn host(home: &Home, common: &DriveArgs, prompts: Arc<Asked>) -> Host
         alone: common.unattended || !std::io::stdin().is_terminal(),
         no_wait: common.no_wait,
         prompt_secret: Some(prompts),
+        key: own_key(common)?,
+    })
+}
+
+/// The key that the person at this process signs with, where he gives one.
+pub(super) fn own_key(common: &DriveArgs) -> Result<Option<Arc<FileKey>>, CliError> {
+    let Some(path) = &common.key else { return Ok(None) };
+    match FileKey::load(path) {
+        Ok(key) => Ok(Some(Arc::new(key))),
+        Err(error) => {
+            let hint = error.hint();
+            Err(hinted(CliError::new(Exit::Usage, error.to_string()), hint))
+        }
     }
 }
 

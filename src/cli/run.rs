@@ -64,7 +64,7 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     // With the place of every word it takes more memory than the run itself, and only the plan is needed from here on.
     drop(document);
     drive::key(&home.root, ui)?;
-    let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?));
+    let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =
         super::runtime()?.block_on(launch::begin(new, &host, answering)).map_err(drive::launch_error)?;

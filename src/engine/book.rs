@@ -3,7 +3,6 @@
 //! Owns the one way anything is written down: append with one sync, then tree heads, then the texts of decisions,
 //! and what the journal has to say about those. Nothing that an entry enables starts before this returns.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -14,7 +13,7 @@ use crate::plan::Plan;
 use crate::record::build::{RecordError, RecordKeeper};
 use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
-use crate::record::sshsig::{FileKey, FileKeyError};
+use crate::record::sshsig::FileKey;
 
 /// What keeps anything from being written. The journal says what is true; resuming is safe.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +32,7 @@ pub struct Book {
     keeper: RecordKeeper,
     clock: Arc<dyn Clock>,
     /// The key of the person at this process, where he signs himself.
-    own: Option<FileKey>,
+    own: Option<Arc<FileKey>>,
 }
 
 impl Book {
@@ -51,12 +50,8 @@ impl Book {
     }
 
     /// From here on the decisions of the person at this process are signed with his own key.
-    ///
-    /// # Errors
-    /// The key cannot be read.
-    pub fn sign_with(&mut self, path: &Path) -> Result<(), FileKeyError> {
-        self.own = Some(FileKey::load(path)?);
-        Ok(())
+    pub fn sign_with(&mut self, key: Arc<FileKey>) {
+        self.own = Some(key);
     }
 
     /// Takes in inputs one after the other, each written before the next.

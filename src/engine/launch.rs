@@ -26,6 +26,7 @@ use crate::plan::service::Service;
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
+use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
 use crate::runner::{
     Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
@@ -56,6 +57,8 @@ pub struct Host {
     pub alone: bool,
     pub no_wait: bool,
     pub prompt_secret: Option<Arc<dyn PromptSecret>>,
+    /// Signs the decisions of the person at this process.
+    pub key: Option<Arc<FileKey>>,
 }
 
 /// Who answers in this process.
@@ -445,7 +448,11 @@ impl Reopened {
 
 impl Prepared {
     async fn go(self, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
-        let Self { dir, plan, context, runners, mut services, book, state, said, first, actor, _lock } = self;
+        let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } =
+            self;
+        if let Some(key) = &host.key {
+            book.sign_with(key.clone());
+        }
         let mut operator = answering.operator;
         said.iter().for_each(|line| operator.say(line));
         let local = Local {

@@ -83,6 +83,28 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
         Fact::WaitStarted { due } => {
             format!("  {step}: {} {due}", pick(french, "attend jusqu'à", "waits until"))
         }
+        Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. } => return None,
+        Fact::ReversalClosed { how, .. } => {
+            let how = serde_json::to_value(how).ok()?;
+            format!("  {step}: {} ({})", pick(french, "retour arrière", "reversal"), how.as_str()?)
+        }
+        Fact::ClockStepped { back_ms } => {
+            format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
+        }
+        Fact::JournalRecovered { bytes, .. } => {
+            format!(
+                "! {} ({bytes})",
+                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
+            )
+        }
+        _ => return about_people(french, step, event),
+    };
+    Some(text)
+}
+
+/// Questions: what was said to them, and what became of them.
+fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
+    let text = match &event.fact {
         Fact::AskAnswered { part, decision: said, .. } => {
             let who = event.actor.as_ref()?;
             let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
@@ -99,20 +121,6 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
                 "approval void, what would be done changed"
             )
         ),
-        Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. } => return None,
-        Fact::ReversalClosed { how, .. } => {
-            let how = serde_json::to_value(how).ok()?;
-            format!("  {step}: {} ({})", pick(french, "retour arrière", "reversal"), how.as_str()?)
-        }
-        Fact::ClockStepped { back_ms } => {
-            format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
-        }
-        Fact::JournalRecovered { bytes, .. } => {
-            format!(
-                "! {} ({bytes})",
-                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
-            )
-        }
         _ => return None,
     };
     Some(text)

@@ -75,6 +75,26 @@ impl Blobs {
         Ok(Some(bytes))
     }
 
+    /// The hash of what is kept under a name, however large, without holding it in memory; none if there is nothing.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn hash(&self, name: &str) -> Result<Option<Hash>, JournalError> {
+        let path = self.dir.join(name);
+        let mut file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::io("read", &path)(error)),
+        };
+        let (mut hash, mut chunk) = (Sha256::new(), vec![0; 64 * 1024]);
+        loop {
+            match file.read(&mut chunk).map_err(JournalError::io("read", &path))? {
+                0 => return Ok(Some(Hash::new(hash.finalize().into()))),
+                n => hash.update(&chunk[..n]),
+            }
+        }
+    }
+
     /// The names of all blobs, sorted.
     ///
     /// # Errors
@@ -111,6 +131,8 @@ mod tests {
         assert_eq!(blobs.get(&Hash::ZERO.to_string()).unwrap(), None);
         let path = dir.path().join("blobs").join(&kept.sha256);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(blobs.hash(&kept.sha256).unwrap(), Some(Hash::of(b"abc")));
+        assert_eq!(blobs.hash("absent").unwrap(), None);
         std::fs::write(&path, "abd").unwrap();
         assert!(blobs.get(&kept.sha256).unwrap_err().to_string().contains("do not hash to its name"));
     }

@@ -46,6 +46,7 @@ async fn a_clock_that_is_set_back() {
         alone: true,
         no_wait: false,
         prompt_secret: None,
+        key: None,
     };
     let new = NewRun {
         id: "r".to_owned(),

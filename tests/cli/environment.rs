@@ -109,6 +109,13 @@ impl TestEnvironment {
         command
     }
 
+    /// Another program, in the same surroundings.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.furnish(&mut command);
+        command
+    }
+
     /// Folder, variables and an empty input.
     pub fn furnish(&self, command: &mut Command) {
         command

@@ -1,4 +1,4 @@
-//! Answers that are not taken: the reason, the way on, and nothing has changed.
+//! Answers that are not taken: the reason, the way on, and nothing has changed. And one that its giver signs himself.
 
 use crate::environment::{TestEnvironment, bytes_below, shows};
 
@@ -62,4 +62,39 @@ fn a_rejection_refuses_the_run() {
     ];
     shows!(all);
     assert_eq!(env.touched(), [""; 0]);
+}
+
+#[test]
+fn a_decision_that_its_giver_signs_himself() {
+    let env = TestEnvironment::new();
+    if std::process::Command::new("ssh-keygen").arg("-?").output().is_err() {
+        println!("not run: there is no ssh-keygen");
+        return;
+    }
+    let user = String::from_utf8(env.command_of("id").arg("-un").output().unwrap().stdout).unwrap();
+    let person = format!(
+        "people:\n  alice: {{os_user: \"{}\", ssh: alice@example.com}}\nroles:\n  lead: [alice]\n",
+        user.trim()
+    );
+    std::fs::write(env.work("environments/own.yaml"), person).unwrap();
+    env.write(
+        "own.yaml",
+        "consigne: v1\nid: own\ntitle: {en: Own}\nsteps:\n  - id: go\n    approve: {roles: [lead], exclude: []}\n",
+    );
+    let made = env.command_of("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", "alice"]).status();
+    assert!(made.unwrap().success());
+    let said = env.consigne(&["run", "own.yaml", "--env", "own", "--run-id", "r", "--unattended"]).ends(4);
+    assert!(said.stderr.contains("go"), "{said}");
+    let answer = ["answer", "r", "go", "approve", "--key", "alice", "--resume"];
+    let said = env.consigne(&answer).ends(0);
+    assert!(said.stderr.contains("AUTHORISATION failed"), "nobody has enrolled this key: {said}");
+    let said = env.consigne(&["verify", "r"]).ends(5);
+    assert!(said.stdout.contains("is not in allowed_signers"), "{said}");
+
+    let list = env.path("consigne/trust/allowed_signers");
+    let key = std::fs::read_to_string(env.work("alice.pub")).unwrap();
+    let line = format!("alice@example.com namespaces=\"approve.live.own.*@consigne.invalid\" {key}");
+    std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
+    let said = env.consigne(&["verify", "r"]).ends(0);
+    assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
 }

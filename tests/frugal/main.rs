@@ -12,8 +12,9 @@ fn left_by(home: &Path, steps: usize, chained: bool) -> (usize, usize) {
     let mut text = String::from("consigne: v1\nid: frugal\nsteps:\n");
     for at in 0..steps {
         let _ = writeln!(text, "  - id: s{at}\n    argv: [\"true\"]\n    effect: read");
-        if chained && at > 0 {
-            let _ = writeln!(text, "    needs: [s{}]", at - 1);
+        // Left out, it means everything above.
+        if !chained {
+            let _ = writeln!(text, "    needs: []");
         }
     }
     let id = format!("{}-{steps}", if chained { "chain" } else { "fan" });

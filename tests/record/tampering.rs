@@ -1,8 +1,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use consigne::record::{Sums, Trust};
 use consigne::record::verify::{Integrity, Overall};
+use consigne::record::{Sums, Trust};
 
 use crate::world::{Kindness, Run, USUAL, copy_of, failures, verify_in};
 use consigne::plan::Mode;

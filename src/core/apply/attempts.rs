@@ -7,7 +7,7 @@ use super::{Applied, need};
 use crate::clock::Timestamp;
 use crate::core::attempt::{ABSENT, AttemptResult, Json, Role};
 use crate::core::event::{Event, Fact, Hidden, Reversal, Status};
-use crate::core::state::{Belief, ItemState, Last, Phase, ReversalState, Running, State, Timer};
+use crate::core::state::{Belief, ItemState, Last, Phase, ReversalState, Running, State, Step, Timer};
 
 impl State {
     pub(super) fn attempt_started(
@@ -185,21 +185,7 @@ impl State {
             blobs: event.hidden.blobs(),
         });
         match running.role {
-            Role::Do => {
-                // Told to stop before anything happened: cut off, as by a crash, and no try of the policy.
-                if *result == AttemptResult::Cancelled {
-                    state.interruptions += 1;
-                } else {
-                    state.tries += 1;
-                    state.interruptions = 0;
-                }
-                state.outputs.extend(values);
-                state.belief = match result {
-                    AttemptResult::Succeeded => Belief::Done,
-                    AttemptResult::Unknown => Belief::Unknown,
-                    _ => Belief::NotDone,
-                };
-            }
+            Role::Do => state.did(*result, values),
             Role::First | Role::Verify => {
                 for (name, value) in values {
                     state.outputs.entry(name).or_insert(value);
@@ -273,5 +259,24 @@ impl State {
         }
         self.set_due(step, Some((due, Timer::Retry(step))));
         Ok(())
+    }
+}
+
+impl Step {
+    /// An attempt at the step itself has ended.
+    fn did(&mut self, result: AttemptResult, outputs: BTreeMap<String, Json>) {
+        // Told to stop before anything happened: cut off, as by a crash, and no try of the policy.
+        if result == AttemptResult::Cancelled {
+            self.interruptions += 1;
+        } else {
+            self.tries += 1;
+            self.interruptions = 0;
+        }
+        self.outputs.extend(outputs);
+        self.belief = match result {
+            AttemptResult::Succeeded => Belief::Done,
+            AttemptResult::Unknown => Belief::Unknown,
+            _ => Belief::NotDone,
+        };
     }
 }

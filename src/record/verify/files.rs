@@ -45,8 +45,8 @@ fn check_blobs(checker: &mut Checker<'_>, read: &Read) -> Result<(), JournalErro
     }
     for name in layout::names_in(checker.dir, blobs::DIR)? {
         let file = format!("{}/{name}", blobs::DIR);
-        let bytes = checker.bytes(&file)?.unwrap_or_default();
-        if Hash::of(&bytes).to_string() != name {
+        let hash = blobs::Blobs::of(checker.dir).hash(&name)?;
+        if hash.is_none_or(|hash| hash.to_string() != name) {
             checker.broken(&file, "its bytes do not hash to its name");
         } else if !named.contains(&name) {
             checker.note(Aspect::Integrity, &file, "nothing that is disclosed refers to it");
