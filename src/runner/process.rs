@@ -243,6 +243,8 @@ impl Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         if self.owned.is_some() {
+            // Before, too: what the leader leaves behind as it dies is in nobody's list for a moment.
+            sweep::kill_marked(&self.mark);
             self.signal(Signal::KILL);
             sweep::kill_marked(&self.mark);
         }
