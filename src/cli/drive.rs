@@ -235,9 +235,12 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
                 ui.say(&format!("{}: {open}", pick("encore ouvert", "still open")));
             }
             ui.say(&format!("{}: {}", pick("dossier", "record"), rest.dir.display()));
-            match super::verify::verified(&rest.dir, home, None, None) {
-                Ok(found) => ui.say(&super::verify::one_line(&found, french)),
-                Err(error) => ui.error(&error),
+            // For the person who is there; a script that ran unattended verifies where it reports.
+            if state.run.attended {
+                match super::verify::verified(&rest.dir, home, None, None) {
+                    Ok(found) => ui.say(&super::verify::one_line(&found, french)),
+                    Err(error) => ui.error(&error),
+                }
             }
             ui.hint(&format!("consigne verify {name}"));
         }
