@@ -206,13 +206,21 @@ pub(super) fn lang(common: &DriveArgs) -> Lang {
     })
 }
 
-/// Makes the executor's key where there is none, and says so.
+/// Makes the executor's key where there is none, and says so. What an interrupted making left out is completed; a key
+/// that somebody took out of a list of trusted ones is not put back.
 pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
-    if home.join("keys/executor").exists() {
+    let trust = home.join("trust");
+    let files = ["executor", "executor.pub", "executor.spki.pem", "executor.vkey"];
+    let made = files.iter().all(|name| home.join("keys").join(name).exists());
+    if made && std::fs::metadata(trust.join("allowed_signers")).is_ok_and(|list| list.len() > 0) {
         return Ok(());
     }
-    let key =
-        ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name()).map_err(super::keys::key_error)?;
+    let key = if made {
+        ExecutorKey::load(home).and_then(|key| key.enrol(&trust).map(|()| key))
+    } else {
+        ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name())
+    };
+    let key = key.map_err(super::keys::key_error)?;
     ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::ui::Ui;
+use crate::journal::JournalError;
 use crate::plan::Mode;
 use crate::record::trust::Trust;
 use crate::record::verify::{self, Options, Overall, Verification};
@@ -45,7 +46,11 @@ pub(super) fn verified(
         CliError::new(Exit::Damaged, error.to_string())
             .hint("give the folder of the keys you trust with --trust DIR")
     })?;
-    verify::verify(dir, &trust, Options { expected }).map_err(|error| journal_error(&error))
+    verify::verify(dir, &trust, Options { expected }).map_err(|error| match &error {
+        // Nothing is written here: what cannot be read cannot be verified.
+        JournalError::Io { .. } => CliError::new(Exit::Damaged, error.to_string()),
+        other => journal_error(other),
+    })
 }
 
 /// The verdicts, each on its own line: one never hides another.

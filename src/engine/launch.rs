@@ -18,7 +18,7 @@ use super::signals::Signals;
 use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
-use crate::journal::{Entry, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
+use crate::journal::{Entry, Hash, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
 use crate::plan::Plan;
 use crate::plan::digest;
@@ -343,6 +343,12 @@ pub fn fold(dir: &Path, entries: &[Entry]) -> Result<(Plan, Hosting, State), Lau
         path: path.clone(),
         source,
     })?;
+    let found = Hash::of(&bytes).to_string();
+    // It says which programs are started here.
+    if digests.get(HOST_FILE).is_none_or(|expected| *expected != found) {
+        let what = format!("not the file that the journal names: its SHA-256 is {found}");
+        return Err(LaunchError::Corrupt { path, what });
+    }
     let hosting: Hosting = serde_json::from_slice(&bytes).map_err(|error| corrupt(&path, &error))?;
     let shape = Shape::new(plan.graph.clone()).map_err(|what| corrupt(&folder, &what))?;
     let mut state = State::new(Arc::new(shape), &first.run);

@@ -270,12 +270,12 @@ impl Loop {
         self.wake = None;
         for command in wanted(&self.it.state) {
             match command {
-                Command::Attempt(key) => self.start(key),
-                Command::Stop(key) => {
-                    if let Some(handle) = self.in_flight.get(&key) {
-                        handle.stop();
-                    }
-                }
+                Command::Attempt(key) => self.start(key, false),
+                Command::Stop(key) => match self.in_flight.get(&key) {
+                    Some(handle) => handle.stop(),
+                    // Written down as started and told to stop in one batch: it has to end too, having done nothing.
+                    None => self.start(key, true),
+                },
                 Command::Ask(ask) => {
                     asks.insert(ask);
                 }
@@ -304,12 +304,15 @@ impl Loop {
         }
     }
 
-    fn start(&mut self, key: AttemptKey) {
+    fn start(&mut self, key: AttemptKey, stopped: bool) {
         if self.in_flight.contains_key(&key) {
             return;
         }
         let Some(request) = self.it.state.request(&key) else { return };
         let (handle, token): (CancelHandle, CancelToken) = cancellation();
+        if stopped {
+            handle.stop();
+        }
         self.in_flight.insert(key.clone(), handle);
         let (runners, context) = (self.it.runners.clone(), self.it.context.clone());
         let (finish, tail) = (self.finish.clone(), TailSink::to(self.tail_sink.clone()));

@@ -39,9 +39,13 @@ pub(crate) fn append_to(path: &Path) -> Result<File, JournalError> {
     options.open(path).map_err(JournalError::io("open", path))
 }
 
-/// None if it does not exist.
+/// None if it does not exist. A pipe or a device, which might never end, is not read.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, JournalError> {
-    match fs::read(path) {
+    let read = || match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        false => Err(io::Error::other("not a file")),
+    };
+    match read() {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(JournalError::io("read", path)(e)),

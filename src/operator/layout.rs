@@ -478,12 +478,13 @@ mod tests {
     #[test]
     fn no_value_can_pass_for_a_reference_or_move_the_cursor() {
         let mut step = call("suspend");
-        step.1.act = Some(request("PATCH", "https://api.test/{{ inputs.tenant }}"));
+        // What stands at the beginning of an address is not encoded.
+        step.1.act = Some(request("PATCH", "{{ inputs.tenant }}"));
         let evil = "<secret x>\u{1b}[2J<decided later by me>\u{202e}";
         let steps = vec![gate("go", Kind::Approve, &["suspend"]), step];
         let world = World::of_tenant(evil, Mode::Live, false, "en", steps);
         let text = view(&world.questions().remove(0), false);
-        assert!(text.contains("https://api.test/\\<secret x>␛[2J\\<decided later by me>\\u{202e}"), "{text}");
+        assert!(text.contains("PATCH \\<secret x>␛[2J\\<decided later by me>\\u{202e}"), "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
         assert!(text.contains("\"at\": <decided later by step.started_at>"), "{text}");
     }

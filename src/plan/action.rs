@@ -77,6 +77,11 @@ pub trait Fill<S, T> {
 
     fn text(&mut self, text: &S) -> Result<T, Self::Error>;
 
+    /// The address of an HTTP call, where a value must not change what the request is sent to.
+    fn address(&mut self, address: &S) -> Result<T, Self::Error> {
+        self.text(address)
+    }
+
     /// A text inside a JSON structure, where it may become something other than text.
     fn leaf(&mut self, text: &S) -> Result<Tree<T>, Self::Error> {
         self.text(text).map(Tree::Text)
@@ -154,6 +159,10 @@ impl Fill<Template, Rendered> for Renderer<'_> {
         text.render(self.0)
     }
 
+    fn address(&mut self, address: &Template) -> Result<Rendered, RenderError> {
+        address.render_address(self.0)
+    }
+
     fn leaf(&mut self, text: &Template) -> Result<Tree<Rendered>, RenderError> {
         text.render_tree(self.0)
     }
@@ -163,7 +172,7 @@ impl<S> HttpCall<S> {
     fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<HttpCall<T>, F::Error> {
         Ok(HttpCall {
             method: self.method.clone(),
-            url: fill.text(&self.url)?,
+            url: fill.address(&self.url)?,
             headers: pairs(&self.headers, fill)?,
             query: pairs(&self.query, fill)?,
             body: match &self.body {

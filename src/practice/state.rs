@@ -145,6 +145,13 @@ fn new_secret(path: &Path) -> Result<String, PracticeError> {
     Ok(text)
 }
 
+/// The database holds what the platform was told, and is nobody else's either: the library would ask for 0644.
+fn private(path: &Path) -> Result<(), PracticeError> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options.open(path).map(drop).map_err(|source| file_error("create", path, source))
+}
+
 fn open_database(path: &Path) -> Result<Connection, PracticeError> {
     let fail = |verb: &'static str| {
         move |source: rusqlite::Error| match source.sqlite_error_code() {
@@ -155,6 +162,7 @@ fn open_database(path: &Path) -> Result<Connection, PracticeError> {
         }
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    private(path)?;
     let mut database = Connection::open_with_flags(path, flags).map_err(fail("open"))?;
     database.busy_timeout(PATIENCE).map_err(fail("open"))?;
     database.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(fail("lock"))?;
@@ -193,6 +201,7 @@ mod tests {
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&folder.join(ADMIN_TOKEN_FILE)), 0o600);
         assert_eq!(mode(&folder.join(LOGIN_PASSWORD_FILE)), 0o600);
+        assert_eq!(mode(&folder.join(DATABASE_FILE)), 0o600);
         assert_eq!(first.admin_token.len(), 48);
         assert_ne!(first.admin_token, first.login_password);
 

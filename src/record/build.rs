@@ -16,7 +16,8 @@ use super::history::{History, NotAHistory};
 use super::keys::ExecutorKey;
 use super::layout;
 use super::namespace;
-use super::note::{TreeHead, origin};
+use super::note::{SignedTreeHead, TreeHead, origin};
+use super::place::Malformed;
 use super::render::{self, RenderError};
 use super::sshsig::{FileKeyError, SshSignature};
 use super::summary::{self, Subjects};
@@ -70,11 +71,36 @@ pub struct RecordKeeper {
 
 impl RecordKeeper {
     /// # Errors
-    /// The tree heads that are there cannot be listed.
+    /// The tree heads that are there cannot be read, or one is not of this journal: its lines were changed after they
+    /// were signed, and nothing may be done because of them.
     pub fn new(journal: &Journal, key: Arc<ExecutorKey>) -> Result<Self, RecordError> {
-        let signed = layout::head_sizes(journal.dir())?.into_iter().collect();
         let (dir, run) = (journal.dir().to_owned(), journal.run().to_owned());
-        Ok(Self { dir, run, key, asks: BTreeMap::new(), signed, last_head: None, told: None })
+        let mut keeper = Self {
+            dir,
+            run,
+            key,
+            asks: BTreeMap::new(),
+            signed: BTreeSet::new(),
+            last_head: None,
+            told: None,
+        };
+        for size in layout::head_sizes(&keeper.dir)? {
+            keeper.check_head(journal, size)?;
+            keeper.signed.insert(size);
+        }
+        Ok(keeper)
+    }
+
+    fn check_head(&self, journal: &Journal, size: u64) -> Result<(), RecordError> {
+        let path = self.dir.join(layout::HEADS).join(layout::head_name(size));
+        let refuse = |malformed| RecordError::Journal(JournalError::damaged(&path, malformed));
+        let signed =
+            SignedTreeHead::parse(&files::read_if_there(&path)?.unwrap_or_default()).map_err(refuse)?;
+        if size > journal.size() || *signed.head() != self.head(journal, size) {
+            let what = format!("it is not the head of the first {size} lines of the journal of this run");
+            return Err(refuse(Malformed::start(what)));
+        }
+        signed.verify(&self.key.public()).map(drop).map_err(|e| refuse(Malformed::start(e.to_string())))
     }
 
     pub fn key(&self) -> &ExecutorKey {
@@ -328,7 +354,8 @@ fn public_history(dir: &Path) -> Result<(History, Vec<Commitment>), RecordError>
 pub(crate) fn subjects(dir: &Path, size: u64) -> Result<Subjects, JournalError> {
     let hash = |name: String| -> Result<Hash, JournalError> {
         let path = dir.join(name);
-        Ok(Hash::of(&std::fs::read(&path).map_err(JournalError::io("read", &path))?))
+        let missing = || JournalError::io("read", &path)(std::io::ErrorKind::NotFound.into());
+        Ok(Hash::of(&files::read_if_there(&path)?.ok_or_else(missing)?))
     };
     Ok(Subjects {
         events: hash(file::EVENTS.into())?,

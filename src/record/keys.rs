@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::EncodePublicKey;
@@ -275,7 +275,7 @@ fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
 
 fn append(path: &Path, line: &[u8]) -> Result<(), KeyError> {
     let fail = |source| KeyError::Io { verb: "append to", path: path.into(), source };
-    let mut file = OpenOptions::new().append(true).create(true).open(path).map_err(fail)?;
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path).map_err(fail)?;
     file.write_all(line).and_then(|()| file.sync_all()).map_err(fail)?;
     path.parent().map_or(Ok(()), sync_dir).map_err(fail)
 }
@@ -312,6 +312,7 @@ mod tests {
             (mode("keys/executor"), mode("keys"), mode("keys/executor.pub") & 0o600),
             (0o600, 0o700, 0o600)
         );
+        assert_eq!(mode("trust/allowed_signers") & 0o022, 0, "nobody else says who is trusted");
         let before = fs::read(home.path().join("keys/executor")).unwrap();
         let again = init(home.path());
         assert!(again.as_ref().err().unwrap().hint().is_some());

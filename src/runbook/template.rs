@@ -5,6 +5,8 @@
 //! segment that only the runner can fill, and what is not known yet becomes a reference as well. References are
 //! segments, not marks in the text, so no value from outside can forge one.
 
+mod address;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;

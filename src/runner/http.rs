@@ -121,6 +121,7 @@ impl Http {
 async fn request(call: &Call<'_>, filled: &Filled, http: &HttpCall<Plain>) -> Result<Request, String> {
     let method = Method::from_bytes(http.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| format!("`{}` is not an HTTP method", http.method))?;
+    as_written(&http.url)?;
     let mut url = Url::parse(&http.url).map_err(|error| format!("not an absolute URL: {error}"))?;
     if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
         return Err("not an absolute http or https URL".to_owned());
@@ -157,6 +158,28 @@ async fn request(call: &Call<'_>, filled: &Filled, http: &HttpCall<Plain>) -> Re
         *request.body_mut() = Some(bytes.as_bytes().to_vec().into());
     }
     Ok(request)
+}
+
+/// What was shown and approved is what is sent: an address that parsing would turn into another one is refused. Its
+/// text is not quoted, like every value here.
+fn as_written(url: &str) -> Result<(), String> {
+    if url.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err("the URL holds white space, a control character or a backslash".to_owned());
+    }
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if authority.contains('%') {
+        return Err("the host of the URL is not a plain name or address".to_owned());
+    }
+    let is_dots = |segment: &str| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        matches!(segment.as_str(), "." | "..")
+    };
+    if path.split('/').any(is_dots) {
+        return Err("a segment of the URL's path is `.` or `..`, which would lead elsewhere".to_owned());
+    }
+    Ok(())
 }
 
 fn header_name(name: &str) -> Result<HeaderName, String> {
@@ -298,6 +321,27 @@ mod tests {
         assert_eq!(of("Mon, 23 Nov 2026 05:29:30 GMT"), Some(0));
         assert_eq!(of("soon"), None);
         assert_eq!(of("99999999999999999999"), None);
+    }
+
+    #[test]
+    fn an_address_that_would_be_sent_as_another_is_refused() {
+        for good in ["http://h/a/..b/c.?x=/../#..", "https://[::1]:8443/", "http://h"] {
+            assert_eq!(as_written(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://h/a/../b",
+            "http://h/a/.",
+            "http://h/a/%2E%2e",
+            "http://h/a/.%2e/b",
+            "http://h/a b",
+            "http://h/a\r\nb",
+            "http://pro\td.example/",
+            "http://evil.example\\@good.example/",
+            "http://prod%2eexample/",
+            " http://h/",
+        ] {
+            assert!(as_written(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -152,11 +152,27 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
     }
 }
 
+/// What percent-encoders leave alone besides letters and digits, and whether they write a space as `+`: RFC 3986
+/// strictly, encodeURIComponent, forms, encodeURI; Python's `quote` and `quote_plus`, of a path too; a segment, a path
+/// and a query of RFC 3986; a path and a query as browsers write them.
+const PERCENT_KEPT: [(&str, bool); 13] = [
+    ("-_.~", false),
+    ("-_.!~*'()", false),
+    ("-_.*", true),
+    ("-_.!~*'();/?:@&=+$,#", false),
+    ("-_.~/", false),
+    ("-_.~", true),
+    ("-_.~/", true),
+    ("-_.~!$&'()*+,;=:@", false),
+    ("-_.~!$&'()*+,;=:@/", false),
+    ("-_.~!$&'()*+,;=:@/?", false),
+    ("-_.~!$&'()*+,;=:@/%[]\\^|", false),
+    ("-_.~!$&()*+,;=:@/?%[]\\^|`{}", false),
+    ("-_.~!$&'()*+,;=:@/?%[]\\^|`{}", false),
+];
+
 fn percent_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
-    // Unreserved characters; then with what encodeURIComponent, forms and encodeURI leave alone.
-    for (kept, plus) in
-        [("-_.~", false), ("-_.!~*'()", false), ("-_.*", true), ("-_.!~*'();/?:@&=+$,#", false)]
-    {
+    for (kept, plus) in PERCENT_KEPT {
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             let mut form = Vec::new();
             for byte in secret.bytes() {
@@ -254,6 +270,13 @@ mod tests {
         let url = "c4n%22ary%2F%C3%A9%20%3Ck%3E%26y%2B%3D%3D~%20%C3%9F%0Aline";
         assert_eq!(masker.text(url), "***");
         assert_eq!(masker.text(&url.to_lowercase()), "***");
+        for url in [
+            "c4n%22ary/%C3%A9%20%3Ck%3E%26y%2B%3D%3D~%20%C3%9F%0Aline",
+            "c4n%22ary/%C3%A9+%3Ck%3E%26y%2B%3D%3D~+%C3%9F%0Aline",
+            "c4n%22ary/%C3%A9%20%3Ck%3E&y+==~%20%C3%9F%0Aline",
+        ] {
+            assert_eq!(masker.text(url), "***");
+        }
     }
 
     #[test]

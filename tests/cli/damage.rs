@@ -72,6 +72,39 @@ fn a_plan_that_changed_after_the_start() {
     shows!(assert_left_alone(&env, &[]));
 }
 
+/// It names the programs that are started as services.
+#[test]
+fn a_host_file_that_changed_after_the_start() {
+    let env = parked();
+    let path = env.run("r").join("plan/host.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen('{', "{ ", 1)).unwrap();
+    for args in [&["resume", "r"][..], &["answer", "r", "ask", "yes"], &["cancel", "r"]] {
+        let said = env.consigne(args).ends(5);
+        assert!(said.stderr.contains("host.json: not the file that the journal names"), "{}", said.stderr);
+    }
+    assert_eq!(env.touched(), [""; 0]);
+}
+
+/// A chain of hashes can be written anew by anybody; what the executor signed cannot.
+#[test]
+fn a_journal_that_was_cut_back_behind_its_signed_head() {
+    let env = parked();
+    for name in ["wal.jsonl", "events.jsonl"] {
+        let path = env.run("r").join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let end = text.trim_end().rfind('\n').unwrap();
+        std::fs::write(&path, &text[..=end]).unwrap();
+    }
+    let before = bytes_below(&env.run("r"));
+    for args in [&["resume", "r"][..], &["answer", "r", "ask", "yes"], &["cancel", "r"]] {
+        let said = env.consigne(args).ends(5);
+        assert!(said.stderr.contains("it is not the head of the first"), "{}", said.stderr);
+    }
+    assert_eq!(bytes_below(&env.run("r")), before);
+    assert_eq!(env.touched(), [""; 0]);
+}
+
 #[test]
 fn a_runbook_that_changes_under_way_changes_nothing() {
     let env = parked();

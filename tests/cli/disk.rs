@@ -22,6 +22,21 @@ fn goes_on(env: &TestEnvironment) -> Vec<Said> {
     said
 }
 
+/// Otherwise the first record of a machine would verify nowhere.
+#[test]
+fn a_key_whose_making_was_cut_off_is_completed() {
+    let env = TestEnvironment::new();
+    parked(&env);
+    env.consigne(&["cancel", "r"]).ends(1).code.unwrap();
+    let home = env.run("r").parent().unwrap().parent().unwrap().to_owned();
+    std::fs::write(home.join("trust/allowed_signers"), "").unwrap();
+    std::fs::remove_file(home.join("keys/executor.vkey")).unwrap();
+    env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", "again"]).ends(4).code.unwrap();
+    assert_ne!(std::fs::read(home.join("trust/allowed_signers")).unwrap(), b"");
+    env.consigne(&["cancel", "again"]).ends(1).code.unwrap();
+    env.consigne(&["verify", "again"]).ends(0).code.unwrap();
+}
+
 /// A limit on the size of files stops the log at a point of our choosing, also in the middle of a line.
 #[test]
 fn a_log_that_cannot_grow() {

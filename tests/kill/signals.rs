@@ -165,3 +165,21 @@ fn an_answer_to_a_killed_run_starts_nothing() {
     house.is_over();
     assert_eq!(house.platform().writes().len(), 1);
 }
+
+/// Taking the run up starts its read again, and the cancel behind it stops that before it has begun.
+#[test]
+fn a_cancel_after_a_kill_stops_reads_that_were_to_begin_again() {
+    let house = House::new("dead-reader", &[]);
+    let script = "echo begun >> book; while [ ! -e go_on ]; do sleep 0.02; done";
+    let runbook = format!(
+        "consigne: v1\nid: reader\ntitle: Reader\nowners: [ops]\nsteps:\n  - {{id: look, effect: read, shell: '{script}'}}\n"
+    );
+    fs::write(house.books().join("reader.yaml"), runbook).unwrap();
+    let mut drill = house.start(&house.begin("reader.yaml", &[]));
+    until("the program", || (book(&house) == ["begun"]).then_some(()));
+    drill.kill();
+    let mut cancel = house.start(&["cancel", &house.run]);
+    assert_eq!(cancel.code(), Some(1), "{}", house.log());
+    assert_eq!(book(&house), ["begun"], "nothing was started for a run that ends");
+    house.is_over();
+}

@@ -199,6 +199,27 @@ fn a_file_that_nothing_covers_is_reported() {
 }
 
 #[test]
+fn what_is_no_plain_file_is_refused_and_not_followed() {
+    let run = Run::sealed(USUAL);
+    for name in ["report.md", "plan/graph.json", "disclosures.jsonl"] {
+        for what in ["link", "folder", "pipe"] {
+            let copy = copy_of(&run.dir);
+            let path = copy.path().join(name);
+            std::fs::remove_file(&path).unwrap();
+            match what {
+                "link" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+                "folder" => std::fs::create_dir(&path).unwrap(),
+                _ => rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+                    .unwrap(),
+            }
+            let found = failures(&verify_in(copy.path(), &run.trust()));
+            let said = format!("{name}: neither a file nor missing, expected a plain file");
+            assert!(found.contains(&said), "{name} as a {what}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn heads_are_signed_as_time_passes() {
     let mut run = Run::new(USUAL);
     run.reach_gate();
