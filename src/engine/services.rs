@@ -7,20 +7,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
 use crate::plan::Effect;
 use crate::plan::service::Service;
 use crate::runner::{
-    CancelToken, LivingService, OwnedProcess, RunContext, Runners, TailSink, living_services,
+    LivingService, OwnedProcess, RunContext, Runners, TailSink, cancellation, living_services,
 };
 
 /// How long it may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// Where the probe of a service says nothing about it: between two looks, and how long it may take to get ready.
+/// Between two looks whether a service that gets ready still lives.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-const GET_READY: Duration = Duration::from_secs(30);
 /// Ports for services.
 const PORTS: Range<u16> = 20_000..32_000;
 const PORT_TRIES: u32 = 100;
@@ -176,7 +175,7 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
     Ok(One { name: service.name.clone(), process, _owned: Some(owned) })
 }
 
-/// Waits until a service may be used.
+/// Waits until a service may be used: the probe of a service polls.
 async fn ready(
     service: &Service,
     process: &LivingService,
@@ -184,26 +183,35 @@ async fn ready(
     runners: &Runners,
 ) -> Result<(), String> {
     let Some(probe) = service.ready.clone() else { return Ok(()) };
-    let polls = probe.accept.poll.is_some();
-    let until = Instant::now() + GET_READY;
-    loop {
-        let request = AttemptRequest {
-            key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
-            role: Role::First,
-            part: None,
-            effect: Effect::Read,
-            probe: probe.clone(),
-            timeout_ms: 5_000,
-            idempotency_key: None,
-        };
-        let outcome = runners.run(request, context, CancelToken::never(), TailSink::none()).await;
-        match outcome.result {
-            // Somebody else may answer on the port of a service that is dead.
-            _ if !process.is_alive() => return Err("it has ended".to_owned()),
-            AttemptResult::Succeeded => return Ok(()),
-            _ if polls || Instant::now() >= until => return Err(outcome.reason),
-            _ => tokio::time::sleep(LOOK_AGAIN).await,
+    let request = AttemptRequest {
+        key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
+        role: Role::First,
+        part: None,
+        effect: Effect::Read,
+        probe,
+        timeout_ms: 5_000,
+        idempotency_key: None,
+    };
+    let (stop, told) = cancellation();
+    let mut asked = std::pin::pin!(runners.run(request, context, told, TailSink::none()));
+    let outcome = tokio::select! {
+        outcome = &mut asked => outcome,
+        () = gone(process) => {
+            stop.kill();
+            asked.await
         }
+    };
+    match outcome.result {
+        // Somebody else may answer on the port of a service that is dead.
+        _ if !process.is_alive() => Err("it has ended".to_owned()),
+        AttemptResult::Succeeded => Ok(()),
+        _ => Err(outcome.reason),
+    }
+}
+
+async fn gone(process: &LivingService) {
+    while process.is_alive() {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

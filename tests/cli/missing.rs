@@ -62,6 +62,22 @@ fn a_program_that_is_not_there() {
     env.assert_nothing_happened();
 }
 
+/// The time that it has to get ready, half a minute here, is not waited out.
+#[test]
+fn a_service_that_ends_before_it_is_ready() {
+    let env = TestEnvironment::new();
+    env.write("one.yaml", "consigne: v1\nid: one\nsteps:\n  - {id: a, argv: [\"true\"], effect: read}\n");
+    env.write(
+        "environments/practice.yaml",
+        "services:\n  bell:\n    argv: [\"sh\", \"-c\", \"exit 3\"]\n    port: auto\n\
+         \x20   ready: {http: {get: \"http://127.0.0.1:{{ services.bell.port }}/\"}}\n",
+    );
+    let begin = std::time::Instant::now();
+    let said = env.consigne(&["drill", "one.yaml"]).ends(3);
+    assert!(said.stderr.contains("service `bell` did not get ready (it has ended)"), "{said}");
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "it waited {:?}", begin.elapsed());
+}
+
 #[test]
 fn a_service_that_cannot_be_started() {
     let env = TestEnvironment::new();

@@ -417,7 +417,7 @@ fn override_fits(
         {
             return Err(Refused::new("outputs-needed", format!("a later step reads the output `{name}`"))
                 .hint(format!(
-                    "give a value for each of: {}",
+                    "give a value for each of: {} (with `answer` as JSON: {{\"choice\": …, \"outputs\": {{\"{name}\": …}}}})",
                     needed.iter().cloned().collect::<Vec<_>>().join(", ")
                 )));
         }
