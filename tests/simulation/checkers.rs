@@ -468,6 +468,11 @@ pub fn same_entries(one: &[Decided], other: &[Decided]) -> Option<Objection> {
     (one != other).then(|| ("L3", "the same inputs made different entries".to_owned()))
 }
 
+/// L8: one input makes one entry at most.
+pub fn one_entry(before: usize, after: usize) -> Option<(&'static str, String)> {
+    (after > before + 1).then(|| ("L8", format!("one input made {} entries", after - before)))
+}
+
 /// L6: while a run goes on, something is wanted, and a wake-up lies ahead.
 pub fn moves(state: &State, commands: &BTreeSet<Command>) -> Option<Objection> {
     if matches!(state.phase(), Phase::New | Phase::Finished) || state.run.paused.is_some() {

@@ -9,7 +9,7 @@ use consigne::core::*;
 use consigne::engine::sim::Sim;
 use consigne::plan::*;
 
-use crate::checkers::{Objection, nothing_new};
+use crate::checkers::{Objection, nothing_new, one_entry};
 use crate::people::actor;
 use crate::rng::Rng;
 use crate::world::{Rates, Town, Truth};
@@ -264,20 +264,19 @@ impl<'a> Life<'a> {
         self.input(Input::Resume { actor, attended, tool: "consigne test".into() });
     }
 
-    /// L8: one input makes one entry at most.
     fn input(&mut self, input: Input) {
         let before = self.sim.entries.len();
         let _refused_or_not = self.sim.input(input);
-        if self.sim.entries.len() > before + 1 {
-            self.object("L8", "one input made several entries".into());
+        if let Some((law, why)) = one_entry(before, self.sim.entries.len()) {
+            self.object(law, why);
         }
     }
 
     fn step(&mut self) -> bool {
         let before = self.sim.entries.len();
         let goes_on = self.sim.step();
-        if self.sim.entries.len() > before + 1 {
-            self.object("L8", "one input made several entries".into());
+        if let Some((law, why)) = one_entry(before, self.sim.entries.len()) {
+            self.object(law, why);
         }
         if self.still.0 == self.sim.now() {
             self.still.1 += 1;

@@ -10,7 +10,7 @@ use consigne::engine::sim::{Sim, World};
 use consigne::plan::*;
 use consigne::runbook::template::Template;
 
-use crate::checkers::{Historian, at_live, moves, nothing_new, overdue, same_entries, same_sets};
+use crate::checkers::{Historian, at_live, moves, nothing_new, one_entry, overdue, same_entries, same_sets};
 use crate::drive::{Life, begin, swarm};
 use crate::people::{actor, answer};
 use crate::plans::{self, SECRET, graph_of, probe};
@@ -426,6 +426,18 @@ fn a_driver_that_acts_before_the_entry() {
 
 fn names(town: &Town<'_>) -> BTreeSet<&'static str> {
     town.verdict().into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn a_driver_that_cuts_what_one_input_caused_into_entries() {
+    let plan = plain_write();
+    let entries = history(&plan, &[]);
+    let whole = entries.iter().find(|entry| entry.events.len() > 1).expect("an end and what follows from it");
+    let cut: Vec<Decided> =
+        whole.events.iter().map(|event| Decided { at: whole.at, events: vec![event.clone()] }).collect();
+    assert_eq!(one_entry(0, cut.len()).map(|(name, _)| name), Some("L8"));
+    assert_eq!(one_entry(0, 1), None);
+    assert_eq!(one_entry(0, 0), None, "a stale input makes none");
 }
 
 #[test]
