@@ -55,8 +55,9 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// Which runbook, where, with which inputs.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct ChoiceArgs {
     /// The runbook
     pub file: PathBuf,
     /// Environment (a drill uses `practice` unless told otherwise)
@@ -68,6 +69,12 @@ pub struct RunArgs {
     /// File of inputs (a drill takes NAME.inputs.yaml beside the runbook unless told otherwise)
     #[arg(long = "inputs", value_name = "FILE")]
     pub inputs_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// File of answers
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,

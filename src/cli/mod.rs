@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod cancel;
 mod check;
+mod chosen;
 mod drive;
 mod error;
 mod exit;
