@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+
+use super::completions::{Environments, Runbooks, Runs, Steps};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -36,8 +39,16 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Make and show the executor's key
     Keys(KeysArgs),
+    /// Write a first runbook, or make one of a Markdown procedure
+    New(NewArgs),
+    /// Print a runbook as a checklist for paper, in Markdown
+    Print(PrintArgs),
     /// Print the JSON Schema of the runbook language
     Schema,
+    /// Print the manual page
+    Man(ManArgs),
+    /// Print what makes a shell complete runbooks, runs and steps
+    Completions(CompletionsArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
 }
@@ -45,10 +56,10 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Runbooks
-    #[arg(required = true)]
+    #[arg(required = true, add = ArgValueCompleter::new(Runbooks))]
     pub files: Vec<PathBuf>,
     /// Environment to check against
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
     pub env: Option<String>,
     /// Print findings as JSON
     #[arg(long)]
@@ -59,9 +70,10 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 pub struct ChoiceArgs {
     /// The runbook
+    #[arg(add = ArgValueCompleter::new(Runbooks))]
     pub file: PathBuf,
     /// Environment (a drill uses `practice` unless told otherwise)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
     pub env: Option<String>,
     /// An input, instead of the one in the file; may be given several times
     #[arg(long = "input", value_name = "NAME=VALUE")]
@@ -129,6 +141,7 @@ impl Lang {
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// Id, beginning of the id, or directory of the run
+    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// File of answers
     #[arg(long, value_name = "FILE")]
@@ -140,8 +153,10 @@ pub struct ResumeArgs {
 #[derive(Debug, Args)]
 pub struct AnswerArgs {
     /// Id, beginning of the id, or directory of the run
+    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// The step, or `list/item` for an item of a checklist
+    #[arg(add = ArgValueCompleter::new(Steps))]
     pub step: String,
     /// The answer: a word, or JSON for forms and outputs
     pub value: String,
@@ -164,6 +179,7 @@ pub struct AnswerArgs {
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// Id, beginning of the id, or directory of the run
+    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -188,6 +204,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneRun {
     /// Id, beginning of the id, or directory of the run
+    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// Folder of the runs
     #[arg(long, value_name = "DIR")]
@@ -254,6 +271,71 @@ pub enum KeysVerb {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// Id of the new runbook: small letters, digits and `-` (with --from: made of the file's name unless told)
+    #[arg(required_unless_present = "from")]
+    pub id: Option<String>,
+    /// Title
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Category
+    #[arg(long, value_parser = ["routine", "emergency", "maintenance", "check"], default_value = "routine")]
+    pub category: String,
+    /// Folder to write to (`runbooks` if there is one here, else this folder)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Make it of this Markdown procedure: each list item becomes a step by hand
+    #[arg(long, value_name = "FILE.md", value_hint = clap::ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// Of the Markdown, only what stands below the heading that holds this text
+    #[arg(long, value_name = "HEADING", requires = "from")]
+    pub section: Option<String>,
+    /// Language of the comments
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
+pub struct PrintArgs {
+    /// The runbook
+    #[arg(add = ArgValueCompleter::new(Runbooks))]
+    pub file: PathBuf,
+    /// Environment, for its variables and the people of its roles
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
+    pub env: Option<String>,
+    /// An input that is known already; may be given several times
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// File to write to, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Language of the checklist
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this folder, instead of the main page to stdout
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: ShellArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellArg {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]
