@@ -4,7 +4,7 @@
 //! it reads. What becomes of a text is decided by the verbs of the command line.
 
 pub mod first;
-
+pub mod paper;
 pub mod procedure;
 mod slug;
 mod written;

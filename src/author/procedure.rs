@@ -86,7 +86,8 @@ impl Import<'_> {
         out.push_str(&format!("title: {}\n", quoted(&literal(title))));
         // A title given elsewhere takes the place of the document's, which is not lost for that.
         let own = outline.title.as_ref().filter(|own| self.title.is_some_and(|given| given != own.as_str()));
-        let description: Vec<&str> = own.into_iter().chain(&outline.description).map(String::as_str).collect();
+        let description: Vec<&str> =
+            own.into_iter().chain(&outline.description).map(String::as_str).collect();
         if !description.is_empty() {
             let text = description.join("\n\n");
             out.push_str(&format!("description: {}\n", scalar(&literal(&text), 0)));
@@ -146,9 +147,8 @@ impl Outline {
             let message = format!("{what} `{}`", ids[*item]);
             notes.push(Note { line: *line, message });
         }
-        let carried = |at: usize| {
-            self.headings[at].used || self.items.iter().any(|item| item.headings.contains(&at))
-        };
+        let carried =
+            |at: usize| self.headings[at].used || self.items.iter().any(|item| item.headings.contains(&at));
         for (at, heading) in self.headings.iter().enumerate() {
             let Heading { line, text, .. } = heading;
             if !carried(at) {

@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn ids_are_given_once() {
         let mut ids = StepIds::default();
-        let all: Vec<String> = ["Stop", "stop!", "stop 2", "stop", "日本", "", "3 x"].map(|t| ids.of(t)).into();
+        let all: Vec<String> =
+            ["Stop", "stop!", "stop 2", "stop", "日本", "", "3 x"].map(|t| ids.of(t)).into();
         assert_eq!(all, ["stop", "stop_2", "stop_2_2", "stop_3", "step", "step_2", "step_3_x"]);
     }
 

@@ -92,8 +92,11 @@ mod tests {
     /// The text as a run would show it.
     fn read_back(text: &str) -> String {
         let written = literal(text);
-        let file = format!("consigne: v1\nid: x\ntitle: {}\nsteps:\n  - id: a\n    message: {}\n    manual: {{}}\n    effect: write\n",
-            quoted(&written), scalar(&written, 4));
+        let file = format!(
+            "consigne: v1\nid: x\ntitle: {}\nsteps:\n  - id: a\n    message: {}\n    manual: {{}}\n    effect: write\n",
+            quoted(&written),
+            scalar(&written, 4)
+        );
         let (document, problems) = load::runbook(&Source::new("x.yaml", file.clone()));
         assert!(problems.is_empty(), "{file}\n{problems:?}");
         let runbook = document.unwrap().runbook;
@@ -114,7 +117,23 @@ mod tests {
 
     #[test]
     fn known_traps_say_what_they_said() {
-        for text in ["{{ inputs.x }}", "{{{", "a: b", "{% raw %}", "{#", "- x\n  y\n\nz", "\u{85}x", "x\r\ny", "\u{feff}", " a\nb", "a \nb", "---\n...", "# no\ncomment", "\u{202e}", "a\n\tb"] {
+        for text in [
+            "{{ inputs.x }}",
+            "{{{",
+            "a: b",
+            "{% raw %}",
+            "{#",
+            "- x\n  y\n\nz",
+            "\u{85}x",
+            "x\r\ny",
+            "\u{feff}",
+            " a\nb",
+            "a \nb",
+            "---\n...",
+            "# no\ncomment",
+            "\u{202e}",
+            "a\n\tb",
+        ] {
             assert_eq!(read_back(text), text, "{text:?}");
         }
     }

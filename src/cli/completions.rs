@@ -179,8 +179,10 @@ impl Typed {
     /// The shell hands over its words behind `--`.
     fn now() -> Self {
         let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(2).collect();
-        let index: usize =
-            std::env::var("_CLAP_COMPLETE_INDEX").ok().and_then(|index| index.parse().ok()).unwrap_or(words.len());
+        let index: usize = std::env::var("_CLAP_COMPLETE_INDEX")
+            .ok()
+            .and_then(|index| index.parse().ok())
+            .unwrap_or(words.len());
         let before = words.iter().take(index.saturating_sub(1));
         Self::of(before.map(|word| word.to_string_lossy().into_owned()))
     }
@@ -192,7 +194,8 @@ impl Typed {
         let mut words = words;
         while let Some(word) = words.next() {
             if let Some(flag) = word.strip_prefix("--") {
-                let (name, value) = flag.split_once('=').map_or((flag, None), |(name, v)| (name, Some(v.to_owned())));
+                let (name, value) =
+                    flag.split_once('=').map_or((flag, None), |(name, v)| (name, Some(v.to_owned())));
                 let takes = takes_value(&command, |arg| arg.get_long() == Some(name));
                 let value = value.or_else(|| takes.then(|| words.next()).flatten());
                 typed.runs = value.filter(|_| name == "runs").map(PathBuf::from).or(typed.runs);

@@ -43,7 +43,8 @@ fn from_nothing(args: &NewArgs, dir: &Path, french: bool, ui: Ui) -> Result<Exit
         file: &typed,
         answers: &typed_answers,
     };
-    let mut files = vec![(file.clone(), first.runbook()), (inputs, first.inputs()), (answers, first.answers())];
+    let mut files =
+        vec![(file.clone(), first.runbook()), (inputs, first.inputs()), (answers, first.answers())];
     let practice = match Environment::find(&file, "practice") {
         Ok(found) => Some(found),
         Err(_) => {
@@ -63,7 +64,13 @@ fn from_nothing(args: &NewArgs, dir: &Path, french: bool, ui: Ui) -> Result<Exit
     Ok(Exit::Done)
 }
 
-fn from_markdown(args: &NewArgs, markdown: &Path, dir: &Path, french: bool, ui: Ui) -> Result<Exit, CliError> {
+fn from_markdown(
+    args: &NewArgs,
+    markdown: &Path,
+    dir: &Path,
+    french: bool,
+    ui: Ui,
+) -> Result<Exit, CliError> {
     let unreadable = |problem| CliError::new(Exit::Usage, "nothing was written").with(vec![problem]);
     let source = load::source(markdown).map_err(unreadable)?;
     let name = markdown.file_name().unwrap_or_default().to_string_lossy();
@@ -89,13 +96,17 @@ fn from_markdown(args: &NewArgs, markdown: &Path, dir: &Path, french: bool, ui: 
     })?;
     let file = dir.join(format!("{id}.yaml"));
     makes_sense(&file, &procedure.runbook)?;
-    write_all(&[(file.clone(), procedure.runbook)], ui)?;
+    write_all_to_drill(vec![(file.clone(), procedure.runbook)], &file, french, ui)?;
     for note in &procedure.notes {
         ui.say(&format!("{}:{}: {}", markdown.display(), note.line, note.message));
     }
     let typed = typed(&file);
-    ui.say(&format!("{} steps by hand; commands are quoted in their messages, none is executed", procedure.steps));
+    ui.say(&format!(
+        "{} steps by hand; commands are quoted in their messages, none is executed",
+        procedure.steps
+    ));
     ui.hint(&format!("consigne check {typed}"));
+    ui.hint(&format!("consigne drill {typed}"));
     ui.hint(&format!("consigne print {typed}"));
     Ok(Exit::Done)
 }
@@ -118,7 +129,7 @@ fn good_id(id: &str) -> Result<&str, CliError> {
     let message = format!("`{id}` is not an id of a runbook, expected small letters, digits and `-`");
     let error = CliError::new(Exit::Usage, message);
     Err(match runbook_id(id) {
-        Some(near) => error.hint(format!("consigne new {near}")),
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
     })
 }
@@ -134,11 +145,34 @@ fn typed(path: &Path) -> String {
     shell_words::quote(&path.display().to_string()).into_owned()
 }
 
+/// Writes the files of a runbook, and an environment to drill it in where there is none.
+fn write_all_to_drill(
+    mut files: Vec<(PathBuf, String)>,
+    runbook: &Path,
+    french: bool,
+    ui: Ui,
+) -> Result<(), CliError> {
+    let found = Environment::find(runbook, "practice");
+    if found.is_err() {
+        let practice = runbook.with_file_name("environments").join("practice.yaml");
+        files.push((practice, first::practice(french).to_owned()));
+    }
+    write_all(&files, ui)?;
+    ui.say(&match found {
+        Ok(found) => format!("drills use the environment {}", found.display()),
+        Err(_) => "there was no environment `practice` to drill in, so one is written too".to_owned(),
+    });
+    Ok(())
+}
+
 /// Writes files that are not there yet: all of them, or none when one is there.
 fn write_all(files: &[(PathBuf, String)], ui: Ui) -> Result<(), CliError> {
     if let Some((taken, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
-        return Err(CliError::new(Exit::Usage, format!("{} is there already, nothing was written", taken.display()))
-            .hint("take another id, or another folder with --dir"));
+        return Err(CliError::new(
+            Exit::Usage,
+            format!("{} is there already, nothing was written", taken.display()),
+        )
+        .hint("take another id, or another folder with --dir"));
     }
     for (path, text) in files {
         let unwritable = |error: std::io::Error| CliError::file(Exit::Usage, "write", path, &error);

@@ -2,8 +2,10 @@
 //! lower down is tested there; here it is proved that the wiring says it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod author;
 mod clock;
 mod closed;
+mod completion;
 mod damage;
 mod disk;
 mod environment;

@@ -73,7 +73,10 @@ impl Outline {
             let dest: &str = &definition.dest;
             if within.contains(&definition.span.start) && !reader.links.iter().any(|link| link == dest) {
                 let line = reader.line_of(definition.span.start);
-                reader.outline.left.push(Note { line, message: format!("nothing uses the link [{name}]: {dest}, left out") });
+                reader.outline.left.push(Note {
+                    line,
+                    message: format!("nothing uses the link [{name}]: {dest}, left out"),
+                });
             }
         }
         Ok(reader.done())
@@ -85,7 +88,11 @@ impl Outline {
         if text.is_empty() {
             return None;
         }
-        self.items.push(Item { blocks: vec![Block { text, code: false, line: 1 }], line: 1, ..Item::default() });
+        self.items.push(Item {
+            blocks: vec![Block { text, code: false, line: 1 }],
+            line: 1,
+            ..Item::default()
+        });
         Some(())
     }
 }
@@ -122,7 +129,8 @@ fn find(markdown: &str, wanted: &str) -> Result<Range<usize>, ImportError> {
         return Err(ImportError::NoSection { wanted: wanted.to_owned(), known });
     };
     let (level, start, _) = all[at];
-    let end = all[at + 1..].iter().find(|(other, _, _)| *other <= level).map_or(markdown.len(), |(_, end, _)| *end);
+    let end =
+        all[at + 1..].iter().find(|(other, _, _)| *other <= level).map_or(markdown.len(), |(_, end, _)| *end);
     Ok(start..end)
 }
 

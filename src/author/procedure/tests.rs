@@ -39,7 +39,15 @@ fn a_section_alone_becomes_a_runbook() {
     let section = Import { section: Some("redémarrage"), ..import(PROCEDURE) };
     let runbook = read(&section.procedure().unwrap());
     let ids: Vec<&str> = runbook.steps.iter().map(|step| step.name()).collect();
-    assert_eq!(ids, ["arreter_le_service", "verifier_que_rien_ne_tourne_plus", "verifier_aucun_processus", "demarrer_le_service"]);
+    assert_eq!(
+        ids,
+        [
+            "arreter_le_service",
+            "verifier_que_rien_ne_tourne_plus",
+            "verifier_aucun_processus",
+            "demarrer_le_service"
+        ]
+    );
     let none = Import { section: Some("Nowhere"), ..import(PROCEDURE) };
     assert!(matches!(none.procedure(), Err(ImportError::NoSection { .. })));
 }
@@ -54,8 +62,13 @@ fn nothing_to_do_is_refused() {
 #[test]
 fn what_is_left_out_is_said() {
     let text = "- [x] done\n-\n\n[unused]: http://far\n\n## Empty\n";
-    let notes: Vec<String> =
-        import(text).procedure().unwrap().notes.iter().map(|n| format!("{}: {}", n.line, n.message)).collect();
+    let notes: Vec<String> = import(text)
+        .procedure()
+        .unwrap()
+        .notes
+        .iter()
+        .map(|n| format!("{}: {}", n.line, n.message))
+        .collect();
     assert_eq!(
         notes,
         [
@@ -77,12 +90,57 @@ fn a_row_longer_than_its_head_is_kept_whole() {
 fn markdown() -> impl Strategy<Value = String> {
     let word = prop_oneof!["[a-zé]{1,8}", "\\PC{0,6}", "(?s).{0,3}"];
     let mark = prop::sample::select(vec![
-        "- ", "* ", "1. ", "- [ ] ", "- [x] ", "  ", "    ", "\t", "\n", "\n\n", "# ", "## ", "### ", "> ",
-        "```bash\n", "```\n", "~~~\n", "| a | b |\n|---|---|\n", "| c |", "[l](http://x \"t\")", "![p](q.png)",
-        "[r]", "[r]: http://y\n", "[^1]", "[^1]: ", "**", "_", "~~", "`", "{{ x }}", "{{", "}}", "{%", "{#",
-        "---\n", "...\n", ": ", " #", "\"", "'", "\\", "<b>", "<!-- c -->", "&amp;", "yes", "\u{feff}", "\0", "\r",
+        "- ",
+        "* ",
+        "1. ",
+        "- [ ] ",
+        "- [x] ",
+        "  ",
+        "    ",
+        "\t",
+        "\n",
+        "\n\n",
+        "# ",
+        "## ",
+        "### ",
+        "> ",
+        "```bash\n",
+        "```\n",
+        "~~~\n",
+        "| a | b |\n|---|---|\n",
+        "| c |",
+        "[l](http://x \"t\")",
+        "![p](q.png)",
+        "[r]",
+        "[r]: http://y\n",
+        "[^1]",
+        "[^1]: ",
+        "**",
+        "_",
+        "~~",
+        "`",
+        "{{ x }}",
+        "{{",
+        "}}",
+        "{%",
+        "{#",
+        "---\n",
+        "...\n",
+        ": ",
+        " #",
+        "\"",
+        "'",
+        "\\",
+        "<b>",
+        "<!-- c -->",
+        "&amp;",
+        "yes",
+        "\u{feff}",
+        "\0",
+        "\r",
     ]);
-    prop::collection::vec(prop_oneof![word, mark.prop_map(str::to_owned)], 0..60).prop_map(|parts| parts.concat())
+    prop::collection::vec(prop_oneof![word, mark.prop_map(str::to_owned)], 0..60)
+        .prop_map(|parts| parts.concat())
 }
 
 proptest! {
