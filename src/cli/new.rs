@@ -101,10 +101,8 @@ fn from_markdown(
         ui.say(&format!("{}:{}: {}", markdown.display(), note.line, note.message));
     }
     let typed = typed(&file);
-    ui.say(&format!(
-        "{} steps by hand; commands are quoted in their messages, none is executed",
-        procedure.steps
-    ));
+    let steps = if procedure.steps == 1 { "1 step".to_owned() } else { format!("{} steps", procedure.steps) };
+    ui.say(&format!("{steps} by hand; commands are quoted in their messages, none is executed"));
     ui.hint(&format!("consigne check {typed}"));
     ui.hint(&format!("consigne drill {typed}"));
     ui.hint(&format!("consigne print {typed}"));

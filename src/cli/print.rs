@@ -19,7 +19,7 @@ pub(super) fn print(args: &PrintArgs) -> Result<Exit, CliError> {
     let report = check_file(&args.file, args.env.as_deref());
     let wrong = report.has_errors();
     let Some(document) = report.document.filter(|_| !wrong) else {
-        let message = format!("{} makes no sense, so nothing is printed", args.file.display());
+        let message = format!("{} cannot be printed", args.file.display());
         return Err(CliError::new(Exit::Invalid, message).with(report.diagnostics));
     };
     let inputs = known(args, &document)?;

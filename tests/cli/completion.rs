@@ -33,8 +33,9 @@ fn bash_completes_verbs_runbooks_runs_steps_and_environments() {
     std::fs::create_dir(env.work("runbooks")).unwrap();
     std::fs::copy(env.work("small.yaml"), env.work("runbooks/big.yaml")).unwrap();
     env.write("small.inputs.yaml", "name: x\n");
-    for id in ["alpha-1", "alpha-2", "beta"] {
-        env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", id]).ends(4).code.unwrap();
+    for (id, name) in [("alpha-1", "name=a"), ("alpha-2", "name=b"), ("beta", "name=c")] {
+        let drill = ["drill", "small.yaml", "--env", "plain", "--run-id", id, "--input", name];
+        env.consigne(&drill).ends(4).code.unwrap();
     }
     let offered = bash(
         &env,
