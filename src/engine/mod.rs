@@ -7,7 +7,7 @@
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `unbegun`: what is left of runs that died before their first entry.
 //! - `services`: the processes of a practice environment.
-//! - `identity`: who is at this process.
+//! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt.
 
 pub mod book;
 pub mod evidence;
@@ -20,3 +20,4 @@ pub mod services;
 mod signals;
 pub mod sim;
 pub mod unbegun;
+pub mod word;
