@@ -3,9 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::engine::ArgValueCompleter;
-
-use super::completions::{Environments, Runbooks, Runs, Steps};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -60,10 +57,10 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Runbooks
-    #[arg(required = true, add = ArgValueCompleter::new(Runbooks))]
+    #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Environment to check against
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
+    #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
     /// Print findings as JSON
     #[arg(long)]
@@ -74,10 +71,9 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 pub struct ChoiceArgs {
     /// The runbook
-    #[arg(add = ArgValueCompleter::new(Runbooks))]
     pub file: PathBuf,
     /// Environment (a drill uses `practice` unless told otherwise)
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
+    #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
     /// An input, instead of the one in the file; may be given several times
     #[arg(long = "input", value_name = "NAME=VALUE")]
@@ -145,7 +141,6 @@ impl Lang {
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// Id, beginning of the id, or directory of the run
-    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// File of answers
     #[arg(long, value_name = "FILE")]
@@ -192,10 +187,8 @@ pub struct UnlockArgs {
 #[derive(Debug, Args)]
 pub struct AnswerArgs {
     /// Id, beginning of the id, or directory of the run
-    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// The step, or `list/item` for an item of a checklist
-    #[arg(add = ArgValueCompleter::new(Steps))]
     pub step: String,
     /// The answer: a word, or JSON for forms and outputs
     pub value: String,
@@ -218,7 +211,6 @@ pub struct AnswerArgs {
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// Id, beginning of the id, or directory of the run
-    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -243,7 +235,6 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneRun {
     /// Id, beginning of the id, or directory of the run
-    #[arg(add = ArgValueCompleter::new(Runs))]
     pub run: String,
     /// Folder of the runs
     #[arg(long, value_name = "DIR")]
@@ -340,10 +331,9 @@ pub struct NewArgs {
 #[derive(Debug, Args)]
 pub struct PrintArgs {
     /// The runbook
-    #[arg(add = ArgValueCompleter::new(Runbooks))]
     pub file: PathBuf,
     /// Environment, for its variables and the people of its roles
-    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(Environments))]
+    #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
     /// An input that is known already; may be given several times
     #[arg(long = "input", value_name = "NAME=VALUE")]

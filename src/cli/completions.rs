@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, CommandFactory};
-use clap_complete::engine::{CompletionCandidate, PathCompleter, ValueCompleter};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 
 use super::args::{Cli, ShellArg};
@@ -47,7 +47,7 @@ pub(super) fn answered() -> bool {
     std::panic::set_hook(Box::new(|_| {}));
     let answer = || {
         let here = std::env::current_dir().ok();
-        CompleteEnv::with_factory(Cli::command)
+        CompleteEnv::with_factory(command)
             .var(VARIABLE)
             .try_complete(std::env::args_os(), here.as_deref())
             .is_ok()
@@ -56,21 +56,41 @@ pub(super) fn answered() -> bool {
     true
 }
 
+/// Verbs whose `file` or `files` are runbooks.
+const OF_RUNBOOKS: [&str; 7] = ["check", "run", "drill", "print", "preflight", "plan", "graph"];
+
+/// The command line with what its words are completed with: by their names, so that no verb can forget it.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| {
+        let of_runbooks = OF_RUNBOOKS.contains(&verb.get_name());
+        let rerun = verb.get_name() == "rerun";
+        verb.mut_args(|arg| match arg.get_id().as_str() {
+            "run" => arg.add(ArgValueCompleter::new(Runs)),
+            "step" => arg.add(ArgValueCompleter::new(Steps)),
+            "from" if rerun => arg.add(ArgValueCompleter::new(Steps)),
+            "env" => arg.add(ArgValueCompleter::new(Environments)),
+            "runbook" => arg.add(ArgValueCompleter::new(Runbooks)),
+            "file" | "files" if of_runbooks => arg.add(ArgValueCompleter::new(Runbooks)),
+            _ => arg,
+        })
+    })
+}
+
 /// Files and ids of runbooks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Runbooks;
+struct Runbooks;
 
 /// Ids of runs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Runs;
+struct Runs;
 
 /// Steps of the run that is named before, and the items of its lists.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Steps;
+struct Steps;
 
 /// Environments of the runbook that is named before, or of any.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Environments;
+struct Environments;
 
 impl ValueCompleter for Runbooks {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {

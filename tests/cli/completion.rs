@@ -51,6 +51,7 @@ fn bash_completes_verbs_runbooks_runs_steps_and_environments() {
             &["drill", "small.yaml", "--env", "p"],
             &["print", "small.yaml", "--lang", ""],
             &["show", "--runs", "/nowhere", "a"],
+            &["rerun", "beta", "--from", "o"],
         ],
     );
     assert_eq!(
@@ -67,6 +68,7 @@ fn bash_completes_verbs_runbooks_runs_steps_and_environments() {
             "plain practice",
             "fr en",
             "",
+            "one",
         ]
     );
 }
