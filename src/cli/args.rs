@@ -28,6 +28,8 @@ pub enum Verb {
     Cancel(CancelArgs),
     /// Show the runs, what they wait for, and open toggles
     List(ListArgs),
+    /// Show the runbooks, with their last drill and live run
+    Runbooks(RunbooksArgs),
     /// Show where a run stands
     Show(OneRun),
     /// Print the report of a run
@@ -44,7 +46,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Runbooks
+    /// Runbooks: files or ids
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Environment to check against
@@ -58,7 +60,7 @@ pub struct CheckArgs {
 /// Which runbook, where, with which inputs.
 #[derive(Debug, Args)]
 pub struct ChoiceArgs {
-    /// The runbook
+    /// The runbook: a file, or the id of one that `consigne runbooks` finds
     pub file: PathBuf,
     /// Environment (a drill uses `practice` unless told otherwise)
     #[arg(long, value_name = "NAME")]
@@ -181,6 +183,21 @@ pub struct ListArgs {
     #[arg(long, value_name = "DIR")]
     pub runs: Option<PathBuf>,
     /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunbooksArgs {
+    /// Words that have to stand in id, title, description, owners, category or path
+    pub words: Vec<String>,
+    /// Folder to look below, instead of $CONSIGNE_RUNBOOKS, else of this folder and the nearest `runbooks`
+    #[arg(long, value_name = "DIR")]
+    pub dir: Vec<PathBuf>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print as JSON, a line each
     #[arg(long)]
     pub json: bool,
 }

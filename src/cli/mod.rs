@@ -11,10 +11,13 @@ mod exit;
 mod home;
 mod keys;
 mod list;
+mod past;
 mod practice;
 mod report;
 mod run;
+mod runbooks;
 mod secret;
+mod shelf;
 mod show;
 mod ui;
 mod verify;
@@ -73,6 +76,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Answer(args) => answer::answer(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
+        Verb::Runbooks(args) => runbooks::runbooks(&args),
         Verb::Show(args) => show::show(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Verify(args) => verify::verify(&args),

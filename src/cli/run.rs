@@ -79,9 +79,9 @@ fn new_run(
     chosen: &Chosen,
 ) -> Result<NewRun, CliError> {
     let folder =
-        args.choice.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        chosen.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base_dir = std::fs::canonicalize(folder)
-        .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &args.choice.file, &error))?;
+        .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let mut frozen =
         BTreeMap::from([("runbook.yaml".to_owned(), chosen.document.source.text().as_bytes().to_vec())]);
     if let Some(environment) = &chosen.environment {

@@ -25,7 +25,7 @@ mod wording;
 pub use evidence::{EvidenceError, EvidenceStore, measure};
 pub use layout::Layout;
 pub use question::{Choice, Entitled, Field, Output, Point, Question, Tried};
-pub use screen::TerminalError;
+pub use screen::{TerminalError, harmless};
 pub use scripted::{Scripted, ScriptedAnswer};
 pub use terminal::{Setup, Terminal};
 pub use unattended::Unattended;
