@@ -7,7 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
 #[command(name = "consigne", version, after_help = exit_codes(), disable_help_subcommand = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// Without a command: folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Without a command: print what waits as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }

@@ -8,9 +8,11 @@ mod chosen;
 mod drive;
 mod error;
 mod exit;
+mod first;
 mod home;
 mod keys;
 mod list;
+mod overview;
 mod past;
 mod practice;
 mod report;
@@ -47,7 +49,10 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(false);
     // The default hook has printed where; what it means to the person at the terminal is said here.
-    match catch_unwind(AssertUnwindSafe(|| cli.verb.map_or_else(at_first, dispatch))) {
+    match catch_unwind(AssertUnwindSafe(|| match cli.verb {
+        Some(verb) => dispatch(verb),
+        None => first::first(&cli),
+    })) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
             ui.error(&error);
@@ -58,13 +63,6 @@ pub fn main() -> ExitCode {
             Exit::Bug.into()
         }
     }
-}
-
-/// `consigne` alone: what waits, and where to read on.
-fn at_first() -> Result<Exit, CliError> {
-    let exit = list::list(&args::ListArgs { all: false, runs: None, json: false })?;
-    Ui::new(false).hint("`consigne --help` shows the commands");
-    Ok(exit)
 }
 
 fn dispatch(verb: Verb) -> Result<Exit, CliError> {

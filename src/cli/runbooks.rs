@@ -150,6 +150,7 @@ impl Listing<'_> {
             "id": card.map(|card| &card.id),
             "path": found.path,
             "title": card.map(|card| json!({"fr": card.title.fr, "en": card.title.en})),
+            "description": card.map(|card| json!({"fr": card.description.fr, "en": card.description.en})),
             "category": card.and_then(|card| card.category).map(crate::runbook::schema::Category::name),
             "owners": card.map(|card| &card.owners),
             "review_by": card.and_then(|card| card.review_by).map(|day| day.0.to_string()),

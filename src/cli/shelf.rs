@@ -11,6 +11,9 @@ use crate::runbook::catalogue::{Catalogue, Found};
 /// Folders with runbooks, separated as in `PATH`.
 const VARIABLE: &str = "CONSIGNE_RUNBOOKS";
 
+/// Runbooks of one kind that an error names.
+const MOST_HINTS: usize = 3;
+
 /// The runbooks that can be meant by an id here.
 pub(super) struct Shelf {
     pub catalogue: Catalogue,
@@ -76,8 +79,13 @@ impl Shelf {
             error = error.hint(format!("did you mean `{}`?", file.display()));
         } else if let Some(near) = closest(id, ids) {
             error = error.hint(format!("did you mean `{near}`?"));
+        } else {
+            let saying = self.catalogue.found.iter().filter(|found| found.matches(&[id.to_owned()]));
+            for near in saying.filter_map(Found::id).take(MOST_HINTS) {
+                error = error.hint(format!("did you mean `{near}`?"));
+            }
         }
-        for unread in self.catalogue.found.iter().filter(|found| found.card.is_none()) {
+        for unread in self.catalogue.found.iter().filter(|found| found.card.is_none()).take(MOST_HINTS) {
             error = error.hint(format!("{} cannot be read as a runbook", unread.path.display()));
         }
         error.hint(format!("looked in: {}; `consigne runbooks` lists what is there", self.places(false)))
