@@ -34,9 +34,23 @@ impl Chosen {
     /// # Errors
     /// The runbook, its environment or the inputs make no sense, or do not go together.
     pub(super) fn of(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
+        Self::asking(args, mode, ui, &|_, _| Ok(()))
+    }
+
+    /// As [`Chosen::of`]; `complete` may add to what was given.
+    ///
+    /// # Errors
+    /// Those of [`Chosen::of`], and those of `complete`.
+    pub(super) fn asking(
+        args: &ChoiceArgs,
+        mode: Mode,
+        ui: Ui,
+        complete: &dyn Fn(&Document, &mut Given) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
         let file = shelf::file_of(&args.file, ui)?;
         let (document, environment, others) = read(&file, args, mode, ui)?;
-        let given = given(&file, args, mode, ui)?;
+        let mut given = given(&file, args, mode, ui)?;
+        complete(&document, &mut given)?;
         let (values, problems) = inputs::resolve(&document, &given);
         if crate::diag::has_errors(&problems) {
             let error =

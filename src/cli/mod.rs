@@ -9,6 +9,7 @@ mod drive;
 mod error;
 mod exit;
 mod first;
+mod form;
 mod home;
 mod keys;
 mod list;

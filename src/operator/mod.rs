@@ -11,10 +11,12 @@
 
 mod dialog;
 mod evidence;
+mod form;
 mod keys;
 mod layout;
 mod line;
 mod parse;
+mod prompt;
 mod question;
 mod screen;
 mod scripted;
@@ -23,6 +25,7 @@ mod unattended;
 mod wording;
 
 pub use evidence::{EvidenceError, EvidenceStore, measure};
+pub use form::{Blank, FormError, fill};
 pub use layout::Layout;
 pub use question::{Choice, Entitled, Field, Output, Point, Question, Tried};
 pub use screen::{TerminalError, harmless};

@@ -9,6 +9,7 @@ mod disk;
 mod environment;
 mod files;
 mod flow;
+mod form;
 mod held;
 mod lists;
 mod missing;
