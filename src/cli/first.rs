@@ -165,7 +165,8 @@ impl Screen {
             }
         };
         let mut lines = vec![self.head(&toggle.run, &format!("{} · {state}", toggle.step))];
-        lines.extend(toggle.answer.as_ref().map(|answer| format!("    {answer}")));
+        let command = toggle.answer.clone().unwrap_or_else(|| format!("consigne show {}", toggle.run.name));
+        lines.push(format!("    {command}"));
         lines
     }
 

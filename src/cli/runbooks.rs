@@ -88,7 +88,7 @@ impl Listing<'_> {
             if whole {
                 let description = card.description.in_lang(self.lang()).unwrap_or_default();
                 let filled = textwrap::wrap(description.trim(), 74);
-                lines.extend(filled.iter().map(|line| format!("    {line}").trim_end().to_owned()));
+                lines.extend(filled.iter().filter(|line| !line.is_empty()).map(|line| format!("    {line}")));
                 if !card.owners.is_empty() {
                     lines.push(format!(
                         "    {} {}",

@@ -17,7 +17,7 @@ inputs:
   kept: {type: string, default: "as it is"}
 steps:
   - id: do
-    argv: ["sh", "-c", "echo \"$@\" >> @/touched", "-", "{{ inputs.tenant_id }}", "{{ inputs.count }}",
+    argv: ["sh", "-c", "echo \"$*\" >> @/touched", "-", "{{ inputs.tenant_id }}", "{{ inputs.count }}",
       "{{ inputs.reason }}", "{{ inputs.kept }}"]
     effect: write
 "#;

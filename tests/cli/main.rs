@@ -8,6 +8,7 @@ mod damage;
 mod disk;
 mod environment;
 mod files;
+mod first;
 mod flow;
 mod form;
 mod held;
