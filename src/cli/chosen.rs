@@ -37,10 +37,10 @@ impl Chosen {
         Self::asking(args, mode, ui, &|_, _| Ok(()))
     }
 
-    /// As [`Chosen::of`]; `complete` may add to what was given.
+    /// The same; `complete` may add to what was given.
     ///
     /// # Errors
-    /// Those of [`Chosen::of`], and those of `complete`.
+    /// As for [`Chosen::of`], and what `complete` says.
     pub(super) fn asking(
         args: &ChoiceArgs,
         mode: Mode,
@@ -48,16 +48,41 @@ impl Chosen {
         complete: &dyn Fn(&Document, &mut Given) -> Result<(), CliError>,
     ) -> Result<Self, CliError> {
         let file = shelf::file_of(&args.file, ui)?;
-        let (document, environment, others) = read(&file, args, mode, ui)?;
+        let readable = read(&file, args, mode, ui)?;
         let mut given = given(&file, args, mode, ui)?;
-        complete(&document, &mut given)?;
-        let (values, problems) = inputs::resolve(&document, &given);
+        complete(&readable.0, &mut given)?;
+        Self::resolved(file, mode, readable, &given)
+    }
+
+    /// The same, with inputs that were given in another way.
+    ///
+    /// # Errors
+    /// As for [`Chosen::of`].
+    pub(super) fn with(args: &ChoiceArgs, mode: Mode, given: &Given, ui: Ui) -> Result<Self, CliError> {
+        let file = shelf::file_of(&args.file, ui)?;
+        let readable = read(&file, args, mode, ui)?;
+        Self::resolved(file, mode, readable, given)
+    }
+
+    fn resolved(file: PathBuf, mode: Mode, readable: Readable, given: &Given) -> Result<Self, CliError> {
+        let (document, environment, others) = readable;
+        let (values, problems) = inputs::resolve(&document, given);
         if crate::diag::has_errors(&problems) {
             let error =
                 CliError::new(Exit::Invalid, "the inputs are not what the runbook asks for").with(problems);
             return Err(error.hint("give them with --input NAME=VALUE or --inputs FILE"));
         }
         Ok(Self { mode, file, document, environment, others, values })
+    }
+
+    /// The YAML that a plan is made of, by the names under which a run freezes it.
+    pub(super) fn frozen(&self) -> BTreeMap<String, Vec<u8>> {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(self.document.source.text()))]);
+        if let Some(environment) = &self.environment {
+            frozen.insert("environment.yaml".to_owned(), bytes(environment.source.text()));
+        }
+        frozen
     }
 
     /// # Errors
@@ -74,13 +99,11 @@ impl Chosen {
     }
 }
 
+/// A runbook, its environment, and every environment that it could run in.
+type Readable = (Document, Option<Environment>, Vec<Environment>);
+
 /// The runbook and its environments; every error at once.
-fn read(
-    file: &Path,
-    args: &ChoiceArgs,
-    mode: Mode,
-    ui: Ui,
-) -> Result<(Document, Option<Environment>, Vec<Environment>), CliError> {
+fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, CliError> {
     let env = args.env.clone().or_else(|| (mode == Mode::Drill).then(|| "practice".to_owned()));
     let unusable = |problems: Vec<Diagnostic>| {
         let elsewhere =

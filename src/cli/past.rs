@@ -36,8 +36,8 @@ impl Past {
             match (line.moment, last.get_mut(&key)) {
                 (Moment::Start, _) => drop(last.insert(key, run)),
                 (Moment::End, Some(known)) if known.run == run.run => *known = run,
-                // It ended after a later one had begun.
-                (Moment::End, _) => {}
+                // It ended after a later one had begun; or it lost a target, which ends nothing.
+                (Moment::End | Moment::Unlocked, _) => {}
             }
         }
         Ok(Self(last))
