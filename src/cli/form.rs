@@ -106,5 +106,6 @@ mod tests {
         let before = ["consigne", "drill", "x.yaml", "--input", "c=2"];
         assert_eq!(read, [&before[..], &["--input", "a=it's $HOME", "--input", "b=[1,\"x y\"]"]].concat());
         assert!(command("drill -- x.yaml").ends_with(" -- x.yaml"));
+        assert!(command("drill -- --input=b=1").ends_with(" -- '--input=b=1'"), "behind it stands no option");
     }
 }

@@ -381,6 +381,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stdout, reason = "what was not run is said")]
     fn what_somebody_else_planted_is_not_taken() {
         let folder = Folder::new();
         folder.runbook("a.yaml", "a");
