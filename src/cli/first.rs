@@ -128,7 +128,8 @@ impl Screen {
         let what = format!("{} · {}{}", question.step, question.called(), until.unwrap_or_default());
         let mut lines = vec![self.head(&open.run, &what)];
         let asked = text(question);
-        lines.extend((!asked.is_empty()).then(|| format!("    {asked}")));
+        let asked = textwrap::wrap(asked, 76).into_iter().filter(|line| !line.is_empty());
+        lines.extend(asked.map(|line| format!("    {line}")));
         if open.mine {
             lines.push(format!("    {}", open.answer));
         } else {
