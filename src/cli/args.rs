@@ -7,7 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
 #[command(name = "consigne", version, after_help = exit_codes(), disable_help_subcommand = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// Without a command: folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Without a command: print what waits as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }
@@ -32,6 +39,8 @@ pub enum Verb {
     Unlock(UnlockArgs),
     /// Show the runs, what they wait for, and open toggles
     List(ListArgs),
+    /// Show the runbooks, with their last drill and live run
+    Runbooks(RunbooksArgs),
     /// Show where a run stands
     Show(OneRun),
     /// Print the report of a run
@@ -56,7 +65,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Runbooks
+    /// Runbooks: files or ids
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Environment to check against
@@ -70,7 +79,7 @@ pub struct CheckArgs {
 /// Which runbook, where, with which inputs.
 #[derive(Debug, Args)]
 pub struct ChoiceArgs {
-    /// The runbook
+    /// The runbook: a file, or the id of one that `consigne runbooks` finds
     pub file: PathBuf,
     /// Environment (a drill uses `practice` unless told otherwise)
     #[arg(long, value_name = "NAME")]
@@ -228,6 +237,21 @@ pub struct ListArgs {
     #[arg(long, value_name = "DIR")]
     pub runs: Option<PathBuf>,
     /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunbooksArgs {
+    /// Words that have to stand in id, title, description, owners, category or path
+    pub words: Vec<String>,
+    /// Folder to look below, instead of $CONSIGNE_RUNBOOKS, else of this folder and the nearest `runbooks`
+    #[arg(long, value_name = "DIR")]
+    pub dir: Vec<PathBuf>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print as JSON, a line each
     #[arg(long)]
     pub json: bool,
 }

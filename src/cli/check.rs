@@ -3,13 +3,15 @@
 use super::args::CheckArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::shelf;
 use super::ui::Ui;
 use crate::runbook::check_file;
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let mut wrong = false;
-    for file in &args.files {
+    let files = args.files.iter().map(|file| shelf::file_of(file, ui)).collect::<Result<Vec<_>, _>>()?;
+    for file in &files {
         let report = check_file(file, args.env.as_deref());
         wrong |= report.has_errors() || report.document.is_none();
         if args.json {

@@ -2,13 +2,14 @@
 //! that needs a plan; starts nothing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::args::ChoiceArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::shelf;
 use super::ui::Ui;
 use crate::diag::Diagnostic;
 use crate::plan::{BuildRequest, Mode, Plan};
@@ -20,6 +21,8 @@ use crate::runbook::load::{self, Document};
 /// A runbook with all that is needed to make a plan of it.
 pub(super) struct Chosen {
     pub mode: Mode,
+    /// Its file, also where it was named by its id.
+    pub file: PathBuf,
     pub document: Document,
     pub environment: Option<Environment>,
     /// Every environment that the runbook could run in.
@@ -31,8 +34,24 @@ impl Chosen {
     /// # Errors
     /// The runbook, its environment or the inputs make no sense, or do not go together.
     pub(super) fn of(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
-        let given = given(args, mode, ui)?;
-        Self::with(args, mode, &given, ui)
+        Self::asking(args, mode, ui, &|_, _| Ok(()))
+    }
+
+    /// The same; `complete` may add to what was given.
+    ///
+    /// # Errors
+    /// As for [`Chosen::of`], and what `complete` says.
+    pub(super) fn asking(
+        args: &ChoiceArgs,
+        mode: Mode,
+        ui: Ui,
+        complete: &dyn Fn(&Document, &mut Given) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
+        let file = shelf::file_of(&args.file, ui)?;
+        let readable = read(&file, args, mode, ui)?;
+        let mut given = given(&file, args, mode, ui)?;
+        complete(&readable.0, &mut given)?;
+        Self::resolved(file, mode, readable, &given)
     }
 
     /// The same, with inputs that were given in another way.
@@ -40,14 +59,20 @@ impl Chosen {
     /// # Errors
     /// As for [`Chosen::of`].
     pub(super) fn with(args: &ChoiceArgs, mode: Mode, given: &Given, ui: Ui) -> Result<Self, CliError> {
-        let (document, environment, others) = read(args, mode, ui)?;
+        let file = shelf::file_of(&args.file, ui)?;
+        let readable = read(&file, args, mode, ui)?;
+        Self::resolved(file, mode, readable, given)
+    }
+
+    fn resolved(file: PathBuf, mode: Mode, readable: Readable, given: &Given) -> Result<Self, CliError> {
+        let (document, environment, others) = readable;
         let (values, problems) = inputs::resolve(&document, given);
         if crate::diag::has_errors(&problems) {
             let error =
                 CliError::new(Exit::Invalid, "the inputs are not what the runbook asks for").with(problems);
             return Err(error.hint("give them with --input NAME=VALUE or --inputs FILE"));
         }
-        Ok(Self { mode, document, environment, others, values })
+        Ok(Self { mode, file, document, environment, others, values })
     }
 
     /// The YAML that a plan is made of, by the names under which a run freezes it.
@@ -74,18 +99,16 @@ impl Chosen {
     }
 }
 
+/// A runbook, its environment, and every environment that it could run in.
+type Readable = (Document, Option<Environment>, Vec<Environment>);
+
 /// The runbook and its environments; every error at once.
-fn read(
-    args: &ChoiceArgs,
-    mode: Mode,
-    ui: Ui,
-) -> Result<(Document, Option<Environment>, Vec<Environment>), CliError> {
+fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, CliError> {
     let env = args.env.clone().or_else(|| (mode == Mode::Drill).then(|| "practice".to_owned()));
     let unusable = |problems: Vec<Diagnostic>| {
         let elsewhere =
             problems.iter().any(|problem| problem.code == "environment" && problem.help.is_empty());
-        let error =
-            CliError::new(Exit::Invalid, format!("{} cannot be run", args.file.display())).with(problems);
+        let error = CliError::new(Exit::Invalid, format!("{} cannot be run", file.display())).with(problems);
         match &env {
             Some(name) if elsewhere => error.hint(format!(
                 "an environment is a file environments/{name}.yaml beside the runbook or above it"
@@ -93,16 +116,16 @@ fn read(
             _ => error,
         }
     };
-    if let Err(problem) = load::source(&args.file) {
+    if let Err(problem) = load::source(file) {
         return Err(unusable(vec![problem]));
     }
-    let report = check_file(&args.file, env.as_deref());
+    let report = check_file(file, env.as_deref());
     let wrong = report.has_errors();
     let Some(document) = report.document.filter(|_| !wrong) else {
         return Err(unusable(report.diagnostics));
     };
     ui.diagnostics(&report.diagnostics);
-    let (others, _shown_by_check) = Environment::all(&args.file);
+    let (others, _shown_by_check) = Environment::all(file);
     let protected: Vec<&str> =
         others.iter().filter(|other| other.is_protected()).map(|other| other.name.as_str()).collect();
     if mode == Mode::Live && env.is_none() && !protected.is_empty() {
@@ -115,14 +138,12 @@ fn read(
     {
         let message =
             format!("environment `{}` is for practice: it starts services of its own", practice.name);
-        return Err(
-            CliError::new(Exit::Invalid, message).hint(format!("consigne drill {}", args.file.display()))
-        );
+        return Err(CliError::new(Exit::Invalid, message).hint(format!("consigne drill {}", file.display())));
     }
     Ok((document, report.environment, others))
 }
 
-fn given(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Given, CliError> {
+fn given(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Given, CliError> {
     let mut given = Given::default();
     for option in &args.inputs {
         let Some((name, value)) = option.split_once('=') else {
@@ -131,7 +152,7 @@ fn given(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Given, CliError> {
         };
         given.options.push((name.to_owned(), value.to_owned()));
     }
-    let beside = args.file.with_extension("inputs.yaml");
+    let beside = file.with_extension("inputs.yaml");
     let practice = mode == Mode::Drill && beside.is_file();
     let file: Option<&Path> = match &args.inputs_file {
         Some(file) => Some(file),

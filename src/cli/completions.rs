@@ -16,6 +16,7 @@ use super::args::{Cli, ShellArg};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::shelf::Shelf;
 use crate::plan::Graph;
 use crate::plan::digest::GRAPH_FILE;
 use crate::runbook::environment::Environment;
@@ -157,19 +158,8 @@ fn looks_like_a_runbook(path: &Path) -> bool {
 
 /// The runbooks here, each with the id that it can be named by.
 fn known_runbooks() -> Vec<(PathBuf, Option<String>)> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("runbooks")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(path),
-                _ if looks_like_a_runbook(&path) => found.push((path, None)),
-                _ => {}
-            }
-        }
-    }
-    found
+    let found = Shelf::find(&[]).catalogue.found;
+    found.into_iter().map(|entry| (entry.path.clone(), entry.id().map(str::to_owned))).collect()
 }
 
 fn home(typed: &Typed) -> Option<Home> {

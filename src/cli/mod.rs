@@ -9,17 +9,23 @@ mod completions;
 mod drive;
 mod error;
 mod exit;
+mod first;
+mod form;
 mod home;
 mod keys;
 mod list;
 mod man;
 mod new;
+mod overview;
+mod past;
 mod practice;
 mod print;
 mod report;
 mod rerun;
 mod run;
+mod runbooks;
 mod secret;
+mod shelf;
 mod show;
 mod ui;
 mod unlock;
@@ -53,7 +59,10 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(false);
     // The default hook has printed where; what it means to the person at the terminal is said here.
-    match catch_unwind(AssertUnwindSafe(|| cli.verb.map_or_else(at_first, dispatch))) {
+    match catch_unwind(AssertUnwindSafe(|| match cli.verb {
+        Some(verb) => dispatch(verb),
+        None => first::first(&cli),
+    })) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
             ui.error(&error);
@@ -64,13 +73,6 @@ pub fn main() -> ExitCode {
             Exit::Bug.into()
         }
     }
-}
-
-/// `consigne` alone: what waits, and where to read on.
-fn at_first() -> Result<Exit, CliError> {
-    let exit = list::list(&args::ListArgs { all: false, runs: None, json: false })?;
-    Ui::new(false).hint("`consigne --help` shows the commands");
-    Ok(exit)
 }
 
 fn dispatch(verb: Verb) -> Result<Exit, CliError> {
@@ -84,6 +86,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Answer(args) => answer::answer(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
+        Verb::Runbooks(args) => runbooks::runbooks(&args),
         Verb::Show(args) => show::show(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Verify(args) => verify::verify(&args),

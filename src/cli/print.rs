@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::args::{Lang, PrintArgs};
 use super::error::CliError;
 use super::exit::Exit;
+use super::shelf::file_of;
 use super::ui::Ui;
 use crate::author::paper::Paper;
 use crate::runbook::check_file;
@@ -16,10 +17,11 @@ use crate::runbook::load::Document;
 use crate::runbook::scalar::Entries;
 
 pub(super) fn print(args: &PrintArgs) -> Result<Exit, CliError> {
-    let report = check_file(&args.file, args.env.as_deref());
+    let file = file_of(&args.file, Ui::new(false))?;
+    let report = check_file(&file, args.env.as_deref());
     let wrong = report.has_errors();
     let Some(document) = report.document.filter(|_| !wrong) else {
-        let message = format!("{} cannot be printed", args.file.display());
+        let message = format!("{} cannot be printed", file.display());
         return Err(CliError::new(Exit::Invalid, message).with(report.diagnostics));
     };
     let inputs = known(args, &document)?;

@@ -8,6 +8,7 @@ use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
+use super::form;
 use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
@@ -17,11 +18,18 @@ use crate::engine::services::{free_port, state_folder};
 use crate::plan::service::{self, Service};
 use crate::plan::{Mode, Plan};
 use crate::runbook::environment::{Environment, ServiceAt, Services};
+use crate::runbook::inputs::Given;
+use crate::runbook::load::Document;
 
 pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
-    let chosen = Chosen::of(&args.choice, mode, ui)?;
+    let chosen = if form::can_be_asked(&args.common) {
+        let ask = |document: &Document, given: &mut Given| form::complete(document, given, &args.common);
+        Chosen::asking(&args.choice, mode, ui, &ask)?
+    } else {
+        Chosen::of(&args.choice, mode, ui)?
+    };
     let answers = drive::answers(args.answers.as_deref())?;
     let id = match &args.run_id {
         Some(id) => checked_id(id)?,
@@ -72,9 +80,9 @@ fn new_run(
     chosen: &Chosen,
 ) -> Result<NewRun, CliError> {
     let folder =
-        args.choice.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        chosen.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base_dir = std::fs::canonicalize(folder)
-        .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &args.choice.file, &error))?;
+        .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let lang = drive::lang(&args.common).code().to_owned();
     Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services }, frozen: chosen.frozen(), lang })
 }

@@ -27,6 +27,21 @@ impl Ui {
         let _closed_pipe = writeln!(std::io::stdout().lock(), "{line}");
     }
 
+    /// A line of data with texts from files in it: they do not drive the terminal.
+    pub fn line(self, line: &str) {
+        self.data(&crate::operator::harmless(line));
+    }
+
+    /// A line of data that others stand under.
+    pub fn heading(self, line: &str) {
+        if self.color && std::io::stdout().is_terminal() {
+            let bold = anstyle::Style::new().bold();
+            self.data(&format!("{bold}{line}{bold:#}"));
+        } else {
+            self.data(line);
+        }
+    }
+
     /// A line of talk.
     pub fn say(self, line: &str) {
         let _closed_pipe = writeln!(std::io::stderr().lock(), "{line}");

@@ -65,7 +65,8 @@ pub(super) fn answers(plan: &Plan, state: &State, name: &str) -> Vec<String> {
     questions(plan, state).map(|question| answer_line(&question, name)).collect()
 }
 
-fn questions<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Question> + 'a {
+/// Its open questions.
+pub(super) fn questions<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Question> + 'a {
     state.open_asks().filter_map(|ask| Question::of(plan, state, ask.id))
 }
 
@@ -86,7 +87,8 @@ fn question_line(question: &Question) -> String {
     line
 }
 
-fn answer_line(question: &Question, name: &str) -> String {
+/// The command that answers a question.
+pub(super) fn answer_line(question: &Question, name: &str) -> String {
     let open = question.items.iter().find(|item| item.state.is_open());
     let (step, words): (String, Vec<&str>) = match open {
         Some(item) => {

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::evidence::EvidenceError;
 use super::layout::words;
 use super::parse::{self, Chosen, choose};
-use super::question::{self, Choice, Point, Question};
+use super::question::{self, Choice, Field, Point, Question};
 use super::screen::harmless;
-use super::wording::{Text, consequence, word};
+use super::wording::{Lang, Text, consequence, word};
 use crate::clock::Timestamp;
 use crate::core::state::ItemState;
 use crate::core::{Actor, Answer, AskKind, Decision, EvidenceRef, How};
@@ -40,10 +40,14 @@ pub(super) enum Offer {
 }
 
 /// Somebody who reads and types.
-pub(super) trait Talker {
-    /// One line. `?` is handled here: it shows the question again.
+pub(super) trait Reader {
+    /// One line. Where a question is up, `?` is handled here: it shows the question again.
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break>;
     fn print(&mut self, text: &str);
+}
+
+/// Somebody who answers questions of a run.
+pub(super) trait Talker: Reader {
     fn keep(&mut self, path: &Path) -> Result<EvidenceRef, EvidenceError>;
     fn now(&self) -> Timestamp;
 }
@@ -62,6 +66,40 @@ pub(super) fn converse(talker: &mut dyn Talker, question: &Question, me: &str) -
         actor,
         shown: question.view.clone(),
     })
+}
+
+fn line(reader: &mut dyn Reader, prompt: &str, offer: &Offer) -> Result<String, Break> {
+    let prompt = harmless(prompt).replace('\n', " ");
+    reader.line(&format!("{prompt} > "), offer).map(|line| line.trim().to_owned())
+}
+
+/// One field of a form, asked until what is typed fits.
+pub(super) fn field(
+    reader: &mut dyn Reader,
+    lang: Lang,
+    field: &Field,
+    called: &str,
+) -> Result<Value, Break> {
+    let default =
+        field.default.as_ref().map(|value| format!(" [{}]", parse::shown(value))).unwrap_or_default();
+    let prompt = format!("{called}{default}");
+    let offer = match &field.one_of {
+        Some(values) => Offer::Words(values.iter().map(parse::shown).collect()),
+        None if field.kind == crate::plan::InputKind::File => Offer::Files,
+        None => Offer::Nothing,
+    };
+    loop {
+        let typed = line(reader, &prompt, &offer)?;
+        let parsed = match (&field.default, typed.is_empty()) {
+            (Some(default), true) => Ok(default.clone()),
+            (None, true) => Err(lang.text(Text::ValueNeeded).to_owned()),
+            (_, false) => parse::field(lang, field, &typed),
+        };
+        match parsed {
+            Ok(value) => return Ok(value),
+            Err(why) => reader.print(&format!("  {}\n", harmless(&why))),
+        }
+    }
 }
 
 /// An answer without its actor.
@@ -90,8 +128,7 @@ impl Dialog<'_> {
     }
 
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
-        let prompt = harmless(prompt).replace('\n', " ");
-        self.talker.line(&format!("{prompt} > "), offer).map(|line| line.trim().to_owned())
+        line(&mut *self.talker, prompt, offer)
     }
 
     /// Who answers: the user, or with role play whom he names.
@@ -243,26 +280,7 @@ impl Dialog<'_> {
     fn form(&mut self) -> Result<Said, Break> {
         let mut value = Map::new();
         for field in &self.q.fields {
-            let default =
-                field.default.as_ref().map(|value| format!(" [{}]", parse::shown(value))).unwrap_or_default();
-            let prompt = format!("{}{default}", field.title);
-            let offer = match &field.one_of {
-                Some(values) => Offer::Words(values.iter().map(parse::shown).collect()),
-                None if field.kind == crate::plan::InputKind::File => Offer::Files,
-                None => Offer::Nothing,
-            };
-            let given = loop {
-                let typed = self.line(&prompt, &offer)?;
-                let parsed = match (&field.default, typed.is_empty()) {
-                    (Some(default), true) => Ok(default.clone()),
-                    (None, true) => Err(self.text(Text::ValueNeeded).to_owned()),
-                    (_, false) => parse::field(self.q.lang, field, &typed),
-                };
-                match parsed {
-                    Ok(value) => break value,
-                    Err(why) => self.talker.print(&format!("  {}\n", harmless(&why))),
-                }
-            };
+            let given = self::field(&mut *self.talker, self.q.lang, field, &field.title)?;
             value.insert(field.name.clone(), given);
         }
         Ok(Said { value: Value::Object(value), ..Said::default() })
@@ -430,7 +448,7 @@ mod tests {
         read: String,
     }
 
-    impl Talker for Typist {
+    impl Reader for Typist {
         fn line(&mut self, prompt: &str, _: &Offer) -> Result<String, Break> {
             self.read.push_str(prompt);
             let line = self.lines.pop_front().ok_or(Break::Hangup)?;
@@ -441,7 +459,9 @@ mod tests {
         fn print(&mut self, text: &str) {
             self.read.push_str(text);
         }
+    }
 
+    impl Talker for Typist {
         fn keep(&mut self, path: &Path) -> Result<EvidenceRef, EvidenceError> {
             measure(path)
         }

@@ -11,10 +11,12 @@
 
 mod dialog;
 mod evidence;
+mod form;
 mod keys;
 mod layout;
 mod line;
 mod parse;
+mod prompt;
 mod question;
 mod screen;
 mod scripted;
@@ -23,9 +25,10 @@ mod unattended;
 mod wording;
 
 pub use evidence::{EvidenceError, EvidenceStore, measure};
+pub use form::{Blank, FormError, fill};
 pub use layout::Layout;
 pub use question::{Choice, Entitled, Field, Output, Point, Question, Tried};
-pub use screen::TerminalError;
+pub use screen::{TerminalError, harmless};
 pub use scripted::{Scripted, ScriptedAnswer};
 pub use terminal::{Setup, Terminal};
 pub use unattended::Unattended;

@@ -8,6 +8,7 @@ use super::question::Field;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::plan::InputKind;
+use crate::runbook::folding::folded;
 
 /// A word against the words that are offered.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,19 +36,6 @@ pub(super) fn choose(typed: &str, offered: &[Vec<&str>]) -> Chosen {
         [one] => Chosen::One(*one),
         _ => Chosen::Several(found),
     }
-}
-
-fn folded(word: &str) -> String {
-    let base = |c| match c {
-        'à' | 'â' | 'ä' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'î' | 'ï' => 'i',
-        'ô' | 'ö' => 'o',
-        'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        other => other,
-    };
-    word.to_lowercase().chars().map(base).collect()
 }
 
 /// What a kind of value is called.

@@ -197,6 +197,11 @@ impl Question {
         self.who.may(me) && !self.signed && !said
     }
 
+    /// What such a question is called in its language.
+    pub fn called(&self) -> &'static str {
+        self.lang.text(super::wording::kind(self.kind))
+    }
+
     /// What may be said to one item of a checklist.
     pub fn item_choices(&self, item: &Point) -> Vec<Choice> {
         let says = |word, decision| Choice { word, decision };

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use rustyline::completion::{FilenameCompleter, Pair, longest_common_prefix};
-use rustyline::history::{History, MemHistory};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::dialog::{Break, Offer, Talker, converse};
+use super::dialog::{Break, Offer, Reader, Talker, converse};
 use super::evidence::{EvidenceError, EvidenceStore};
-use super::keys::{Keys, Pasted, Typed};
 use super::layout::{Layout, who};
-use super::line::{Line, Meaning, is_unsafe};
+use super::line::Line;
+use super::prompt::{Heeded, Prompt};
 use super::question::Question;
-use super::screen::{Heard, Screen, TerminalError, harmless};
+use super::screen::{Screen, TerminalError, harmless};
 use super::wording::{Lang, Text, refusal};
 use super::{Operator, Reply};
 use crate::clock::{Clock, Timestamp};
@@ -59,16 +57,12 @@ impl Terminal {
         let screen = Screen::open()?;
         let (orders, received) = channel();
         let mut console = Console {
-            screen,
+            prompt: Prompt::on(screen),
             orders: received,
             setup,
             queue: VecDeque::new(),
             parked: Vec::new(),
             current: None,
-            bytes: VecDeque::new(),
-            keys: Keys::default(),
-            late_paste: false,
-            earlier: MemHistory::new(),
             kept: None,
             lines: 0,
             last: None,
@@ -117,20 +111,13 @@ impl Drop for Terminal {
 
 /// What the thread knows.
 struct Console {
-    screen: Screen,
+    prompt: Prompt,
     orders: Receiver<Order>,
     setup: Setup,
     queue: VecDeque<Question>,
     /// Shown, but for somebody else to answer.
     parked: Vec<Question>,
     current: Option<Question>,
-    /// Typed and not used yet.
-    bytes: VecDeque<u8>,
-    keys: Keys,
-    /// A paste is coming in that began before the question was asked.
-    late_paste: bool,
-    /// What was answered before, for the arrow keys. No secret is ever asked for here.
-    earlier: MemHistory,
     /// What was being typed when the question changed.
     kept: Option<String>,
     /// Lines read in this conversation.
@@ -176,10 +163,11 @@ impl Console {
         let me = self.setup.me.clone();
         self.lines = 0;
         self.current = Some(question.clone());
-        self.screen.raw();
-        self.forget_typed();
+        self.prompt.screen.raw();
+        self.prompt.lang = question.lang;
+        self.prompt.forget_typed();
         let answer = converse(self, &question, &me);
-        self.screen.cooked();
+        self.prompt.screen.cooked();
         match answer {
             Ok(answer) => {
                 self.reply(Reply::Answer(Box::new(answer)));
@@ -189,23 +177,13 @@ impl Console {
                 if stop == Break::Changed
                     && let Some(newer) = self.current.take()
                 {
-                    self.screen.print(&format!("{}\n", newer.lang.text(Text::Changed)));
+                    self.prompt.screen.print(&format!("{}\n", newer.lang.text(Text::Changed)));
                     self.queue.push_front(newer);
                 }
                 self.current = None;
                 Err(stop)
             }
         }
-    }
-
-    /// Forgets what was typed before anything was asked: a gate is not opened by an impatient Enter. It is read all
-    /// the same, since without the mark at its beginning the rest of a paste would be keys.
-    fn forget_typed(&mut self) {
-        self.bytes.extend(self.screen.typed_ahead());
-        for byte in self.bytes.drain(..) {
-            self.keys.feed(byte);
-        }
-        self.late_paste = self.keys.is_pasting();
     }
 
     /// Waits until the driver has said what became of the answer.
@@ -259,7 +237,7 @@ impl Console {
                     self.queue.front().or(self.parked.first()).map_or(Lang::En, |question| question.lang);
                 self.print_refusal(lang, &why);
             }
-            Order::Say(line) => self.screen.say(&harmless(&line)),
+            Order::Say(line) => self.prompt.screen.say(&harmless(&line)),
             Order::Close => return Err(Break::Closed),
         }
         Ok(())
@@ -276,13 +254,13 @@ impl Console {
             let current = self.current.clone();
             let is_current = |ask: u32| current.as_ref().is_some_and(|question| question.ask == ask);
             if let Order::Say(text) = &order
-                && !self.screen.says_here()
+                && !self.prompt.screen.says_here()
             {
-                self.screen.say(&harmless(text));
+                self.prompt.screen.say(&harmless(text));
                 continue;
             }
             let wiped = line.wipe();
-            self.screen.print(&wiped);
+            self.prompt.screen.print(&wiped);
             match order {
                 Order::Ask(newer) if is_current(newer.ask) => {
                     if current.as_ref() != Some(newer.as_ref()) {
@@ -299,8 +277,8 @@ impl Console {
                 }
                 other => self.take(other)?,
             }
-            let drawn = line.draw(prompt, self.screen.columns());
-            self.screen.print(&drawn);
+            let drawn = line.draw(prompt, self.prompt.screen.columns());
+            self.prompt.screen.print(&drawn);
         }
     }
 
@@ -314,11 +292,12 @@ impl Console {
         if self.last.as_ref() == Some(question) {
             return;
         }
-        let text = Layout::new(question, self.now(), self.screen.columns()).render();
-        self.screen.print(&text);
+        let text = Layout::new(question, self.now(), self.prompt.screen.columns()).render();
+        self.prompt.screen.print(&text);
         if !self.queue.is_empty() {
             let count = self.queue.len().to_string();
-            self.screen
+            self.prompt
+                .screen
                 .print(&format!("  {}\n", question.lang.fill(Text::MoreWaiting, &[("count", &count)])));
         }
         self.last = Some(question.clone());
@@ -335,7 +314,7 @@ impl Console {
             let not_you = lang.fill(Text::NotYou, &[("me", &self.setup.me), ("who", &names)]);
             format!("{not_you}\n  {}", lang.fill(Text::AnswerElsewhere, &values))
         };
-        self.screen.print(&format!("  {}\n", harmless(&text)));
+        self.prompt.screen.print(&format!("  {}\n", harmless(&text)));
         self.parked.push(question);
     }
 
@@ -344,7 +323,7 @@ impl Console {
         if !note.is_empty() {
             let values = [("step", question.step.as_str()), ("note", note)];
             let line = question.lang.fill(Text::Withdrawn, &values);
-            self.screen.print(&format!("{}\n", harmless(&line)));
+            self.prompt.screen.print(&format!("{}\n", harmless(&line)));
         }
     }
 
@@ -357,139 +336,54 @@ impl Console {
         if let Some(hint) = &why.hint {
             text.push_str(&format!("  {}\n", lang.fill(Text::RefusedHint, &[("hint", hint)])));
         }
-        self.screen.print(&harmless(&text));
+        self.prompt.screen.print(&harmless(&text));
     }
 
     /// One line of input, while orders are heeded.
     fn read_line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
         let mut line = Line::with(&self.kept.take().unwrap_or_default());
-        self.draw(&mut line, prompt);
+        self.prompt.draw(&mut line, prompt);
         loop {
             self.listen(&mut line, prompt)?;
-            let Some(byte) = self.bytes.pop_front() else {
-                match self.screen.read() {
-                    Heard::Bytes(bytes) => self.bytes.extend(bytes),
-                    Heard::Silence => self.keys.pause(),
-                    Heard::Gone => return Err(Break::Hangup),
-                }
-                continue;
-            };
-            let key = match self.keys.feed(byte) {
-                Some(Typed::Key(key)) => key,
-                Some(Typed::Pasted(pasted)) => {
-                    self.paste(&mut line, prompt, &pasted);
-                    continue;
-                }
-                None => continue,
-            };
-            match line.press(key, &self.earlier) {
-                Meaning::Nothing => {}
-                Meaning::Edited if self.bytes.is_empty() => self.draw(&mut line, prompt),
-                Meaning::Edited => {}
-                Meaning::Enter => {
-                    self.draw(&mut line, prompt);
-                    self.screen.print("\n");
+            match self.prompt.step(&mut line, prompt, offer)? {
+                Heeded::Going => {}
+                Heeded::Entered => {
                     self.lines += 1;
                     return Ok(line.text().to_owned());
                 }
-                Meaning::Complete => self.complete(&mut line, prompt, offer),
-                Meaning::Interrupt => {
-                    self.screen.print("^C\n");
+                Heeded::Interrupt => {
                     self.reply(Reply::Interrupt);
                     line = Line::default();
-                    self.draw(&mut line, prompt);
-                }
-                Meaning::Eof => {
-                    self.screen.print("\n");
-                    return Err(Break::Hangup);
-                }
-                Meaning::Suspend => {
-                    let wiped = line.wipe();
-                    self.screen.print(&wiped);
-                    self.screen.suspend();
-                    self.draw(&mut line, prompt);
+                    self.prompt.draw(&mut line, prompt);
                 }
             }
         }
     }
-
-    fn draw(&mut self, line: &mut Line, prompt: &str) {
-        let drawn = line.draw(prompt, self.screen.columns());
-        self.screen.print(&drawn);
-    }
-
-    /// Takes a paste into the line, and says so when it was more than a line.
-    fn paste(&mut self, line: &mut Line, prompt: &str, pasted: &Pasted) {
-        if self.late_paste {
-            self.forget_typed();
-            return self.draw(line, prompt);
-        }
-        line.insert(&pasted.line);
-        if pasted.more {
-            let lang = self.current.as_ref().map_or(Lang::En, |question| question.lang);
-            let wiped = line.wipe();
-            self.screen.print(&format!("{wiped}  {}\n", lang.text(Text::PastedMore)));
-        }
-        self.draw(line, prompt);
-    }
-
-    /// Completes what stands before the cursor, or shows what it could become.
-    fn complete(&mut self, line: &mut Line, prompt: &str, offer: &Offer) {
-        let (start, found) = candidates(offer, &line.text()[..line.cursor()]);
-        let typed = line.cursor() - start;
-        match longest_common_prefix(&found) {
-            Some(common) if found.len() == 1 || common.len() > typed => line.complete(start, common),
-            _ if found.len() > 1 => {
-                let names: Vec<&str> = found.iter().map(|pair| pair.display.as_str()).collect();
-                let wiped = line.wipe();
-                self.screen.print(&format!("{wiped}  {}\n", harmless(&names.join("  "))));
-            }
-            _ => {}
-        }
-        self.draw(line, prompt);
-    }
 }
 
-/// What a text can become, and from where on.
-fn candidates(offer: &Offer, typed: &str) -> (usize, Vec<Pair>) {
-    match offer {
-        Offer::Nothing => (0, Vec::new()),
-        Offer::Words(words) => {
-            let fitting = words.iter().filter(|word| word.starts_with(typed));
-            (0, fitting.map(|word| Pair { display: word.clone(), replacement: word.clone() }).collect())
-        }
-        Offer::Files => {
-            // A folder that cannot be read has nothing to offer.
-            let found = FilenameCompleter::new().complete_path(typed, typed.len());
-            let (start, mut found) = found.unwrap_or_default();
-            found.retain(|pair| !pair.replacement.chars().any(is_unsafe));
-            (start, found)
-        }
-    }
-}
-
-impl Talker for Console {
+impl Reader for Console {
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
         loop {
             let typed = self.read_line(prompt, offer)?;
             if typed.trim() != "?" {
-                // Kept in memory, it cannot fail.
-                let _ = self.earlier.add(&typed);
+                self.prompt.remember(&typed);
                 return Ok(typed);
             }
             self.lines -= 1;
             if let Some(question) = self.current.clone() {
-                let text = Layout::new(&question, self.now(), self.screen.columns()).whole().render();
+                let text = Layout::new(&question, self.now(), self.prompt.screen.columns()).whole().render();
                 let help = question.lang.text(Text::MoreHelp);
-                self.screen.print(&format!("{text}  {help}\n"));
+                self.prompt.screen.print(&format!("{text}  {help}\n"));
             }
         }
     }
 
     fn print(&mut self, text: &str) {
-        self.screen.print(text);
+        self.prompt.screen.print(text);
     }
+}
 
+impl Talker for Console {
     fn keep(&mut self, path: &Path) -> Result<EvidenceRef, EvidenceError> {
         self.setup.evidence.keep(path)
     }

@@ -125,6 +125,9 @@ wording! {
     NotAllowed: "valeurs admises : {values}", "one of: {values}";
     TooSmall: "au moins {min}", "at least {min}";
     TooBig: "au plus {max}", "at most {max}";
+    FormAsked: "Il faut encore savoir (Ctrl-C : rien n'est lancé) :", "This has to be known first (Ctrl-C: nothing is started):";
+    FormNotTaken: "la valeur donnée ne convient pas : {why}", "what was given cannot be taken: {why}";
+    FormPattern: "selon le motif {pattern}", "matching {pattern}";
     NotMatching: "ne correspond pas au motif {pattern}", "does not match the pattern {pattern}";
     AnyValue: "une valeur", "a value";
     AString: "un texte", "a text";

@@ -220,15 +220,24 @@ pub(super) fn rendered(source: Option<&Text>, known: &Known<'_>) -> Localized<St
 }
 
 pub(super) fn field(decl: &InputDecl, known: &Known<'_>) -> InputField {
-    InputField {
-        kind: input_kind(decl),
-        title: rendered(decl.title.as_ref(), known),
-        default: decl.default.as_ref().map(|default| default.value.literal()),
-        min: decl.min.as_ref().map(|min| min.value),
-        max: decl.max.as_ref().map(|max| max.value),
-        pattern: decl.pattern.as_ref().map(|pattern| pattern.value.clone()),
-        one_of: decl.r#enum.as_ref().map(|words| words.value.iter().map(Data::literal).collect()),
-        public: decl.class == Some(Class::Public),
+    InputField { title: rendered(decl.title.as_ref(), known), ..InputField::of(decl) }
+}
+
+impl InputField {
+    /// Before anything is known: its title as it is written.
+    pub fn of(decl: &InputDecl) -> Self {
+        let Localized { fr, en } = text(decl.title.as_ref());
+        let written = |t: Option<Template>| t.map(|t| t.source().to_owned());
+        Self {
+            kind: input_kind(decl),
+            title: Localized { fr: written(fr), en: written(en) },
+            default: decl.default.as_ref().map(|default| default.value.literal()),
+            min: decl.min.as_ref().map(|min| min.value),
+            max: decl.max.as_ref().map(|max| max.value),
+            pattern: decl.pattern.as_ref().map(|pattern| pattern.value.clone()),
+            one_of: decl.r#enum.as_ref().map(|words| words.value.iter().map(Data::literal).collect()),
+            public: decl.class == Some(Class::Public),
+        }
     }
 }
 

@@ -75,14 +75,7 @@ pub fn resolve(document: &Document, given: &Given) -> (BTreeMap<String, Value>, 
         document.runbook.inputs.iter().flat_map(Entries::iter).map(|(name, decl)| (name, decl)).collect();
     unknown(document, given, &declared, &mut problems);
     for (name, decl) in &declared {
-        let option = given.options.iter().rev().find(|(key, _)| *key == name.value);
-        let found = match (option, given.values.get(&name.value)) {
-            (Some((_, text)), _) => from_text(decl, text).map_err(|message| (message, None)).map(Some),
-            (None, Some(given)) => check_value(decl, &given.value)
-                .map_err(|message| (message, given.at.clone()))
-                .map(|()| Some(given.value.clone())),
-            (None, None) => Ok(decl.default.as_ref().map(|default| default.value.literal())),
-        };
+        let found = found_for(&name.value, decl, given);
         let declaration = name.span.at(&document.source);
         match found {
             Ok(Some(value)) => {
@@ -107,6 +100,42 @@ pub fn resolve(document: &Document, given: &Given) -> (BTreeMap<String, Value>, 
         }
     }
     (out, problems)
+}
+
+/// The value of one input, its default included; or why what was given does not fit, and where that stands.
+fn found_for(name: &str, decl: &InputDecl, given: &Given) -> Result<Option<Value>, (String, Option<Place>)> {
+    let option = given.options.iter().rev().find(|(key, _)| key == name);
+    match (option, given.values.get(name)) {
+        (Some((_, text)), _) => from_text(decl, text).map_err(|message| (message, None)).map(Some),
+        (None, Some(given)) => check_value(decl, &given.value)
+            .map_err(|message| (message, given.at.clone()))
+            .map(|()| Some(given.value.clone())),
+        (None, None) => Ok(decl.default.as_ref().map(|default| default.value.literal())),
+    }
+}
+
+/// An input that has no value yet, or none that fits.
+#[derive(Debug, Clone)]
+pub struct Lacking<'d> {
+    pub name: &'d str,
+    pub decl: &'d InputDecl,
+    /// Why what was given does not fit.
+    pub why: Option<String>,
+}
+
+/// The inputs that somebody still has to give, in the order of their declaration.
+pub fn lacking<'d>(document: &'d Document, given: &Given) -> Vec<Lacking<'d>> {
+    let declared = document.runbook.inputs.iter().flat_map(Entries::iter);
+    declared
+        .filter_map(|(name, decl)| {
+            let why = match found_for(&name.value, decl, given) {
+                Ok(Some(_)) => return None,
+                Ok(None) => None,
+                Err((message, _)) => Some(message),
+            };
+            Some(Lacking { name: &name.value, decl, why })
+        })
+        .collect()
 }
 
 fn unknown(

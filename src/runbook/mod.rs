@@ -2,12 +2,14 @@
 
 pub mod act;
 pub mod answers;
+pub mod catalogue;
 pub mod check;
 pub mod coverage;
 pub mod decode;
 pub mod environment;
 pub mod extract;
 pub mod flow;
+pub mod folding;
 pub mod inputs;
 pub mod load;
 pub mod scalar;

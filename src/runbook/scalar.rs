@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::decode::{Decode, Reader, Spanned, quoted, text_schema};
@@ -37,6 +38,25 @@ impl Decode for Millis {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub NaiveDate);
+
+text_schema!(Day, "Day", "a day, such as `2027-03-31`");
+
+impl Decode for Day {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.raw(node, "a day such as 2027-03-31")?;
+        // The parser takes a year of any length, and parts of one digit.
+        let day = text.parse().ok().filter(|day: &NaiveDate| day.to_string() == text);
+        if day.is_none() {
+            let message = format!("`{text}` is not a day such as 2027-03-31");
+            return reader.refuse("bad-value", node.span, message);
+        }
+        day.map(Self)
+    }
 }
 
 /// A jq filter.
@@ -325,6 +345,15 @@ mod tests {
         assert_eq!(read::<Millis>("0s").0, Some(Millis(0)));
         assert_eq!(read::<Millis>("30").1, ["bad-duration"]);
         assert_eq!(read::<Millis>("soon").1, ["bad-duration"]);
+    }
+
+    #[test]
+    fn a_day_is_written_in_one_way() {
+        let day = read::<Day>("2027-03-31").0.unwrap();
+        assert_eq!(read::<Day>("\"2027-03-31\"").0, Some(day));
+        for wrong in ["2027-02-30", "31.03.2027", "2027-3-31", "soon", "20270331", "2027-03-31T00:00:00Z"] {
+            assert_eq!(read::<Day>(wrong).1, ["bad-value"], "{wrong}");
+        }
     }
 
     #[test]

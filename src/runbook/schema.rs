@@ -4,7 +4,7 @@
 //! the JSON Schema for editors.
 
 use super::decode::{Decode, Reader, Spanned, record, words};
-use super::scalar::{Condition, Data, Entries, Filter, Many, Millis, Text};
+use super::scalar::{Condition, Data, Day, Entries, Filter, Many, Millis, Text};
 use super::template::Template;
 use super::yaml::Node;
 
@@ -33,7 +33,9 @@ record! {
         may finally: Vec<Step>,
         /// For the whole run.
         may deadline: Millis,
-    } later ["guards", "windows", "alerts", "links", "review_by", "changelog"]
+        /// Until when somebody has to read it again. Whether that is over is said where runbooks are listed.
+        may review_by: Day,
+    } later ["guards", "windows", "alerts", "links", "changelog"]
 }
 
 words! {

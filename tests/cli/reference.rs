@@ -15,7 +15,6 @@ fn the_command_line() {
     for verb in ["init", "show"] {
         all.push(env.consigne(&["keys", verb, "--help"]).ends(0));
     }
-    all.push(env.consigne(&[]).ends(0));
     all.push(env.consigne(&["drll"]).ends(2));
     all.push(env.consigne(&["drill"]).ends(2));
     all.push(env.consigne(&["drill", "a.yaml", "--lang", "de"]).ends(2));

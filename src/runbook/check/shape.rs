@@ -10,7 +10,7 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{
-    EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
+    Class, EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
 };
 use crate::runbook::template::Part;
 use crate::runbook::{extract, inputs};
@@ -121,6 +121,11 @@ fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
         && let Err(message) = inputs::check_value(decl, &default.value.literal())
     {
         checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
+    }
+    if let Some(span) = decl.keys.get("class").filter(|_| decl.class == Some(Class::Secret)) {
+        let message =
+            "a secret input is known to the language, but not built yet: it belongs under `secrets`";
+        checker.fail("not-built-yet", span, message);
     }
 }
 
@@ -311,7 +316,7 @@ fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
     expression_name(checker, name);
     reserved(checker, name);
     filter(checker, &output.filter.value.0, output.filter.span);
-    if output.class == Some(crate::runbook::schema::Class::Secret) {
+    if output.class == Some(Class::Secret) {
         let message = "a secret that is born during a run is known to the language, but not built yet";
         checker.fail("not-built-yet", output.filter.span, message);
     }
