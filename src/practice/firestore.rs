@@ -94,7 +94,7 @@ impl Place {
             return Err(bad(format!("{path:?} is not the name of a document that is played")));
         }
         let path = path.to_owned();
-        Ok(if segments.len() % 2 == 0 { Self::Document(path) } else { Self::Collection(path) })
+        Ok(if segments.len().is_multiple_of(2) { Self::Document(path) } else { Self::Collection(path) })
     }
 }
 
