@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, header};
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::answer::Refusal;
 use crate::clock::Timestamp;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub method: Method,
     pub path: String,
@@ -26,6 +27,16 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
+    }
+
+    /// The query with every repetition in it, in order.
+    pub(crate) fn query_pairs(&self) -> Vec<(String, String)> {
+        pairs(self.query.as_deref().unwrap_or(""))
+    }
+
+    /// The body as forms have it.
+    pub(crate) fn form_pairs(&self) -> Vec<(String, String)> {
+        pairs(&String::from_utf8_lossy(&self.body))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -62,6 +73,12 @@ impl Call {
         }
         self.json()
     }
+}
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let Ok(mut url) = Url::parse("http://form.invalid/") else { return Vec::new() };
+    url.set_query(Some(text));
+    url.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -27,6 +27,10 @@ pub(crate) enum Moment {
     StatusChange,
     /// The write is done, the answer is not out.
     Effect,
+    /// The platform itself calls another system on the way; only a rule that names the path strikes here.
+    Within,
+    /// A mail is on its way to the mailbox.
+    Mail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +44,8 @@ pub(crate) enum Kind {
     DropBeforeEffect,
     SlowPropagation,
     StaleRead,
+    ServerError,
+    LoseMail,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -82,18 +88,22 @@ fn once() -> u32 {
 impl Fault {
     fn moment(&self) -> Moment {
         match self.kind {
-            Kind::TooMany | Kind::Unauthorized | Kind::DropBeforeEffect => Moment::Arrival,
+            Kind::TooMany | Kind::Unauthorized | Kind::DropBeforeEffect | Kind::ServerError => {
+                Moment::Arrival
+            }
             Kind::Stall if self.after_effect => Moment::Effect,
             Kind::Stall => Moment::Arrival,
             Kind::SlowPropagation => Moment::StatusChange,
             Kind::StaleRead => Moment::TenantRead,
+            Kind::LoseMail => Moment::Mail,
             Kind::ErrorAfterEffect | Kind::DropAfterEffect => Moment::Effect,
         }
     }
 
     fn strikes(&self, call: &Call, moment: Moment) -> bool {
         let Match { method, path } = &self.matching;
-        self.moment() == moment
+        let own = self.moment();
+        (own == moment || (moment == Moment::Within && own == Moment::Arrival && path.is_some()))
             && method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(call.method.as_str()))
             && path.as_deref().is_none_or(|path| call.path.starts_with(path))
     }

@@ -1,6 +1,6 @@
 //! The practice platform: an HTTP double of the attendance-x admin API, to drill against and to test with.
 //!
-//! It owns its state folder and nothing else: the SQLite file, `admin-token` and `login-password`. It knows
+//! It owns its state folder and nothing else: the SQLite file and the secrets beside it. It knows
 //! nothing of runbooks, runs or journals (it imports `diag` and `clock` only), so that what a drill proves is
 //! proved over the wire. It must never listen beyond loopback unasked, and never talk to another host.
 //!
@@ -17,19 +17,25 @@
 //! |---|---|
 //! | `POST GET /admin/tenants`, `GET PATCH /admin/tenants/{id}` | tenants; the list takes `email`, `status` |
 //! | `GET /admin/tenants/{id}/jobs` | `[{name, state}]` |
+//! | `POST /admin/tenants/{id}/users` | gives a person access |
+//! | `GET DELETE /admin/creations/{key}` | what a creation under that key made; takes it back |
 //! | `POST /admin/notifications/send`, `GET /admin/notifications?tenantId=` | the outbox |
 //! | `GET /admin/audit?tenantId=`, `GET /admin/metrics/usage` | what was changed; calls per tenant |
-//! | `GET /health` with `X-Tenant-ID`, `POST /login` | what a tenant's own users see |
+//! | `GET /health`, `GET /users` with `X-Tenant-ID`, `POST /login` | what a tenant's own users see |
 //! | `GET /metrics`, `GET /api/v1/query?query=` | monitoring |
+//! | `/stripe/v1/…`, `/firestore/v1/…`, `/mail/api/email` | the systems beside the platform, in their own forms |
 //! | `/practice/requests`, `/practice/faults`, `/practice/logins` | the workings, for tests and trainers |
 
 mod access;
 mod answer;
 mod audit;
 mod call;
+mod creations;
 mod error;
 mod faults;
+mod firestore;
 mod idempotency;
+mod mail;
 mod metrics;
 mod notifications;
 mod platform;
@@ -38,9 +44,13 @@ mod routes;
 mod seed;
 mod server;
 mod state;
+mod stripe;
+mod stripe_seed;
 mod switches;
 mod tenants;
+mod users;
+mod wire;
 
 pub use error::PracticeError;
 pub use server::{Options, serve};
-pub use state::{ADMIN_TOKEN_FILE, LOGIN_PASSWORD_FILE};
+pub use state::{ADMIN_TOKEN_FILE, FIRESTORE_TOKEN_FILE, LOGIN_PASSWORD_FILE, STRIPE_KEY_FILE};

@@ -1,4 +1,4 @@
-//! Notifications to tenants: accepted, put into an outbox, never sent anywhere.
+//! Notifications to tenants: accepted, put into an outbox, and from there into the mailbox of the stand-in.
 
 use axum::http::StatusCode;
 use rusqlite::{Connection, params};
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::answer::{Answer, Problem, Refusal};
 use super::audit;
 use super::call::Call;
+use super::mail::{self, Letter};
 use super::routes::Handled;
 use super::tenants::Stored;
 use crate::clock::Timestamp;
@@ -23,7 +24,7 @@ struct Notification {
 }
 
 /// The procedures send this without a content type, and the platform takes it.
-pub(crate) fn send(db: &Connection, call: &Call, strict: bool) -> Result<Handled, Problem> {
+pub(crate) fn send(db: &Connection, call: &Call, seq: i64, strict: bool) -> Result<Handled, Problem> {
     let wanted: Notification = if strict { call.strict_json()? } else { call.json()? };
     for (field, word) in [("type", &wanted.kind), ("template", &wanted.template)] {
         if word.is_empty() || !word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -32,14 +33,22 @@ pub(crate) fn send(db: &Connection, call: &Call, strict: bool) -> Result<Handled
             return Err(Refusal::bad_request(message).into());
         }
     }
-    if Stored::find(db, &wanted.tenant_id)?.is_none() {
-        return Err(Refusal::unknown_tenant(&wanted.tenant_id).into());
-    }
+    let stored = Stored::find(db, &wanted.tenant_id)?;
+    let tenant = stored.ok_or_else(|| Refusal::unknown_tenant(&wanted.tenant_id))?.tenant;
     db.execute(
         "INSERT INTO outbox (at, tenant_id, type, template, message) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![call.at.millis(), wanted.tenant_id, wanted.kind, wanted.template, wanted.message],
     )?;
     let id = notification_id(db.last_insert_rowid());
+    let letter = Letter {
+        to: &tenant.email,
+        name: &tenant.name,
+        template: &wanted.template,
+        text: wanted.message.as_deref().unwrap_or(""),
+        tenant_id: &tenant.id,
+        notification_id: &id,
+    };
+    mail::deliver(db, call, seq, &letter)?;
     let details = json!({"id": id, "type": wanted.kind, "template": wanted.template});
     audit::write(db, call.at, &wanted.tenant_id, "notification.sent", audit::ADMIN, &details)?;
     Ok(Handled::effect(Answer::json(StatusCode::ACCEPTED, &json!({"id": id}))?))

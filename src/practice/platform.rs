@@ -9,19 +9,19 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::answer::{Answer, Delivery, Problem, Refusal};
+use super::answer::{Delivery, Problem, Refusal};
 use super::call::Call;
 use super::faults::{self, Fault, Kind, Moment};
 use super::requests::{self, Outcome};
 use super::routes::{self, Handled, House};
-use super::state::State;
+use super::state::{Secrets, State};
 use super::switches;
+use super::wire::Wire;
 use crate::clock::{Clock, Timestamp};
 
 pub(crate) struct Platform {
     database: Mutex<Connection>,
-    admin_token: String,
-    login_password: String,
+    secrets: Secrets,
     strict: bool,
     clock: Arc<dyn Clock>,
 }
@@ -34,8 +34,8 @@ enum Arrival {
 
 impl Platform {
     pub(crate) fn new(state: State, strict: bool, clock: Arc<dyn Clock>) -> Self {
-        let State { database, admin_token, login_password } = state;
-        Self { database: Mutex::new(database), admin_token, login_password, strict, clock }
+        let State { database, secrets } = state;
+        Self { database: Mutex::new(database), secrets, strict, clock }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -44,7 +44,7 @@ impl Platform {
 
     pub(crate) async fn serve(&self, mut call: Call, mut stop: watch::Receiver<bool>) -> Delivery {
         if switches::belongs(&call.path) {
-            let answer = self.transact(|db| switches::handle(db, &self.login_password, &call));
+            let answer = self.transact(|db| switches::handle(db, &self.secrets.login_password, &call));
             return Delivery::Send(answer.unwrap_or_else(Problem::into_answer));
         }
         let (seq, stall) = match self.transact(|db| arrive(db, &call)) {
@@ -73,11 +73,7 @@ impl Platform {
         call: &Call,
         seq: i64,
     ) -> Result<(Delivery, Option<Duration>), Problem> {
-        let house = House {
-            admin_token: &self.admin_token,
-            login_password: &self.login_password,
-            strict: self.strict,
-        };
+        let house = House { secrets: &self.secrets, strict: self.strict };
         let handled = match routes::handle(db, &house, call, seq) {
             Err(Problem::Refused(Refusal(answer))) => Handled::read(answer),
             other => other?,
@@ -92,7 +88,8 @@ impl Platform {
             Some(_) => {
                 let message = "the platform failed on purpose, after the write";
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                (Delivery::Send(Answer::error(status, "error_after_effect", message)), None)
+                let wire = Wire::of_call(call);
+                (Delivery::Send(wire.error(status, "error_after_effect", message)), None)
             }
             None => (Delivery::Send(answer), None),
         };
@@ -130,6 +127,7 @@ fn arrive(db: &Connection, call: &Call) -> Result<Arrival, Problem> {
     let Some(fault) = faults::take(db, seq, call, Moment::Arrival)? else {
         return Ok(Arrival::Proceed { seq, stall: None });
     };
+    let wire = Wire::of_call(call);
     let delivery = match fault.kind {
         Kind::Stall => {
             let stall = fault.delay_ms.map(Duration::from_millis);
@@ -137,12 +135,17 @@ fn arrive(db: &Connection, call: &Call) -> Result<Arrival, Problem> {
         }
         Kind::DropBeforeEffect => Delivery::Drop,
         Kind::Unauthorized => {
-            let Refusal(answer) = Refusal::unauthorized("token_expired", "the token has expired");
+            let Refusal(answer) = wire.unauthorized("token_expired", "the token has expired");
             Delivery::Send(answer)
+        }
+        Kind::ServerError => {
+            let message = "the platform failed on purpose, before it did anything";
+            Delivery::Send(wire.error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message))
         }
         _ => {
             let message = "too many requests, expected a pause as long as Retry-After says";
-            let answer = Answer::error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+            let code = if wire == Wire::Stripe { "rate_limit" } else { "too_many_requests" };
+            let answer = wire.error(StatusCode::TOO_MANY_REQUESTS, code, message);
             let pause = HeaderValue::from(fault.retry_after_s.unwrap_or(1));
             Delivery::Send(answer.with(header::RETRY_AFTER, pause))
         }

@@ -5,7 +5,11 @@ use rusqlite::Connection;
 
 use super::answer::{Answer, Problem, Refusal};
 use super::call::Call;
-use super::{access, audit, idempotency, metrics, notifications, tenants};
+use super::state::Secrets;
+use super::wire::Wire;
+use super::{
+    access, audit, creations, firestore, idempotency, mail, metrics, notifications, stripe, tenants, users,
+};
 
 /// A request that was carried out.
 #[derive(Debug)]
@@ -29,8 +33,7 @@ impl Handled {
 
 /// What a handler knows besides the call.
 pub(crate) struct House<'a> {
-    pub admin_token: &'a str,
-    pub login_password: &'a str,
+    pub secrets: &'a Secrets,
     pub strict: bool,
 }
 
@@ -39,11 +42,14 @@ enum Route<'a> {
     Tenants,
     Tenant(&'a str),
     Jobs(&'a str),
+    NewUser(&'a str),
+    Creation(&'a str),
     Notifications,
     Send,
     Audit,
     Usage,
     Health,
+    Users,
     Login,
     Metrics,
     Query,
@@ -58,11 +64,14 @@ impl<'a> Route<'a> {
             ["admin", "tenants"] => Self::Tenants,
             ["admin", "tenants", id] if !id.is_empty() => Self::Tenant(id),
             ["admin", "tenants", id, "jobs"] if !id.is_empty() => Self::Jobs(id),
+            ["admin", "tenants", id, "users"] if !id.is_empty() => Self::NewUser(id),
+            ["admin", "creations", key] if !key.is_empty() => Self::Creation(key),
             ["admin", "notifications"] => Self::Notifications,
             ["admin", "notifications", "send"] => Self::Send,
             ["admin", "audit"] => Self::Audit,
             ["admin", "metrics", "usage"] => Self::Usage,
             ["health"] => Self::Health,
+            ["users"] => Self::Users,
             ["login"] => Self::Login,
             ["metrics"] => Self::Metrics,
             ["api", "v1", "query"] => Self::Query,
@@ -74,7 +83,8 @@ impl<'a> Route<'a> {
         match self {
             Self::Tenants => "GET, POST",
             Self::Tenant(_) => "GET, PATCH",
-            Self::Send | Self::Login => "POST",
+            Self::Creation(_) => "GET, DELETE",
+            Self::Send | Self::Login | Self::NewUser(_) => "POST",
             _ => "GET",
         }
     }
@@ -83,26 +93,35 @@ impl<'a> Route<'a> {
 /// A handler refuses before it writes: what a refusal has written so far (a fault used up, a call counted) is
 /// meant to stay.
 pub(crate) fn handle(db: &Connection, house: &House<'_>, call: &Call, seq: i64) -> Result<Handled, Problem> {
+    let secrets = house.secrets;
+    match Wire::of(&call.path) {
+        (Wire::Platform, _) => {}
+        (Wire::Stripe, path) => return stripe::handle(db, &secrets.stripe_key, call, path),
+        (Wire::Firestore, path) => return firestore::handle(db, &secrets.firestore_token, call, path),
+        (Wire::Mail, path) => return mail::handle(db, call, path),
+    }
     if call.path == "/admin" || call.path.starts_with("/admin/") {
         check_token(house, call)?;
     }
     let route = Route::of(&call.path);
+    let once =
+        |write: &dyn Fn() -> Result<Handled, Problem>| idempotency::once(db, call, Wire::Platform, write);
     match (route, &call.method) {
         (Route::Tenants, &Method::GET) => tenants::list(db, call),
-        (Route::Tenants, &Method::POST) => idempotency::once(db, call, || tenants::create(db, call)),
+        (Route::Tenants, &Method::POST) => once(&|| tenants::create(db, call, seq)),
         (Route::Tenant(id), &Method::GET) => tenants::read(db, call, seq, id),
-        (Route::Tenant(id), &Method::PATCH) => {
-            idempotency::once(db, call, || tenants::change(db, call, seq, id, house.strict))
-        }
+        (Route::Tenant(id), &Method::PATCH) => once(&|| tenants::change(db, call, seq, id, house.strict)),
         (Route::Jobs(id), &Method::GET) => tenants::jobs(db, id),
+        (Route::NewUser(id), &Method::POST) => once(&|| users::create(db, call, id)),
+        (Route::Creation(key), &Method::GET) => creations::read(db, key),
+        (Route::Creation(key), &Method::DELETE) => creations::take_back(db, call, key),
         (Route::Notifications, &Method::GET) => notifications::list(db, call),
-        (Route::Send, &Method::POST) => {
-            idempotency::once(db, call, || notifications::send(db, call, house.strict))
-        }
+        (Route::Send, &Method::POST) => once(&|| notifications::send(db, call, seq, house.strict)),
         (Route::Audit, &Method::GET) => audit::list(db, call),
         (Route::Usage, &Method::GET) => metrics::usage(db),
         (Route::Health, &Method::GET) => access::health(db, call),
-        (Route::Login, &Method::POST) => access::login(db, call, house.login_password),
+        (Route::Users, &Method::GET) => users::list(db, call, &secrets.login_password),
+        (Route::Login, &Method::POST) => access::login(db, call, &secrets.login_password),
         (Route::Metrics, &Method::GET) => metrics::exposition(db),
         (Route::Query, &Method::GET) => metrics::query(db, call),
         (Route::Nowhere, _) => Err(Refusal::not_found(format!("nothing at {:?}", call.path)).into()),
@@ -116,7 +135,7 @@ fn check_token(house: &House<'_>, call: &Call) -> Result<(), Refusal> {
     };
     let token = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
-        Some((_, token)) if token.trim() == house.admin_token => Ok(()),
+        Some((_, token)) if token.trim() == house.secrets.admin_token => Ok(()),
         _ => Err(Refusal::unauthorized("wrong_token", "the token is not the administrator's")),
     }
 }

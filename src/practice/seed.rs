@@ -1,12 +1,14 @@
-//! What a new state folder starts with: four customers with a history, their users and their jobs.
+//! What a new state folder starts with: five customers with a history, their users, their jobs and their invoices.
+//! Two are suspended for payment: Initech has paid since, Vandelay has paid one invoice and owes another.
 //! Fixed ids and times, so that shipped runbooks and their inputs can name them.
 
 use rusqlite::{Connection, Error, params};
 use serde_json::json;
 
 use super::answer::Problem;
-use super::audit;
 use super::tenants::{self, BillingCycle, Plan, Status, Tenant};
+use super::users::{self, Role};
+use super::{audit, stripe_seed};
 use crate::clock::Timestamp;
 
 const JOBS: [&str; 3] = ["daily-attendance-report", "leave-reminders", "payroll-export"];
@@ -24,7 +26,7 @@ struct Customer {
 }
 
 /// Times in milliseconds since 1970: 2024-01-15, 2024-03-04, 2024-06-10, 2025-02-03 and 2025-11-03, 09:00 UTC.
-const CUSTOMERS: [Customer; 4] = [
+const CUSTOMERS: [Customer; 5] = [
     Customer {
         id: "acme-42",
         name: "Acme Logistics",
@@ -69,6 +71,17 @@ const CUSTOMERS: [Customer; 4] = [
         created_at: Timestamp::from_millis(1_738_573_200_000),
         api_calls: 968,
     },
+    Customer {
+        id: "vandelay-8",
+        name: "Vandelay Imports",
+        domain: "vandelay.example",
+        plan: Plan::Standard,
+        billing_cycle: BillingCycle::Monthly,
+        suspended: Some(("Payment overdue", Timestamp::from_millis(1_762_160_400_000))),
+        stripe_customer_id: "cus_P8vandelayImp8",
+        created_at: Timestamp::from_millis(1_738_573_200_000),
+        api_calls: 77,
+    },
 ];
 
 pub(crate) fn plant(db: &Connection) -> Result<(), Error> {
@@ -84,8 +97,12 @@ pub(crate) fn plant(db: &Connection) -> Result<(), Error> {
 fn plant_one(db: &Connection, customer: &Customer) -> Result<(), Problem> {
     let tenant = customer.tenant();
     tenants::insert(db, &tenant, Some(&tenant), customer.api_calls)?;
-    let users = ["admin", "manager", "employee"].map(|role| (format!("{role}@{}", customer.domain), role));
-    furnish(db, &tenant.id, &users)?;
+    for (name, role) in [("admin", Role::Admin), ("manager", Role::Manager), ("employee", Role::Employee)] {
+        let email = format!("{name}@{}", customer.domain);
+        users::insert(db, tenant.created_at, &tenant.id, (&email, role), None)?;
+    }
+    furnish(db, &tenant.id)?;
+    stripe_seed::plant(db, &tenant)?;
     let details = json!({"name": tenant.name, "plan": tenant.plan, "billingCycle": tenant.billing_cycle});
     audit::write(db, tenant.created_at, &tenant.id, "tenant.created", audit::SEED, &details)?;
     if let Some((reason, at)) = customer.suspended {
@@ -95,14 +112,8 @@ fn plant_one(db: &Connection, customer: &Customer) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The users and the scheduled jobs of a tenant.
-pub(crate) fn furnish(db: &Connection, id: &str, users: &[(impl AsRef<str>, &str)]) -> Result<(), Problem> {
-    for (email, role) in users {
-        db.execute(
-            "INSERT INTO users (tenant_id, email, role) VALUES (?1, ?2, ?3)",
-            params![id, email.as_ref(), role],
-        )?;
-    }
+/// The scheduled jobs of a tenant.
+pub(crate) fn furnish(db: &Connection, id: &str) -> Result<(), Problem> {
     for job in JOBS {
         db.execute("INSERT INTO jobs (tenant_id, name) VALUES (?1, ?2)", params![id, job])?;
     }
@@ -123,7 +134,7 @@ impl Customer {
             suspended_at: suspended.map(|(_, at)| at),
             reactivation_reason: None,
             reactivated_at: None,
-            stripe_customer_id: self.stripe_customer_id.to_owned(),
+            stripe_customer_id: Some(self.stripe_customer_id.to_owned()),
             created_at: self.created_at,
             updated_at: suspended.map_or(self.created_at, |(_, at)| at),
         }
@@ -137,7 +148,7 @@ mod tests {
     #[test]
     fn the_times_are_those_the_comment_names() {
         let written: Vec<String> = CUSTOMERS.iter().map(|c| c.created_at.to_string()).collect();
-        let days = ["2024-01-15", "2024-03-04", "2024-06-10", "2025-02-03"];
+        let days = ["2024-01-15", "2024-03-04", "2024-06-10", "2025-02-03", "2025-02-03"];
         assert_eq!(written, days.map(|day| format!("{day}T09:00:00.000Z")));
         let (_, at) = CUSTOMERS[2].suspended.unwrap();
         assert_eq!(at.to_string(), "2025-11-03T09:00:00.000Z");

@@ -1,4 +1,4 @@
-//! The state folder: the SQLite file and the two secrets. Owns the layout and who may hold it open.
+//! The state folder: the SQLite file and the four secrets. Owns the layout and who may hold it open.
 //!
 //! Writes are not synced to the device: a killed process loses nothing, since the kernel has the pages, and a
 //! practice platform need not outlive a power cut. The file is held exclusively, so that two platforms on one
@@ -20,9 +20,13 @@ use super::seed;
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 /// The password of every prepared login, mode 0600, written once per state folder.
 pub const LOGIN_PASSWORD_FILE: &str = "login-password";
+/// The key of the Stripe account, likewise.
+pub const STRIPE_KEY_FILE: &str = "stripe-key";
+/// The token of the Firestore database, likewise.
+pub const FIRESTORE_TOKEN_FILE: &str = "firestore-token";
 
 const DATABASE_FILE: &str = "practice.sqlite";
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// Long enough for a killed predecessor to be gone, short enough to tell somebody who started two.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -40,6 +44,8 @@ CREATE TABLE users (
     tenant_id TEXT NOT NULL REFERENCES tenants (id),
     email TEXT NOT NULL COLLATE NOCASE,
     role TEXT NOT NULL,
+    -- none: the password of the prepared logins
+    password_sha256 TEXT,
     PRIMARY KEY (tenant_id, email)
 ) STRICT;
 CREATE TABLE jobs (
@@ -82,6 +88,28 @@ CREATE TABLE stored_answers (
     status INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+CREATE TABLE creations (
+    idempotency_key TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL UNIQUE REFERENCES tenants (id),
+    at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE documents (
+    name TEXT PRIMARY KEY,
+    parent TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL
+) STRICT;
+CREATE TABLE stripe_objects (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    doc TEXT NOT NULL
+) STRICT;
+CREATE TABLE mails (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    doc TEXT NOT NULL
+) STRICT;
 CREATE TABLE faults (
     position INTEGER PRIMARY KEY,
     rule TEXT NOT NULL
@@ -91,17 +119,28 @@ CREATE TABLE faults (
 /// What a running platform holds of its folder.
 pub(crate) struct State {
     pub database: Connection,
+    pub secrets: Secrets,
+}
+
+/// What callers have to know, by system.
+pub(crate) struct Secrets {
     pub admin_token: String,
     pub login_password: String,
+    pub stripe_key: String,
+    pub firestore_token: String,
 }
 
 impl State {
     pub(crate) fn open(folder: &Path) -> Result<Self, PracticeError> {
         make_private_folder(folder)?;
-        let admin_token = secret(&folder.join(ADMIN_TOKEN_FILE))?;
-        let login_password = secret(&folder.join(LOGIN_PASSWORD_FILE))?;
+        let secrets = Secrets {
+            admin_token: secret(&folder.join(ADMIN_TOKEN_FILE))?,
+            login_password: secret(&folder.join(LOGIN_PASSWORD_FILE))?,
+            stripe_key: secret(&folder.join(STRIPE_KEY_FILE))?,
+            firestore_token: secret(&folder.join(FIRESTORE_TOKEN_FILE))?,
+        };
         let database = open_database(&folder.join(DATABASE_FILE))?;
-        Ok(Self { database, admin_token, login_password })
+        Ok(Self { database, secrets })
     }
 }
 
@@ -201,13 +240,15 @@ mod tests {
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&folder.join(ADMIN_TOKEN_FILE)), 0o600);
         assert_eq!(mode(&folder.join(LOGIN_PASSWORD_FILE)), 0o600);
+        assert_eq!(mode(&folder.join(STRIPE_KEY_FILE)), 0o600);
+        assert_eq!(mode(&folder.join(FIRESTORE_TOKEN_FILE)), 0o600);
         assert_eq!(mode(&folder.join(DATABASE_FILE)), 0o600);
-        assert_eq!(first.admin_token.len(), 48);
-        assert_ne!(first.admin_token, first.login_password);
+        assert_eq!(first.secrets.admin_token.len(), 48);
+        assert_ne!(first.secrets.admin_token, first.secrets.login_password);
 
-        let token = first.admin_token.clone();
+        let token = first.secrets.admin_token.clone();
         drop(first);
-        assert_eq!(State::open(&folder).unwrap().admin_token, token);
+        assert_eq!(State::open(&folder).unwrap().secrets.admin_token, token);
     }
 
     #[test]
@@ -216,7 +257,7 @@ mod tests {
         let path = scratch.path().join(ADMIN_TOKEN_FILE);
         fs::write(&path, "chosen-by-the-team\n").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(State::open(scratch.path()).unwrap().admin_token, "chosen-by-the-team");
+        assert_eq!(State::open(scratch.path()).unwrap().secrets.admin_token, "chosen-by-the-team");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

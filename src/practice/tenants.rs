@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::{Answer, Problem, Refusal};
-use super::call::{Call, hex};
+use super::call::Call;
 use super::faults::{self, Moment};
 use super::routes::Handled;
-use super::{audit, seed};
+use super::wire::Wire;
+use super::{audit, creations, firestore, seed, stripe};
 use crate::clock::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +80,9 @@ pub(crate) struct Tenant {
     pub reactivation_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivated_at: Option<Timestamp>,
-    pub stripe_customer_id: String,
+    /// None: the platform made the tenant and then did not reach Stripe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_customer_id: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -131,7 +134,20 @@ pub(crate) fn insert(
         "INSERT INTO tenants (id, email, doc, before, api_calls) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![tenant.id, tenant.email, serde_json::to_string(tenant)?, before, api_calls],
     )?;
-    Ok(())
+    mirror(db, tenant)
+}
+
+/// The tenant as Firestore holds it: its own fields follow, what others wrote there stays.
+fn mirror(db: &Connection, tenant: &Tenant) -> Result<(), Problem> {
+    let mut fields = json!({
+        "suspensionReason": null, "suspendedAt": null, "reactivationReason": null, "reactivatedAt": null,
+        "stripeCustomerId": null,
+    });
+    let own = serde_json::to_value(tenant)?;
+    for (key, value) in own.as_object().into_iter().flatten() {
+        fields[key.as_str()] = value.clone();
+    }
+    firestore::keep(db, tenant.updated_at, &format!("tenants/{}", tenant.id), &fields)
 }
 
 pub(crate) fn all(db: &Connection) -> Result<Vec<Tenant>, Problem> {
@@ -170,7 +186,9 @@ struct NewTenant {
     billing_cycle: BillingCycle,
 }
 
-pub(crate) fn create(db: &Connection, call: &Call) -> Result<Handled, Problem> {
+/// First the tenant, then its customer at Stripe, who may not be reached: then the tenant is half made, and the
+/// same request under the same key goes on where this one ended.
+pub(crate) fn create(db: &Connection, call: &Call, seq: i64) -> Result<Handled, Problem> {
     let wanted: NewTenant = call.strict_json()?;
     let (name, email) = (wanted.name.trim(), wanted.email.trim());
     if name.is_empty() {
@@ -179,6 +197,13 @@ pub(crate) fn create(db: &Connection, call: &Call) -> Result<Handled, Problem> {
     if !looks_like_an_address(email) {
         let message = format!("email is {email:?}, expected an address such as admin@client.example");
         return Err(Refusal::bad_request(message).into());
+    }
+    let key = call.idempotency_key();
+    if let Some(begun) = key.as_deref().map(|key| creations::find(db, key)).transpose()?.flatten() {
+        if begun.email != email || begun.name != name {
+            return Err(Wire::Platform.key_reused().into());
+        }
+        return bill(db, call, seq, begun);
     }
     let taken: Option<String> =
         db.query_row("SELECT id FROM tenants WHERE email = ?1", [email], |row| row.get(0)).optional()?;
@@ -196,14 +221,36 @@ pub(crate) fn create(db: &Connection, call: &Call) -> Result<Handled, Problem> {
         suspended_at: None,
         reactivation_reason: None,
         reactivated_at: None,
-        stripe_customer_id: stripe_customer_id()?,
+        stripe_customer_id: None,
         created_at: call.at,
         updated_at: call.at,
     };
     insert(db, &tenant, None, 0)?;
-    seed::furnish(db, &tenant.id, &[(&tenant.email, "admin")])?;
+    seed::furnish(db, &tenant.id)?;
+    if let Some(key) = &key {
+        creations::note(db, key, &tenant)?;
+    }
     let details = json!({"name": tenant.name, "plan": tenant.plan, "billingCycle": tenant.billing_cycle});
     audit::write(db, call.at, &tenant.id, "tenant.created", audit::ADMIN, &details)?;
+    bill(db, call, seq, tenant)
+}
+
+/// The platform's own call to Stripe, which the faults of that address strike as they strike any other.
+fn bill(db: &Connection, call: &Call, seq: i64, mut tenant: Tenant) -> Result<Handled, Problem> {
+    let within = Call { path: "/stripe/v1/customers".to_owned(), ..call.clone() };
+    if faults::take(db, seq, &within, Moment::Within)?.is_some() {
+        let message =
+            format!("tenant {:?} is made, and its customer is not: Stripe did not answer", tenant.id);
+        let answer = Answer::error(StatusCode::BAD_GATEWAY, "half_made", &message);
+        return Ok(Handled::effect(answer));
+    }
+    let pairs = [("email", &tenant.email), ("name", &tenant.name)]
+        .map(|(key, value)| (key.to_owned(), value.clone()));
+    let customer = stripe::create_customer(db, call.at, &pairs)?;
+    tenant.stripe_customer_id = customer["id"].as_str().map(str::to_owned);
+    let doc = serde_json::to_string(&tenant)?;
+    db.execute("UPDATE tenants SET doc = ?2 WHERE id = ?1", params![tenant.id, doc])?;
+    mirror(db, &tenant)?;
     Ok(Handled::effect(Answer::json(StatusCode::CREATED, &tenant)?))
 }
 
@@ -298,6 +345,7 @@ pub(crate) fn change(
             lag.map(|lag| call.at.plus(lag).millis()),
         ],
     )?;
+    mirror(db, &tenant)?;
     let reason = tenant.suspension_reason.as_ref().or(tenant.reactivation_reason.as_ref());
     let details = json!({"from": was, "to": next, "reason": reason});
     audit::write(db, call.at, id, next.action(), audit::ADMIN, &details)?;
@@ -314,7 +362,7 @@ pub(crate) fn jobs(db: &Connection, id: &str) -> Result<Handled, Problem> {
     Ok(Handled::read(Answer::ok(&jobs)?))
 }
 
-fn looks_like_an_address(text: &str) -> bool {
+pub(crate) fn looks_like_an_address(text: &str) -> bool {
     let clean = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     clean
         && text
@@ -347,12 +395,6 @@ fn free_id(db: &Connection, name: &str) -> Result<String, Problem> {
         }
         number += 1;
     }
-}
-
-fn stripe_customer_id() -> Result<String, Problem> {
-    let mut bytes = [0_u8; 7];
-    getrandom::fill(&mut bytes)?;
-    Ok(format!("cus_{}", hex(&bytes)))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Use {
 pub struct TextRef<'a> {
     pub text: Written<'a>,
     pub place: Use,
-    /// It belongs to a proof or a reversal of the step, which may read what the step itself gave.
+    /// It belongs to the proof of the step, which may read what the step itself gave.
     pub after: bool,
     /// It belongs to the action of the step itself.
     pub acting: bool,
@@ -133,6 +133,8 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     if let Some(verify) = &step.verify {
         all.act(verify.act());
     }
+    // Reversals are written down before their step starts, so they know no more than its action does.
+    all.after = false;
     if let Some(undo) = &step.undo {
         all.act(undo.act());
     }

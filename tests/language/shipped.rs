@@ -91,6 +91,24 @@ fn a_suspension_is_planned_with_every_policy_explicit() {
 }
 
 #[test]
+fn a_creation_is_undone_as_a_whole_and_only_behind_its_gate() {
+    let plan = drill(&runbooks().join("tenants/create.yaml"));
+    let step = |id: &str| plan.graph.steps.iter().find(|step| step.id == id).unwrap();
+    let covers = &step("go").gate.as_ref().unwrap().covers;
+    let writes: Vec<&str> =
+        plan.graph.steps.iter().filter(|s| s.effect != Effect::Read).map(|step| step.id.as_str()).collect();
+    assert_eq!(covers, &writes, "one approval binds everything that is written");
+    let undone: Vec<&str> = plan.graph.steps.iter().filter(|s| s.undo).map(|s| s.id.as_str()).collect();
+    assert_eq!(undone, ["create"], "what comes later goes with it");
+    // A mail cannot be looked for by the step that sends it: its key makes repeating safe.
+    for id in writes.iter().filter(|id| **id != "welcome") {
+        assert!(step(id).verify.is_some_and(|verify| verify.absent), "{id}: a lost answer can be settled");
+    }
+    let items = &step("control_points").items;
+    assert!(!items.is_empty() && items.iter().all(|item| item.probe), "every control point proves itself");
+}
+
+#[test]
 fn a_changed_byte_of_a_plan_is_refused() {
     let plan = drill(&runbooks().join("tenants/suspend.yaml"));
     let mut files = digest::files(&plan).unwrap();
@@ -99,42 +117,104 @@ fn a_changed_byte_of_a_plan_is_refused() {
     assert!(matches!(digest::from_files(&files, &digests), Err(digest::PlanError::Digest { .. })));
 }
 
-/// Answers of the platform before and after the suspension, by control point.
-const ANSWERS: [(&str, &str, &str); 4] = [
-    (
-        "status",
-        r#"{"body": {"status": "active", "suspensionReason": null}}"#,
-        r#"{"body": {"status": "suspended", "suspensionReason": "payment-overdue"}}"#,
-    ),
-    ("jobs", r#"{"body": []}"#, r#"{"body": [{"name": "a", "state": "suspended"}]}"#),
-    (
-        "told",
-        r#"{"body": {"notifications": []}}"#,
-        r#"{"body": {"notifications": [{"type": "welcome"}, {"type": "suspension_notice"}]}}"#,
-    ),
-    (
-        "audit",
-        r#"{"body": {"entries": [{"action": "tenant.created"}]}}"#,
-        r#"{"body": {"entries": [{"action": "tenant.suspended"}, {"action": "notification.sent"}]}}"#,
-    ),
-];
+/// Control points of a runbook, each with an answer that says "not done" and one that says "done".
+type Points = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+
+const SUSPENDED: Points = (
+    "suspend",
+    &[
+        (
+            "status",
+            r#"{"body": {"status": "active", "suspensionReason": null}}"#,
+            r#"{"body": {"status": "suspended", "suspensionReason": "payment-overdue"}}"#,
+        ),
+        ("jobs", r#"{"body": []}"#, r#"{"body": [{"name": "a", "state": "suspended"}]}"#),
+        (
+            "told",
+            r#"{"body": {"notifications": []}}"#,
+            r#"{"body": {"notifications": [{"type": "welcome"}, {"type": "suspension_notice"}]}}"#,
+        ),
+        (
+            "audit",
+            r#"{"body": {"entries": [{"action": "tenant.created"}]}}"#,
+            r#"{"body": {"entries": [{"action": "tenant.suspended"}, {"action": "notification.sent"}]}}"#,
+        ),
+    ],
+);
+
+const REACTIVATED: Points = (
+    "reactivate",
+    &[
+        (
+            "status",
+            r#"{"body": {"status": "active", "reactivationReason": "requested"}}"#,
+            r#"{"body": {"status": "active", "reactivationReason": "payment-received"}}"#,
+        ),
+        ("jobs", r#"{"body": []}"#, r#"{"body": [{"name": "a", "state": "running"}]}"#),
+        (
+            "jobs",
+            r#"{"body": [{"state": "running"}, {"state": "suspended"}]}"#,
+            r#"{"body": [{"state": "running"}]}"#,
+        ),
+        (
+            "told",
+            r#"{"body": [{"headers": {"x-tenant-id": "acme-42", "x-template": "account_reactivated"}}]}"#,
+            r#"{"body": [{"headers": {"x-tenant-id": "initech-3", "x-template": "account_reactivated"}}]}"#,
+        ),
+        ("owed", r#"{"body": {"data": [{"id": "in_1"}]}}"#, r#"{"body": {"data": []}}"#),
+        (
+            "audit",
+            r#"{"body": {"entries": [{"action": "tenant.suspended"}, {"action": "notification.sent"}]}}"#,
+            r#"{"body": {"entries": [{"action": "tenant.activated"}, {"action": "notification.sent"}]}}"#,
+        ),
+    ],
+);
+
+const CREATED: Points = (
+    "create",
+    &[
+        (
+            "welcomed",
+            r#"{"body": [{"headers": {"x-template": "account_created"}, "to": [{"address": "admin@acme.example"}]}]}"#,
+            r#"{"body": [{"headers": {"x-template": "account_created"}, "to": [{"address": "admin@wayne.example"}]}]}"#,
+        ),
+        (
+            "demo",
+            r#"{"body": {}}"#,
+            r#"{"body": {"documents": [{"fields": {"demo": {"booleanValue": true}}}]}}"#,
+        ),
+        (
+            "own_data",
+            r#"{"body": {"users": []}}"#,
+            r#"{"body": {"users": [{"email": "admin@wayne.example"}]}}"#,
+        ),
+        (
+            "audit",
+            r#"{"body": {"entries": [{"action": "tenant.created"}, {"action": "notification.sent"}]}}"#,
+            r#"{"body": {"entries": [
+                {"action": "tenant.created"}, {"action": "user.added"}, {"action": "notification.sent"}]}}"#,
+        ),
+    ],
+);
 
 #[test]
 fn control_points_tell_done_from_not_done() {
-    let plan = drill(&runbooks().join("tenants/suspend.yaml"));
-    let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
-    for (item, before, after) in ANSWERS {
-        let probe = plan.values.steps["control_points"].items[item].probe.as_ref().unwrap();
-        let holds = |text: &str| {
-            let document = Document::parse(text).unwrap();
-            probe
-                .accept
-                .expect
-                .that
-                .iter()
-                .all(|filter| extract::holds(filter, &document, &globals) == Ok(true))
-        };
-        assert!(!holds(before), "{item} before");
-        assert!(holds(after), "{item} after");
+    for (runbook, points) in [SUSPENDED, REACTIVATED, CREATED] {
+        let plan = drill(&runbooks().join(format!("tenants/{runbook}.yaml")));
+        let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
+        for (item, before, after) in points {
+            let probe = plan.values.steps["control_points"].items[*item].probe.as_ref().unwrap();
+            let holds = |text: &str| {
+                let document = Document::parse(text).unwrap();
+                probe
+                    .accept
+                    .expect
+                    .that
+                    .iter()
+                    .all(|filter| extract::holds(filter, &document, &globals) == Ok(true))
+            };
+            assert!(!holds(before), "{runbook}: {item} before");
+            assert!(holds(after), "{runbook}: {item} after");
+        }
     }
 }

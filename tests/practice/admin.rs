@@ -41,7 +41,7 @@ async fn tenants_are_listed_filtered_and_read() {
     let world = World::start(folder.path()).await;
     let all = world.get(TENANTS).await.json();
     let ids: Vec<_> = all["tenants"].as_array().unwrap().iter().map(|t| t["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["acme-42", "globex-7", "hooli-19", "initech-3"]);
+    assert_eq!(ids, ["acme-42", "globex-7", "hooli-19", "initech-3", "vandelay-8"]);
 
     let by_email = world.get("/admin/tenants?email=ADMIN%40acme.example").await.json();
     assert_eq!(by_email["tenants"].as_array().unwrap().len(), 1);

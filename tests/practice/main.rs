@@ -2,7 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "those rules are for the core")]
 
 mod admin;
+mod creation;
 mod faults;
+mod firestore;
+mod mail;
 mod restart;
+mod stripe;
 mod tenant_side;
 mod world;

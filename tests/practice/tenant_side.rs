@@ -81,7 +81,7 @@ async fn prometheus_values_are_strings() {
     assert_eq!(up, wanted);
     let tenants = query("/api/v1/query?query=attendance_tenants").await.json();
     assert_eq!(tenants["data"]["result"][1]["metric"]["status"], "suspended");
-    assert_eq!(tenants["data"]["result"][1]["value"][1], "1");
+    assert_eq!(tenants["data"]["result"][1]["value"][1], "2");
     let unknown = query("/api/v1/query?query=unknown").await;
     assert_eq!((unknown.status, &unknown.json()["data"]["result"]), (200, &json!([])));
     for bad in ["/api/v1/query", "/api/v1/query?query=", "/api/v1/query?query=up%20%3D%3D%200"] {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consigne::clock::{Clock, Timestamp, VirtualClock};
-use consigne::practice::{ADMIN_TOKEN_FILE, LOGIN_PASSWORD_FILE, Options, PracticeError, serve};
+use consigne::practice::{
+    ADMIN_TOKEN_FILE, FIRESTORE_TOKEN_FILE, LOGIN_PASSWORD_FILE, Options, PracticeError, STRIPE_KEY_FILE,
+    serve,
+};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -15,12 +18,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub const TENANTS: &str = "/admin/tenants";
+pub const DOCUMENTS: &str = "/firestore/v1/projects/attendance-x/databases/(default)/documents";
 pub const ACME: &str = "/admin/tenants/acme-42";
 
 pub struct World {
     pub address: SocketAddr,
     pub token: String,
     pub password: String,
+    pub stripe_key: String,
+    pub firestore_token: String,
     pub clock: Arc<VirtualClock>,
     client: Client,
     stop: oneshot::Sender<()>,
@@ -79,7 +85,8 @@ impl World {
         let address = address.await.expect("the platform starts");
         let read = |name: &str| std::fs::read_to_string(state.join(name)).unwrap();
         let (token, password) = (read(ADMIN_TOKEN_FILE), read(LOGIN_PASSWORD_FILE));
-        Self { address, token, password, clock, client: client(), stop, served }
+        let (stripe_key, firestore_token) = (read(STRIPE_KEY_FILE), read(FIRESTORE_TOKEN_FILE));
+        Self { address, token, password, stripe_key, firestore_token, clock, client: client(), stop, served }
     }
 
     pub async fn stop(self) {
@@ -109,6 +116,15 @@ impl World {
 
     pub async fn patch_keyed(&self, path: &str, key: &str, body: Value) -> Reply {
         send(self.admin(Method::PATCH, path).header("Idempotency-Key", key).json(&body)).await
+    }
+
+    pub fn stripe(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, &format!("/stripe/v1/{path}")).bearer_auth(&self.stripe_key)
+    }
+
+    /// A path below the documents of the database.
+    pub fn firestore(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, &format!("{DOCUMENTS}{path}")).bearer_auth(&self.firestore_token)
     }
 
     pub async fn health(&self, tenant: &str) -> u16 {

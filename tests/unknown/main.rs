@@ -10,6 +10,7 @@ mod world;
 
 mod asked;
 mod settled;
+mod tenants;
 
 use std::fs;
 

@@ -230,7 +230,10 @@ fn output(
     }
     if target == at {
         if !text.after {
-            checker.fail("not-upstream", span, "a step cannot read what itself will give");
+            let problem = checker.error("not-upstream", span, "a step cannot read what itself will give");
+            let help = "an `undo` or `put_back` is written down before its step starts";
+            let reverses = checker.steps[at].undo.is_some() || checker.steps[at].put_back.is_some();
+            checker.push(if reverses { problem.help(help) } else { problem });
         }
         return;
     }
