@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::template::{Expr, Template};
+use super::position;
+use super::template::{Expr, Template, TemplateError};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
 use crate::diag::{Diagnostic, Source, Span, closest};
 
@@ -375,7 +376,12 @@ impl Decode for f64 {
 impl Decode for Template {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
-        Self::parse(text).map_err(|e| bad_expression(reader, node, text, e.offset, &e.message)).ok()
+        let bad = |errors: Vec<TemplateError>| {
+            for error in errors {
+                bad_expression(reader, node, text, error.offset, &error.message);
+            }
+        };
+        Self::parse_all(text).map_err(bad).ok()
     }
 }
 
@@ -395,7 +401,7 @@ impl Decode for Expr {
 }
 
 fn bad_expression(reader: &mut Reader<'_>, node: &Node, text: &str, at: usize, message: &str) {
-    let span = yaml::inner(reader.source, node.span, text, at, 1);
+    let span = position::inner(reader.source, node.span, text, at, 1);
     reader.problems.push(Diagnostic::error("bad-expression", span.at(reader.source), message));
 }
 

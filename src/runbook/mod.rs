@@ -10,6 +10,7 @@ pub mod extract;
 pub mod flow;
 pub mod inputs;
 pub mod load;
+pub mod position;
 pub mod scalar;
 pub mod schema;
 pub mod template;

@@ -8,9 +8,9 @@ use super::Checker;
 use crate::diag::Span;
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
+use crate::runbook::position;
 use crate::runbook::schema::{EffectWord, Step};
 use crate::runbook::template::{Part, Template};
-use crate::runbook::yaml;
 
 /// Commands that remove things. Meant to catch the forgotten declaration, not the determined author.
 static DESTRUCTIVE: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
@@ -126,7 +126,7 @@ fn pasted(checker: &mut Checker<'_>, act: Act<'_>) {
     let Some(script) = act.shell else { return };
     let Some(at) = script.value.find("{{") else { return };
     let end = script.value[at..].find("}}").map_or(2, |length| length + 2);
-    let span = yaml::inner(checker.source, script.span, &script.value, at, end);
+    let span = position::inner(checker.source, script.span, &script.value, at, end);
     let problem = checker
         .error(
             "shell-template",
@@ -144,7 +144,8 @@ fn second_shell(checker: &mut Checker<'_>, act: Act<'_>) {
     let args: Vec<&Spanned<Template>> = argv.value.iter().collect();
     for (at, reader) in parsed_again(&args) {
         let Some((offset, whole)) = first_expression(&args[at].value) else { continue };
-        let span: Span = yaml::inner(checker.source, args[at].span, args[at].value.source(), offset, whole);
+        let span: Span =
+            position::inner(checker.source, args[at].span, args[at].value.source(), offset, whole);
         let message = format!("`{reader}` reads this argument as code, so no value may be pasted into it");
         let problem = checker.error("second-shell", span, message);
         checker.push(problem.help("hand the value over as an argument of its own, or through `env:`"));

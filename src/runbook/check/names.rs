@@ -4,11 +4,11 @@ use super::{Checker, same_when};
 use crate::diag::Span;
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
+use crate::runbook::position;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
-use crate::runbook::yaml;
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
@@ -327,7 +327,7 @@ fn span_of(checker: &Checker<'_>, expr: &ExprRef<'_>, path: &str) -> Span {
     let from =
         expr.whole.get(expr.offset..).and_then(|rest| rest.find(path)).map(|found| expr.offset + found);
     match from {
-        Some(from) => yaml::inner(checker.source, expr.span, expr.whole, from, path.len()),
+        Some(from) => position::inner(checker.source, expr.span, expr.whole, from, path.len()),
         None => expr.span,
     }
 }

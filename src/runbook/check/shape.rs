@@ -13,7 +13,7 @@ use crate::runbook::schema::{
     EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
 };
 use crate::runbook::template::Part;
-use crate::runbook::{extract, inputs};
+use crate::runbook::{extract, inputs, position};
 
 /// Attempts of one step, at most.
 const MAX_ATTEMPTS: u32 = 10_000;
@@ -551,7 +551,7 @@ fn filter(checker: &mut Checker<'_>, text: &str, span: Span) {
     }
     if let Err(error) = extract::check_filter(text) {
         let length = text.get(error.offset..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
-        let at = crate::runbook::yaml::inner(checker.source, span, text, error.offset, length);
+        let at = position::inner(checker.source, span, text, error.offset, length);
         checker.fail("bad-filter", at, format!("this jq filter cannot be used: {}", error.message));
     }
 }
