@@ -8,6 +8,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::position;
+use super::schema::home_of;
 use super::template::{Expr, Template, TemplateError};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
 use crate::diag::{Diagnostic, Source, Span, closest};
@@ -224,12 +225,16 @@ impl Reader<'_> {
         }
         let message = format!("unknown key `{}`", key.text);
         let mut problem = Diagnostic::error("unknown-key", at, message);
+        let home = home_of(&key.text);
+        if let Some(home) = home {
+            problem = problem.help(format!("`{}` is a key of {home}: is the indentation right?", key.text));
+        }
         if closest(&key.text, names.iter().copied()).is_some() {
             problem = problem.suggest(&key.text, names.iter().copied());
         } else if let Some(name) = closest(&key.text, later.iter().copied()) {
             problem =
                 problem.help(format!("`{name}` is known to the language, but this version cannot do it yet"));
-        } else {
+        } else if home.is_none() && !names.is_empty() {
             problem = problem.help(format!("known here: {}", names.join(", ")));
         }
         self.problems.push(problem);
@@ -376,6 +381,7 @@ impl Decode for f64 {
 impl Decode for Template {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
+        cut_short(reader, node);
         let bad = |errors: Vec<TemplateError>| {
             for error in errors {
                 bad_expression(reader, node, text, error.offset, &error.message);
@@ -397,6 +403,25 @@ impl Decode for Expr {
             return None;
         }
         Self::parse(text).map_err(|e| bad_expression(reader, node, text, e.offset, &e.message)).ok()
+    }
+}
+
+/// An unquoted text with `#4711` behind it: a comment to YAML, most likely words to whoever wrote it.
+fn cut_short(reader: &mut Reader<'_>, node: &Node) {
+    let Value::Scalar { style: Style::Plain, .. } = &node.value else { return };
+    let behind = reader.source.text().get(node.span.end as usize..).unwrap_or("");
+    let behind = behind.split(['\n', '\r']).next().unwrap_or("");
+    let comment = behind.trim_start_matches([' ', '\t']);
+    let close = comment.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+    if comment.len() < behind.len() && close {
+        let whole = format!("{}{behind}", reader.source.slice(node.span));
+        let start = node.span.end as usize + behind.len() - comment.len();
+        let at = Span::new(start, start + comment.trim_end().len()).at(reader.source);
+        let message = "everything from ` #` on is a comment, not a part of the text";
+        let problem = Diagnostic::warning("comment-in-text", at, message)
+            .help(format!("if it belongs to the text, quote it: {}", quoted(whole.trim_end())))
+            .help("if it is a comment, put a space behind the `#`");
+        reader.problems.push(problem);
     }
 }
 

@@ -200,6 +200,14 @@ impl Environment {
             let message = "a protected environment cannot play roles: its answers are real";
             problems.push(Diagnostic::error("protected", at, message));
         }
+        for (name, service) in decl.services.iter().flat_map(Entries::iter) {
+            if service.argv.first().is_none_or(|program| program.value.source().trim().is_empty()) {
+                let at = service.keys.get("argv").unwrap_or(service.span).at(&self.source);
+                let message = format!("`argv` of the service `{}` names a program", name.value);
+                let help = "write the program and its arguments: `argv: [consigne, practice]`";
+                problems.push(Diagnostic::error("empty", at, message).help(help));
+            }
+        }
         self.check_templates(problems);
     }
 
@@ -242,12 +250,22 @@ pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Ve
     if sources.len() != 1 && !secret.keys.foreign {
         let message = format!("a secret has exactly one source, found {}", sources.len());
         let at = sources.get(1).map_or(secret.span, |(_, span)| *span);
-        problems.push(
-            Diagnostic::error("secret-source", at.at(source), message)
-                .help("one of: env: NAME, file: PATH, command: [program, …], prompt: true"),
-        );
+        problems.push(Diagnostic::error("secret-source", at.at(source), message).help(SOURCES));
+    }
+    let blank = |text: &str| text.trim().is_empty();
+    let env = secret.env.as_ref().filter(|env| blank(&env.value)).map(|env| env.span);
+    let file = secret.file.as_ref().filter(|file| blank(file.value.source())).map(|file| file.span);
+    let command = secret.command.as_ref().filter(|command| match command.value.first() {
+        Some(program) => blank(program.value.source()),
+        None => source.slice(command.span) == "[]",
+    });
+    if let Some(span) = env.or(file).or(command.map(|command| command.span)) {
+        let message = "a secret that comes from nowhere";
+        problems.push(Diagnostic::error("empty", span.at(source), message).help(SOURCES));
     }
 }
+
+const SOURCES: &str = "one of: env: NAME, file: PATH, command: [program, …], prompt: true";
 
 /// A name, not a path.
 fn plain_name(name: &str) -> bool {

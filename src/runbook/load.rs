@@ -48,6 +48,10 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
         let message = format!("the file is larger than {} MiB", yaml::MAX_BYTES / (1024 * 1024));
         return Err(Diagnostic::about("limit", name, message));
     }
+    if looks_like_utf_16(&bytes) {
+        let problem = Diagnostic::about("not-utf-8", name, "this is UTF-16, not UTF-8");
+        return Err(problem.help("save the file as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`"));
+    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))),
         Err(error) => {
@@ -57,6 +61,14 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
             Err(Diagnostic::about("not-utf-8", name, message).help("save the file as UTF-8"))
         }
     }
+}
+
+/// Its mark, or every second byte of its beginning nothing.
+fn looks_like_utf_16(bytes: &[u8]) -> bool {
+    let marked = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    let begins: Vec<bool> = bytes.iter().take(8).map(|byte| *byte == 0).collect();
+    let every_second = begins.len() == 8 && (0..2).any(|odd| (0..8).all(|at| begins[at] == (at % 2 == odd)));
+    marked || every_second
 }
 
 /// Reads a record from a file of its own.

@@ -232,9 +232,9 @@ record! {
 record! {
     /// What counts as success; everything that is given must hold.
     pub struct Expect {
-        may exit: Many<i32>,
-        may status: Many<u16>,
-        may contains: Many<String>,
+        may exit: Many<Spanned<i32>>,
+        may status: Many<Spanned<u16>>,
+        may contains: Many<Spanned<String>>,
         may matches: Many<Spanned<String>>,
         /// jq filters that must be true.
         may that: Many<Spanned<Filter>>,
@@ -432,6 +432,26 @@ words! {
         Server = "5xx",
         Expect = "expect",
     }
+}
+
+/// Where a key belongs that stands in a wrong place, in words.
+pub fn home_of(key: &str) -> Option<&'static str> {
+    const HOMES: [(&str, &[&str]); 13] = [
+        ("a step", Step::NAMES),
+        ("`http`", Http::NAMES),
+        ("the runbook itself", Runbook::NAMES),
+        ("`verify`", Verify::NAMES),
+        ("`put_back`", PutBack::NAMES),
+        ("`expect`", Expect::NAMES),
+        ("`retry`", Retry::NAMES),
+        ("`poll`", Poll::NAMES),
+        ("`approve`", Approve::NAMES),
+        ("`checklist`", Checklist::NAMES),
+        ("an item of a checklist", ItemDecl::NAMES),
+        ("`defaults: {http: …}`", HttpDefaults::NAMES),
+        ("an input", InputDecl::NAMES),
+    ];
+    HOMES.iter().find(|(_, names)| names.contains(&key)).map(|(home, _)| *home)
 }
 
 impl Decode for Var {

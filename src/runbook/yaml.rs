@@ -54,6 +54,7 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
         source,
         problems: Vec::new(),
         anchors: BTreeMap::new(),
+        unused: BTreeMap::new(),
         budget: 0,
         open: Vec::new(),
         root: None,
@@ -81,6 +82,9 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
             return (None, tree.problems);
         }
     }
+    for span in std::mem::take(&mut tree.unused).into_values() {
+        tree.problems.push(lonely_anchor(source, span));
+    }
     (tree.root, tree.problems)
 }
 
@@ -88,6 +92,8 @@ struct Tree<'s> {
     source: &'s Arc<Source>,
     problems: Vec<Diagnostic>,
     anchors: BTreeMap<usize, Node>,
+    /// Anchors of texts that no alias has named.
+    unused: BTreeMap<usize, Span>,
     /// Bytes that anchors and aliases may still add.
     budget: usize,
     open: Vec<Open>,
@@ -171,6 +177,7 @@ impl Tree<'_> {
             return false;
         };
         let (size, depth) = (node.size(), node.depth());
+        self.unused.remove(&anchor);
         if !self.spend(size, span) {
             return false;
         }
@@ -204,6 +211,9 @@ impl Tree<'_> {
         if anchor != 0 {
             if !self.spend(node.size(), node.span) {
                 return false;
+            }
+            if let Value::Scalar { .. } = node.value {
+                self.unused.insert(anchor, node.span);
             }
             self.anchors.insert(anchor, node.clone());
         }
@@ -289,6 +299,18 @@ fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> K
             Key { text: String::new(), span: node.span, plain: false }
         }
     }
+}
+
+/// `&Suspendre le tenant`: the first word is gone from the text.
+fn lonely_anchor(source: &Arc<Source>, span: Span) -> Diagnostic {
+    let before = source.text().get(..span.start as usize).unwrap_or("");
+    let from = before.rfind('&').filter(|at| !before[*at..].contains('\n')).unwrap_or(span.start as usize);
+    let whole = Span::new(from, span.end as usize);
+    let written = source.slice(whole).lines().next().unwrap_or("").trim_end();
+    let name = written.split_whitespace().next().unwrap_or("");
+    let message = format!("`{name}` is an anchor to YAML, not a part of the text, and nothing refers to it");
+    let quoted = written.replace('\\', "\\\\").replace('"', "\\\"");
+    Diagnostic::error("anchor", whole.at(source), message).help(format!("quote the text: \"{quoted}\""))
 }
 
 fn merge_key(name: &Key, source: &Arc<Source>) -> Diagnostic {

@@ -49,6 +49,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), true))));
         for (act, probe) in acts {
             pasted(checker, act);
+            joined_lines(checker, act);
+            broken_continuation(checker, act);
             second_shell(checker, act);
             contradiction(checker, act, probe);
         }
@@ -136,6 +138,41 @@ fn pasted(checker: &mut Checker<'_>, act: Act<'_>) {
         .help("give it a name under `env:` and write \"$NAME\" here")
         .help("a literal `{{` goes the same way, as `env: {FORMAT: \"{{ '{{' }}…\"}`");
     checker.push(problem);
+}
+
+/// Lines that YAML joins: the shell reads them as one command.
+fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+    let written = checker.source.slice(script.span);
+    let written = written.trim_start_matches(|c: char| c == '>' || c == '|' || c == '-' || c == '+');
+    let (found, read) = (lines(written), lines(&script.value));
+    if found > read && read > 0 {
+        let message = format!("these {found} lines reach the shell as {read}: YAML joins them");
+        let problem = checker.warning("folded", script.span, message);
+        checker.push(problem.help("write `shell: |` and the lines below it, indented").help(
+            "one command over several lines: `shell: |`, and a `\\` at the end of each line but the last",
+        ));
+    }
+}
+
+/// A `\` that continues a line, but for the white space behind it.
+fn broken_continuation(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let mut from = 0;
+    for line in script.value.split_inclusive('\n') {
+        let text = line.trim_end_matches(['\n', '\r']);
+        let bare = text.trim_end();
+        if bare.len() < text.len() && bare.ends_with('\\') && !bare.ends_with("\\\\") {
+            let at = from + bare.len() - 1;
+            let span =
+                position::inner(checker.source, script.span, &script.value, at, text.len() - bare.len() + 1);
+            let message = "white space behind the `\\`, so the command ends here";
+            let problem = checker.error("trailing-space", span, message);
+            checker.push(problem.help("take out what stands behind the `\\`"));
+        }
+        from += line.len();
+    }
 }
 
 /// An argument that another shell or client reads as code is a script as well.
