@@ -189,6 +189,10 @@ impl Reader<'_> {
                 problem.code = "flow-accident";
                 problem = problem.help("quote a jq filter that begins with `[`");
             }
+            Value::Scalar { .. } if node.is_null() => {
+                problem = problem
+                    .help("write the value behind the colon or indented below it, or leave the key out");
+            }
             _ => {}
         }
         self.problems.push(problem);
@@ -246,7 +250,8 @@ impl Reader<'_> {
         if *style != Style::Plain {
             return Some(text);
         }
-        if text.is_empty() {
+        if node.is_null() && !self.source.slice(node.span).starts_with(['~', 'n', 'N']) {
+            // Nothing stands there at all.
             return self.wrong(node, "a text");
         }
         if let Some(reading) = yaml::trap(text) {
@@ -336,11 +341,12 @@ impl Decode for bool {
             Value::Scalar { text, style: Style::Plain } => {
                 match (resolve(text), text.to_ascii_lowercase().as_str()) {
                     (Plain::Bool(yes), _) => Some(yes),
-                    (_, "yes" | "on" | "y") => {
-                        reader.refuse("unquoted", node.span, "write `true` or `false`")
-                    }
-                    (_, "no" | "off" | "n") => {
-                        reader.refuse("unquoted", node.span, "write `true` or `false`")
+                    (_, word @ ("yes" | "on" | "y" | "no" | "off" | "n")) => {
+                        let meant = if matches!(word, "yes" | "on" | "y") { "true" } else { "false" };
+                        let message = format!("expected true or false, found the text `{text}`");
+                        let problem = Diagnostic::error("unquoted", node.span.at(reader.source), message);
+                        reader.problems.push(problem.help(format!("write `{meant}`")));
+                        None
                     }
                     _ => reader.wrong(node, "true or false"),
                 }

@@ -12,6 +12,7 @@ use super::load;
 use super::scalar::{Data, Entries};
 use super::schema::{Expect, Http, Poll, SecretDecl};
 use super::template::{Lookup, Scope, Template};
+use super::texts::Written;
 use crate::diag::{Diagnostic, Source, Span, closest};
 
 record! {
@@ -226,19 +227,18 @@ impl Environment {
         }
         let services: Vec<&str> =
             decl.services.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();
-        for text in texts {
-            for name in text.value.refs() {
-                let mut parts = name.split('.');
-                let known = parts.next() == Some("services")
-                    && parts.next().is_some_and(|service| services.contains(&service))
-                    && matches!(parts.next(), Some("port" | "state"));
-                if !known {
-                    let message = format!("`{name}` is not known in an environment");
-                    let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
-                    problems.push(
-                        Diagnostic::error("unknown-name", text.span.at(&self.source), message).help(help),
-                    );
-                }
+        let expressions = texts.into_iter().flat_map(|text| Written::Template(text).exprs());
+        for (expr, name) in expressions.flat_map(|expr| expr.expr.refs().iter().map(move |name| (expr, name)))
+        {
+            let mut parts = name.split('.');
+            let known = parts.next() == Some("services")
+                && parts.next().is_some_and(|service| services.contains(&service))
+                && matches!(parts.next(), Some("port" | "state"));
+            if !known {
+                let at = expr.place(&self.source, name).at(&self.source);
+                let message = format!("`{name}` is not known in an environment");
+                let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
+                problems.push(Diagnostic::error("unknown-name", at, message).help(help));
             }
         }
     }

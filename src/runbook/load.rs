@@ -76,7 +76,8 @@ pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let Some(node) = node else {
         if problems.is_empty() {
-            problems.push(Diagnostic::about("syntax", source.name(), "the file holds nothing"));
+            let help = "a runbook begins with `consigne: v1`, then `id:` and `steps:`";
+            problems.push(Diagnostic::about("syntax", source.name(), "the file holds nothing").help(help));
         }
         return (None, problems);
     };

@@ -277,6 +277,14 @@ impl Decode for Data {
                     return None;
                 }
                 Plain::Integer(number) => Self::Number(number.into()),
+                Plain::Float(number) if loses_its_zero(text, number) => {
+                    let message = format!("unquoted `{text}` reads as the number {number}");
+                    let problem = Diagnostic::error("unquoted", node.span.at(reader.source), message).help(
+                        format!("write {} to mean the text, {number} to mean the number", quoted(text)),
+                    );
+                    reader.problems.push(problem);
+                    return None;
+                }
                 Plain::Float(number) => match serde_json::Number::from_f64(number) {
                     Some(number) => Self::Number(number),
                     None => return reader.refuse("bad-value", node.span, "this number is too large"),
@@ -290,6 +298,11 @@ impl Decode for Data {
             Value::Scalar { .. } => Self::Text(reader.value(node)?),
         })
     }
+}
+
+/// `1.10` is the number 1.1, and most often it is a version.
+fn loses_its_zero(text: &str, number: f64) -> bool {
+    text.contains('.') && text.ends_with('0') && !text.ends_with(".0") && text != number.to_string()
 }
 
 impl JsonSchema for Data {
@@ -348,6 +361,7 @@ mod tests {
         assert!(problems.is_empty());
         let expected = serde_json::json!({"a": 1, "b": 1.5, "c": "1", "d": null, "e": [true, "x"]});
         assert_eq!(data.unwrap().literal(), expected);
-        assert_eq!(read::<Data>("{a: yes, b: 012, c: 12:30}").1, ["unquoted"; 3]);
+        assert_eq!(read::<Data>("{a: yes, b: 012, c: 12:30, d: 1.10, e: 2026-11-23}").1, ["unquoted"; 5]);
+        assert_eq!(read::<Data>("[1.0, 10, 0.5, 2.25, 1e3]").1, [""; 0]);
     }
 }

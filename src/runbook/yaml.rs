@@ -243,9 +243,13 @@ impl Tree<'_> {
 
     fn refuse_tag(&mut self, tagged: bool, span: Span) {
         if tagged {
+            let before = self.source.text().get(..span.start as usize).unwrap_or("");
+            let from = before.rfind('!').filter(|at| !before[*at..].contains('\n'));
+            // `!!binary` begins with two.
+            let from = from.map(|at| at - usize::from(before[..at].ends_with('!')));
+            let span = from.map_or(span, |from| Span::new(from, span.start as usize));
             let problem =
                 Diagnostic::error("tag", span.at(self.source), "a YAML tag, which runbooks do without")
-                    .label("this value carries a tag (`!…` in front of it)")
                     .help("leave the tag out; to make a text of it, put it in quotes");
             self.problems.push(problem);
         }
@@ -261,7 +265,7 @@ impl Tree<'_> {
         let line = text[start..].lines().next().unwrap_or("");
         let message = format!("this is not YAML: {}", error.info().replace('\n', " "));
         let mut problem = Diagnostic::error("syntax", Span::new(at, at + 1).at(self.source), message);
-        if let Some(help) = syntax_help(line) {
+        if let Some(help) = syntax_help(line, text[at..].chars().next(), &error.info()) {
             problem = problem.help(help);
         }
         self.problems.push(problem);
@@ -269,7 +273,7 @@ impl Tree<'_> {
 }
 
 /// What most often is behind a line that is not YAML.
-fn syntax_help(line: &str) -> Option<&'static str> {
+fn syntax_help(line: &str, found: Option<char>, info: &str) -> Option<&'static str> {
     let trimmed = line.trim_start().trim_start_matches("- ");
     let value = trimmed.split_once(": ").map_or(trimmed, |(_, value)| value).trim_start();
     if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') {
@@ -277,6 +281,27 @@ fn syntax_help(line: &str) -> Option<&'static str> {
     }
     if value.starts_with("{{") {
         return Some("quote a value that begins with `{{`: \"{{ … }}\"");
+    }
+    if info.contains("unclosed quote") {
+        return Some("a quote opens here and is never closed");
+    }
+    if info.contains("trailing content") {
+        return Some(
+            "what stands behind a closing quote belongs inside: \"…\"; a ' inside '…' is written twice",
+        );
+    }
+    match found {
+        Some('%' | '@' | '`') => return Some("quote a text that begins with `%`, `@` or a backtick"),
+        Some('*' | '&') if info.contains("anchor") => {
+            return Some("quote a text that begins with `*` or `&`: YAML reads an alias or anchor");
+        }
+        Some(control) if control.is_control() && !control.is_whitespace() => {
+            return Some("take the control character out; in double quotes it may be written as \\x07");
+        }
+        _ => {}
+    }
+    if value.starts_with('[') {
+        return Some("quote a jq filter that begins with `[`");
     }
     if trimmed.contains("[]") || (trimmed.contains('{') && trimmed.contains('[')) {
         return Some(
@@ -286,6 +311,12 @@ fn syntax_help(line: &str) -> Option<&'static str> {
     if !value.starts_with(['"', '\'', '|', '>', '{', '[']) && value.contains(": ") {
         return Some("a text with `: ` in it must be quoted: \"…: …\"");
     }
+    if info.contains("mapping values are not allowed") {
+        return Some("a text with `: ` in it must be quoted, and keys of one mapping begin in one column");
+    }
+    if info.contains("did not find expected key") || info.contains("indentation") {
+        return Some("keys of one mapping begin in one column, and so do the dashes of one list");
+    }
     None
 }
 
@@ -294,7 +325,12 @@ fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> K
         Value::Scalar { text, style } => Key { text, span: node.span, plain: style == Style::Plain },
         Value::List(_) | Value::Map { .. } => {
             let message = "a key must be a text, found a list or a mapping";
-            let help = "a value that begins with `{{` must be quoted: \"{{ … }}\"";
+            let braces = source.slice(node.span).starts_with('{');
+            let help = if braces {
+                "a value that begins with `{{` must be quoted: \"{{ … }}\""
+            } else {
+                "write the key as a text, in quotes where it has brackets, commas or colons"
+            };
             problems.push(Diagnostic::error("flow-accident", node.span.at(source), message).help(help));
             Key { text: String::new(), span: node.span, plain: false }
         }

@@ -76,6 +76,30 @@ fn every_file_shows_its_code_as_recorded() {
 }
 
 #[test]
+fn every_finding_shows_a_hint() {
+    for path in files() {
+        for found in said_about(&path) {
+            assert!(!found.hints().is_empty(), "{}: {found:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_page_of_diagnostics_lists_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let found: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted: Vec<String> = codes()
+        .iter()
+        .map(|code| {
+            let cell = |text: &str| text.replace('|', "\\|");
+            format!("| `{}` | {} | {} |", code.name, cell(code.meaning), cell(code.fix))
+        })
+        .collect();
+    assert_eq!(found, wanted, "docs/diagnostics.md is to hold these lines:\n{}", wanted.join("\n"));
+}
+
+#[test]
 fn every_code_has_a_file() {
     let shown: BTreeSet<String> = files()
         .iter()
