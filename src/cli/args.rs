@@ -36,10 +36,17 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Make and show the executor's key
     Keys(KeysArgs),
-    /// Print the JSON Schema of the runbook language
-    Schema,
+    /// Print the JSON Schema of the runbook language, for editors
+    Schema(SchemaArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of environment files instead of runbooks
+    #[arg(long)]
+    pub environment: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,8 @@ use error::CliError;
 use exit::Exit;
 use ui::Ui;
 
+use crate::runbook::{environment, schema};
+
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
     log_to_stderr();
@@ -77,8 +79,10 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Report(args) => report::report(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Keys(args) => keys::keys(&args),
-        Verb::Schema => {
-            Ui::new(true).json(&crate::runbook::schema::json_schema());
+        Verb::Schema(args) => {
+            let runbook = !args.environment;
+            let schema = if runbook { schema::json_schema() } else { environment::json_schema() };
+            Ui::new(true).json(&schema);
             Ok(Exit::Done)
         }
         Verb::Practice(args) => practice::practice(&args),

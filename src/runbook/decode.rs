@@ -126,11 +126,21 @@ macro_rules! record {
 
 /// Declares a choice of words.
 macro_rules! words {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, schemars::JsonSchema)]
+    ($(#[doc = $about:literal])* pub enum $name:ident { $($variant:ident = $word:literal,)* }) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
-            $($(#[doc = $doc])* #[schemars(rename = $word)] $variant,)*
+            $($variant,)*
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::runbook::decode::words_schema(concat!($($about),*), Self::WORDS)
+            }
         }
 
         impl $name {
@@ -156,6 +166,14 @@ macro_rules! words {
 }
 
 pub(crate) use {record, words};
+
+/// A choice of words for editors. A word that is a number may stand without quotes.
+pub(super) fn words_schema(about: &str, words: &[&str]) -> Schema {
+    let texts = words.iter().map(|word| serde_json::Value::from(*word));
+    let numbers = words.iter().filter_map(|word| word.parse::<i64>().ok()).map(serde_json::Value::from);
+    let all: Vec<serde_json::Value> = texts.chain(numbers).collect();
+    schemars::json_schema!({"description": about.trim(), "enum": all})
+}
 
 impl Reader<'_> {
     pub fn value<T: Decode>(&mut self, node: &Node) -> Option<T> {
@@ -455,22 +473,34 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
 }
 
 macro_rules! text_schema {
-    ($ty:ty, $name:literal, $description:literal) => {
+    ($ty:ty, $name:literal, $kind:tt, $description:literal, $example:literal) => {
         impl schemars::JsonSchema for $ty {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "description": $description})
+                schemars::json_schema!({"type": $kind, "description": $description, "examples": [$example]})
             }
         }
     };
 }
 pub(crate) use text_schema;
 
-text_schema!(Template, "Template", "a text with `{{ expression }}` in it");
-text_schema!(Expr, "Expression", "an expression without braces, such as `steps.before.state == \"active\"`");
+text_schema!(
+    Template,
+    "Template",
+    "string",
+    "A text with `{{ expression }}` in it.",
+    "tenant {{ inputs.tenant_id }}"
+);
+text_schema!(
+    Expr,
+    "Expression",
+    ["string", "boolean", "number"],
+    "An expression without braces.",
+    "steps.before.state == \"active\""
+);
 
 #[cfg(test)]
 mod tests {

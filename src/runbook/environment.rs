@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::decode::{Spanned, record, words};
 use super::load;
 use super::scalar::{Data, Entries};
-use super::schema::{Expect, Http, Poll, SecretDecl};
+use super::schema::{Expect, Http, Poll, SecretDecl, schema_of};
 use super::template::{Lookup, Scope, Template};
 use super::texts::Written;
 use crate::diag::{Diagnostic, Source, Span, closest};
@@ -18,8 +18,11 @@ use crate::diag::{Diagnostic, Source, Span, closest};
 record! {
     /// Where a runbook runs.
     pub struct EnvironmentDecl {
+        /// Values for the variables of runbooks.
         may vars: Entries<Spanned<Data>>,
+        /// Sources that replace those of runbooks.
         may secrets: Entries<SecretDecl>,
+        /// Who there is.
         may people: Entries<PersonDecl>,
         /// Role to the people who hold it.
         may roles: Entries<Vec<Spanned<String>>>,
@@ -31,7 +34,9 @@ record! {
         may protected: bool,
         /// Practice only: every answer says who it is played by.
         may role_play: bool,
+        /// How people prove who they are.
         may identity: IdentityWord,
+        /// Processes that a practice environment needs.
         may services: Entries<ServiceDecl>,
         /// Variables whose hosts a practice environment may share with a protected one.
         may shared: Vec<Spanned<String>>,
@@ -39,21 +44,31 @@ record! {
 }
 
 record! {
+    /// Somebody who answers.
     pub struct PersonDecl {
+        /// Account on this machine.
         may os_user: Spanned<String>,
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
     }
 }
 
-words! { pub enum IdentityWord { Any = "any", SshKey = "ssh-key", } }
-words! { pub enum PortWord { Auto = "auto", } }
+words! {
+    /// How people prove who they are.
+    pub enum IdentityWord { Any = "any", SshKey = "ssh-key", }
+}
+
+words! {
+    /// How a port is chosen.
+    pub enum PortWord { Auto = "auto", }
+}
 
 record! {
     /// A process that a practice environment needs.
     pub struct ServiceDecl {
-        /// `consigne` as the program means the running executable.
+        /// Program and arguments; `consigne` means the running executable.
         must argv: Vec<Spanned<Template>>,
+        /// Environment variables of the process.
         may env: Entries<Spanned<Template>>,
         /// When it may be used.
         may ready: ReadyDecl,
@@ -65,9 +80,13 @@ record! {
 }
 
 record! {
+    /// When a service may be used.
     pub struct ReadyDecl {
+        /// The call that must succeed.
         must http: Box<Http>,
+        /// What counts as success.
         may expect: Expect,
+        /// How often it is asked, and for how long.
         may poll: Poll,
     }
 }
@@ -242,6 +261,11 @@ impl Environment {
             }
         }
     }
+}
+
+/// The JSON Schema (draft 7) of an environment file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schema_of::<EnvironmentDecl>("consigne environment")
 }
 
 /// A secret has exactly one source.

@@ -14,7 +14,20 @@ use crate::diag::Diagnostic;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 
-text_schema!(Millis, "Duration", "a duration with units, such as `30s`, `1h 30m`");
+impl JsonSchema for Millis {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^\s*[0-9]+\s*[a-zA-Zµ]",
+            "description": "A duration with its unit.",
+            "examples": ["30s", "5m", "1h 30m"]
+        })
+    }
+}
 
 impl Decode for Millis {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -43,7 +56,13 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter(pub String);
 
-text_schema!(Filter, "Filter", "a jq filter over the result document, such as `.body.status`");
+text_schema!(
+    Filter,
+    "Filter",
+    ["string", "boolean", "number"],
+    "A jq filter over the result.",
+    ".body.status"
+);
 
 impl Decode for Filter {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -112,6 +131,10 @@ impl Decode for Text {
                 _ => reader.foreign_key(key, value, *flow, LANGUAGES, &[]),
             }
         }
+        if entries.is_empty() {
+            let problem = Diagnostic::error("empty", node.span.at(reader.source), "a text in no language");
+            reader.problems.push(problem.help("write it in one language, or as `{fr: \"…\", en: \"…\"}`"));
+        }
         Some(out)
     }
 }
@@ -123,11 +146,15 @@ impl JsonSchema for Text {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "a text that people read, in one or both languages",
+            "description": "A text that people read, in one language or in both (`fr`, `en`).",
+            "examples": ["Suspend the tenant?", {"fr": "Suspendre le tenant ?", "en": "Suspend the tenant?"}],
             "anyOf": [
                 {"type": "string"},
                 {"type": "object", "minProperties": 1, "additionalProperties": false,
-                 "properties": {"fr": {"type": "string"}, "en": {"type": "string"}}}
+                 "properties": {
+                     "fr": {"type": "string", "description": "In French."},
+                     "en": {"type": "string", "description": "In English."}
+                 }}
             ]
         })
     }
@@ -311,7 +338,7 @@ impl JsonSchema for Data {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"description": "any data; its texts may hold `{{ expression }}`"})
+        json_schema!({"description": "Any data; its texts may hold `{{ expression }}`."})
     }
 }
 

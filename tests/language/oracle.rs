@@ -61,7 +61,10 @@ fn another_reader_reads_the_same() {
         if !problems.is_empty() {
             continue;
         }
-        let ours = ours.unwrap_or_else(|| panic!("{} is read by the oracle alone", path.display()));
+        let Some(ours) = ours else {
+            assert!(theirs.is_null(), "{} is read by the oracle alone", path.display());
+            continue;
+        };
         assert_eq!(difference(&ours, &theirs, "$"), None, "{}", path.display());
         compared += 1;
     }

@@ -45,7 +45,7 @@ fn whole(checker: &mut Checker<'_>) {
     }
     let steps = runbook.keys.get("steps").filter(|_| runbook.steps.is_empty() && !runbook.keys.foreign);
     if let Some(span) = steps.filter(|span| holds_nothing(checker, *span)) {
-        let problem = checker.error("empty", span, "a runbook without a step does nothing");
+        let problem = checker.warning("empty", span, "a runbook without a step does nothing");
         checker.push(problem.help("add a step: `- id: look`, and below it one kind, such as `manual: {}`"));
     }
     for name in runbook.lock.iter().flatten().filter(|name| name.value.source().trim().is_empty()) {
