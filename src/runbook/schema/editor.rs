@@ -1,36 +1,76 @@
 //! The JSON Schema that editors complete and explain with.
 
+use serde_json::Value;
+
 use super::Runbook;
 
 /// The JSON Schema (draft 7) of a runbook file, for editors.
-pub fn json_schema() -> serde_json::Value {
+pub fn json_schema() -> Value {
     schema_of::<Runbook>("consigne runbook")
 }
 
 /// As [`json_schema`], of one kind of file.
-pub(in crate::runbook) fn schema_of<T: schemars::JsonSchema>(title: &str) -> serde_json::Value {
+pub(in crate::runbook) fn schema_of<T: schemars::JsonSchema>(title: &str) -> Value {
     let settings = schemars::generate::SchemaSettings::draft07();
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    name_keys(&mut schema);
+    let definitions = schema["definitions"].clone();
+    complete(&mut schema, &definitions);
     schema["title"] = title.into();
     schema
 }
 
-/// Gives every key its own name as title: editors put it above the description.
-fn name_keys(schema: &mut serde_json::Value) {
+/// A key that may be left out may not be written without a value.
+fn without_null(property: &mut serde_json::Map<String, Value>) {
+    if let Some(Value::Array(types)) = property.get_mut("type") {
+        types.retain(|word| word != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            property.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Value::Array(choices)) = property.get_mut("anyOf") else { return };
+    choices.retain(|choice| choice.get("type").is_none_or(|word| word != "null"));
+    if choices.len() == 1
+        && let Some(only) = property.remove("anyOf")
+    {
+        // Beside a reference nothing else would be read.
+        property.insert("allOf".to_owned(), only);
+    }
+}
+
+/// Gives every key its own name as title and its own description. Editors explain a key by what it refers to, so a
+/// reference to a small type is replaced by the type, and only mappings stay references.
+fn complete(schema: &mut Value, definitions: &Value) {
     match schema {
-        serde_json::Value::Object(map) => {
-            if let Some(serde_json::Value::Object(properties)) = map.get_mut("properties") {
+        Value::Object(map) => {
+            if let Some(Value::Object(properties)) = map.get_mut("properties") {
                 for (name, property) in properties {
                     if let Some(property) = property.as_object_mut() {
-                        property.entry("title").or_insert_with(|| name.as_str().into());
+                        without_null(property);
+                        spell_out(property, definitions);
+                        property.insert("title".to_owned(), name.as_str().into());
                     }
                 }
             }
-            map.values_mut().for_each(name_keys);
+            map.values_mut().for_each(|value| complete(value, definitions));
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(name_keys),
+        Value::Array(list) => list.iter_mut().for_each(|value| complete(value, definitions)),
         _ => {}
+    }
+}
+
+fn spell_out(property: &mut serde_json::Map<String, Value>, definitions: &Value) {
+    let reference = property.get("$ref").or_else(|| property.get("allOf")?.get(0)?.get("$ref"));
+    let name = reference.and_then(Value::as_str).and_then(|path| path.strip_prefix("#/definitions/"));
+    let Some(small) = name.and_then(|name| definitions.get(name)?.as_object()) else { return };
+    if small.contains_key("properties") {
+        return;
+    }
+    let small = small.clone();
+    property.remove("$ref");
+    property.remove("allOf");
+    for (key, value) in small {
+        property.entry(key).or_insert(value);
     }
 }
 
@@ -51,11 +91,9 @@ mod tests {
         assert!(jsonschema::validator_for(&schema).is_ok());
     }
 
-    fn undescribed(schema: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    fn undescribed(schema: &Value, at: &str, found: &mut Vec<String>) {
         let Some(map) = schema.as_object() else { return };
-        for (name, property) in
-            map.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten()
-        {
+        for (name, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
             if property["description"].as_str().is_none_or(str::is_empty)
                 || property["title"].as_str().is_none()
             {
