@@ -76,8 +76,8 @@ pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let Some(node) = node else {
         if problems.is_empty() {
-            let help = "a runbook begins with `consigne: v1`, then `id:` and `steps:`";
-            problems.push(Diagnostic::about("syntax", source.name(), "the file holds nothing").help(help));
+            let problem = Diagnostic::about("syntax", source.name(), "the file holds nothing");
+            problems.push(problem.help("write its keys, each on a line of its own"));
         }
         return (None, problems);
     };
@@ -90,7 +90,12 @@ pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
 /// Reads a runbook.
 pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
     let (runbook, mut problems) = record::<Runbook>(source);
-    let Some(runbook) = runbook else { return (None, problems) };
+    let Some(runbook) = runbook else {
+        for empty in problems.iter_mut().filter(|problem| problem.at.is_none()) {
+            empty.help = vec!["a runbook begins with `consigne: v1`, then `id:` and `steps:`".to_owned()];
+        }
+        return (None, problems);
+    };
     let steps = runbook.steps.len() + runbook.finally.as_ref().map_or(0, Vec::len);
     if steps > MAX_STEPS {
         let at = runbook.keys.get("steps").unwrap_or(Span::default()).at(source);

@@ -300,7 +300,7 @@ fn syntax_help(line: &str, found: Option<char>, info: &str) -> Option<&'static s
         }
         _ => {}
     }
-    if value.starts_with('[') {
+    if value.starts_with('[') && value.contains(']') {
         return Some("quote a jq filter that begins with `[`");
     }
     if trimmed.contains("[]") || (trimmed.contains('{') && trimmed.contains('[')) {

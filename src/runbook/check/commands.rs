@@ -145,7 +145,7 @@ fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
     let Some(script) = act.shell else { return };
     let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
     let written = checker.source.slice(script.span);
-    let written = written.trim_start_matches(|c: char| c == '>' || c == '|' || c == '-' || c == '+');
+    let written = written.trim_start_matches(['>', '|', '-', '+']);
     let (found, read) = (lines(written), lines(&script.value));
     if found > read && read > 0 {
         let message = format!("these {found} lines reach the shell as {read}: YAML joins them");
