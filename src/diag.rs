@@ -10,7 +10,7 @@ mod render;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-pub use codes::{Code, codes};
+pub use codes::{Code, code, codes};
 pub use render::{Rendering, render, render_all, to_json};
 
 /// A file that was read, with what is needed to show parts of it.
@@ -165,7 +165,7 @@ impl Diagnostic {
 
     /// About a file as a whole.
     pub fn about(code: &'static str, file: impl Into<String>, message: impl Into<String>) -> Self {
-        debug_assert!(codes::is_known(code), "`{code}` is in the table of codes");
+        debug_assert!(codes::code(code).is_some(), "`{code}` is in the table of codes");
         Self {
             code,
             severity: Severity::Error,
@@ -209,6 +209,14 @@ impl Diagnostic {
             Some(name) => self.help(format!("did you mean `{name}`?")),
             None => self,
         }
+    }
+
+    /// How to go on: its own hints, else that of its code.
+    pub fn hints(&self) -> Vec<&str> {
+        if self.help.is_empty() {
+            return code(self.code).map(|code| code.fix).into_iter().collect();
+        }
+        self.help.iter().map(String::as_str).collect()
     }
 
     pub fn is_error(&self) -> bool {

@@ -53,14 +53,21 @@ pub enum Verb {
     New(NewArgs),
     /// Print a runbook as a checklist for paper, in Markdown
     Print(PrintArgs),
-    /// Print the JSON Schema of the runbook language
-    Schema,
     /// Print the manual page
     Man(ManArgs),
     /// Print what makes a shell complete runbooks, runs and steps
     Completions(CompletionsArgs),
+    /// Print the JSON Schema of the runbook language, for editors
+    Schema(SchemaArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of environment files instead of runbooks
+    #[arg(long)]
+    pub environment: bool,
 }
 
 #[derive(Debug, Args)]

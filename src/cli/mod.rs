@@ -43,6 +43,8 @@ use error::CliError;
 use exit::Exit;
 use ui::Ui;
 
+use crate::runbook::{environment, schema};
+
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
     if completions::answered() {
@@ -95,8 +97,10 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Print(args) => print::print(&args),
         Verb::Man(args) => man::man(&args),
         Verb::Completions(args) => completions::completions(args.shell),
-        Verb::Schema => {
-            Ui::new(true).json(&crate::runbook::schema::json_schema());
+        Verb::Schema(args) => {
+            let runbook = !args.environment;
+            let schema = if runbook { schema::json_schema() } else { environment::json_schema() };
+            Ui::new(true).json(&schema);
             Ok(Exit::Done)
         }
         Verb::Practice(args) => practice::practice(&args),

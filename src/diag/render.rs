@@ -70,7 +70,7 @@ pub fn to_json(diagnostic: &Diagnostic) -> Value {
         "at": diagnostic.at.as_ref().map(place),
         "label": diagnostic.label,
         "labels": diagnostic.labels.iter().map(|l| json!({"at": place(&l.at), "text": l.text})).collect::<Vec<_>>(),
-        "help": diagnostic.help,
+        "help": diagnostic.hints(),
     })
 }
 
@@ -105,7 +105,8 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn new(diagnostic: &'a Diagnostic) -> Self {
-        let help = (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n"));
+        let hints = diagnostic.hints();
+        let help = (!hints.is_empty()).then(|| hints.join("\n"));
         Self { diagnostic, help }
     }
 }
@@ -211,7 +212,7 @@ mod tests {
         let diagnostic = Diagnostic::about("not-readable", "x.yaml", "reading the file: no such file");
         assert_eq!(
             render(&diagnostic, Rendering::default()),
-            "  x error[not-readable]: reading the file: no such file (x.yaml)\n"
+            "  x error[not-readable]: reading the file: no such file (x.yaml)\n  help: check the path and the permissions of the file\n"
         );
         assert_eq!(to_json(&diagnostic)["at"], Value::Null);
     }

@@ -178,9 +178,9 @@ pub(super) fn pairs(entries: Option<&Entries<Spanned<Template>>>) -> Vec<(String
 pub(super) fn expect(decl: Option<&ExpectDecl>) -> Expect {
     let Some(decl) = decl else { return Expect::default() };
     Expect {
-        exit: list(decl.exit.as_ref(), |exit| *exit),
-        status: list(decl.status.as_ref(), |status| *status),
-        contains: list(decl.contains.as_ref(), String::clone),
+        exit: list(decl.exit.as_ref(), |exit| exit.value),
+        status: list(decl.status.as_ref(), |status| status.value),
+        contains: list(decl.contains.as_ref(), |text| text.value.clone()),
         matches: list(decl.matches.as_ref(), |pattern| pattern.value.clone()),
         that: list(decl.that.as_ref(), |filter| filter.value.0.clone()),
         schema: decl.schema.as_ref().map(|schema| schema.value.literal()),

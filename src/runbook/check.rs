@@ -1,6 +1,6 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `commands` at what it hands to shells, `names` at what its texts read,
+//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `names` at what its texts read,
 //! `gates` at what stands in front of what, `people` at who may answer.
 
 mod commands;
@@ -8,6 +8,7 @@ mod gates;
 mod names;
 mod people;
 mod shape;
+mod values;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         unless_upstream: Vec::new(),
     };
     shape::check(&mut checker);
+    values::check(&mut checker);
     commands::check(&mut checker);
     names::check(&mut checker);
     gates::check(&mut checker);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::template::{Expr, Template};
+use super::position;
+use super::schema::home_of;
+use super::template::{Expr, Template, TemplateError};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
 use crate::diag::{Diagnostic, Source, Span, closest};
 
@@ -124,11 +126,21 @@ macro_rules! record {
 
 /// Declares a choice of words.
 macro_rules! words {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, schemars::JsonSchema)]
+    ($(#[doc = $about:literal])* pub enum $name:ident { $($variant:ident = $word:literal,)* }) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
-            $($(#[doc = $doc])* #[schemars(rename = $word)] $variant,)*
+            $($variant,)*
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $crate::runbook::decode::words_schema(concat!($($about),*), Self::WORDS)
+            }
         }
 
         impl $name {
@@ -154,6 +166,14 @@ macro_rules! words {
 }
 
 pub(crate) use {record, words};
+
+/// A choice of words for editors. A word that is a number may stand without quotes.
+pub(super) fn words_schema(about: &str, words: &[&str]) -> Schema {
+    let texts = words.iter().map(|word| serde_json::Value::from(*word));
+    let numbers = words.iter().filter_map(|word| word.parse::<i64>().ok()).map(serde_json::Value::from);
+    let all: Vec<serde_json::Value> = texts.chain(numbers).collect();
+    schemars::json_schema!({"description": about.trim(), "enum": all})
+}
 
 impl Reader<'_> {
     pub fn value<T: Decode>(&mut self, node: &Node) -> Option<T> {
@@ -186,6 +206,10 @@ impl Reader<'_> {
             Value::List(list) if wanted == "a text" && list.is_empty() => {
                 problem.code = "flow-accident";
                 problem = problem.help("quote a jq filter that begins with `[`");
+            }
+            Value::Scalar { .. } if node.is_null() => {
+                problem = problem
+                    .help("write the value behind the colon or indented below it, or leave the key out");
             }
             _ => {}
         }
@@ -223,12 +247,16 @@ impl Reader<'_> {
         }
         let message = format!("unknown key `{}`", key.text);
         let mut problem = Diagnostic::error("unknown-key", at, message);
+        let home = home_of(&key.text);
+        if let Some(home) = home {
+            problem = problem.help(format!("`{}` is a key of {home}: is the indentation right?", key.text));
+        }
         if closest(&key.text, names.iter().copied()).is_some() {
             problem = problem.suggest(&key.text, names.iter().copied());
         } else if let Some(name) = closest(&key.text, later.iter().copied()) {
             problem =
                 problem.help(format!("`{name}` is known to the language, but this version cannot do it yet"));
-        } else {
+        } else if home.is_none() && !names.is_empty() {
             problem = problem.help(format!("known here: {}", names.join(", ")));
         }
         self.problems.push(problem);
@@ -240,7 +268,8 @@ impl Reader<'_> {
         if *style != Style::Plain {
             return Some(text);
         }
-        if text.is_empty() {
+        if node.is_null() && !self.source.slice(node.span).starts_with(['~', 'n', 'N']) {
+            // Nothing stands there at all.
             return self.wrong(node, "a text");
         }
         if let Some(reading) = yaml::trap(text) {
@@ -330,11 +359,12 @@ impl Decode for bool {
             Value::Scalar { text, style: Style::Plain } => {
                 match (resolve(text), text.to_ascii_lowercase().as_str()) {
                     (Plain::Bool(yes), _) => Some(yes),
-                    (_, "yes" | "on" | "y") => {
-                        reader.refuse("unquoted", node.span, "write `true` or `false`")
-                    }
-                    (_, "no" | "off" | "n") => {
-                        reader.refuse("unquoted", node.span, "write `true` or `false`")
+                    (_, word @ ("yes" | "on" | "y" | "no" | "off" | "n")) => {
+                        let meant = if matches!(word, "yes" | "on" | "y") { "true" } else { "false" };
+                        let message = format!("expected true or false, found the text `{text}`");
+                        let problem = Diagnostic::error("unquoted", node.span.at(reader.source), message);
+                        reader.problems.push(problem.help(format!("write `{meant}`")));
+                        None
                     }
                     _ => reader.wrong(node, "true or false"),
                 }
@@ -375,7 +405,13 @@ impl Decode for f64 {
 impl Decode for Template {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
-        Self::parse(text).map_err(|e| bad_expression(reader, node, text, e.offset, &e.message)).ok()
+        cut_short(reader, node);
+        let bad = |errors: Vec<TemplateError>| {
+            for error in errors {
+                bad_expression(reader, node, text, error.offset, &error.message);
+            }
+        };
+        Self::parse_all(text).map_err(bad).ok()
     }
 }
 
@@ -394,8 +430,27 @@ impl Decode for Expr {
     }
 }
 
+/// An unquoted text with `#4711` behind it: a comment to YAML, most likely words to whoever wrote it.
+fn cut_short(reader: &mut Reader<'_>, node: &Node) {
+    let Value::Scalar { style: Style::Plain, .. } = &node.value else { return };
+    let behind = reader.source.text().get(node.span.end as usize..).unwrap_or("");
+    let behind = behind.split(['\n', '\r']).next().unwrap_or("");
+    let comment = behind.trim_start_matches([' ', '\t']);
+    let close = comment.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+    if comment.len() < behind.len() && close {
+        let whole = format!("{}{behind}", reader.source.slice(node.span));
+        let start = node.span.end as usize + behind.len() - comment.len();
+        let at = Span::new(start, start + comment.trim_end().len()).at(reader.source);
+        let message = "everything from ` #` on is a comment, not a part of the text";
+        let problem = Diagnostic::warning("comment-in-text", at, message)
+            .help(format!("if it belongs to the text, quote it: {}", quoted(whole.trim_end())))
+            .help("if it is a comment, put a space behind the `#`");
+        reader.problems.push(problem);
+    }
+}
+
 fn bad_expression(reader: &mut Reader<'_>, node: &Node, text: &str, at: usize, message: &str) {
-    let span = yaml::inner(reader.source, node.span, text, at, 1);
+    let span = position::inner(reader.source, node.span, text, at, 1);
     reader.problems.push(Diagnostic::error("bad-expression", span.at(reader.source), message));
 }
 
@@ -418,22 +473,34 @@ impl<T: JsonSchema> JsonSchema for Spanned<T> {
 }
 
 macro_rules! text_schema {
-    ($ty:ty, $name:literal, $description:literal) => {
+    ($ty:ty, $name:literal, $kind:tt, $description:literal, $example:literal) => {
         impl schemars::JsonSchema for $ty {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $name.into()
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "description": $description})
+                schemars::json_schema!({"type": $kind, "description": $description, "examples": [$example]})
             }
         }
     };
 }
 pub(crate) use text_schema;
 
-text_schema!(Template, "Template", "a text with `{{ expression }}` in it");
-text_schema!(Expr, "Expression", "an expression without braces, such as `steps.before.state == \"active\"`");
+text_schema!(
+    Template,
+    "Template",
+    "string",
+    "A text with `{{ expression }}` in it.",
+    "tenant {{ inputs.tenant_id }}"
+);
+text_schema!(
+    Expr,
+    "Expression",
+    ["string", "boolean", "number"],
+    "An expression without braces.",
+    "steps.before.state == \"active\""
+);
 
 #[cfg(test)]
 mod tests {

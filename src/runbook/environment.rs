@@ -10,15 +10,19 @@ use std::sync::Arc;
 use super::decode::{Spanned, record, words};
 use super::load;
 use super::scalar::{Data, Entries};
-use super::schema::{Expect, Http, Poll, SecretDecl};
+use super::schema::{Expect, Http, Poll, SecretDecl, schema_of};
 use super::template::{Lookup, Scope, Template};
+use super::texts::Written;
 use crate::diag::{Diagnostic, Source, Span, closest};
 
 record! {
     /// Where a runbook runs.
     pub struct EnvironmentDecl {
+        /// Values for the variables of runbooks.
         may vars: Entries<Spanned<Data>>,
+        /// Sources that replace those of runbooks.
         may secrets: Entries<SecretDecl>,
+        /// Who there is.
         may people: Entries<PersonDecl>,
         /// Role to the people who hold it.
         may roles: Entries<Vec<Spanned<String>>>,
@@ -30,7 +34,9 @@ record! {
         may protected: bool,
         /// Practice only: every answer says who it is played by.
         may role_play: bool,
+        /// How people prove who they are.
         may identity: IdentityWord,
+        /// Processes that a practice environment needs.
         may services: Entries<ServiceDecl>,
         /// Variables whose hosts a practice environment may share with a protected one.
         may shared: Vec<Spanned<String>>,
@@ -38,21 +44,31 @@ record! {
 }
 
 record! {
+    /// Somebody who answers.
     pub struct PersonDecl {
+        /// Account on this machine.
         may os_user: Spanned<String>,
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
     }
 }
 
-words! { pub enum IdentityWord { Any = "any", SshKey = "ssh-key", } }
-words! { pub enum PortWord { Auto = "auto", } }
+words! {
+    /// How people prove who they are.
+    pub enum IdentityWord { Any = "any", SshKey = "ssh-key", }
+}
+
+words! {
+    /// How a port is chosen.
+    pub enum PortWord { Auto = "auto", }
+}
 
 record! {
     /// A process that a practice environment needs.
     pub struct ServiceDecl {
-        /// `consigne` as the program means the running executable.
+        /// Program and arguments; `consigne` means the running executable.
         must argv: Vec<Spanned<Template>>,
+        /// Environment variables of the process.
         may env: Entries<Spanned<Template>>,
         /// When it may be used.
         may ready: ReadyDecl,
@@ -64,9 +80,13 @@ record! {
 }
 
 record! {
+    /// When a service may be used.
     pub struct ReadyDecl {
+        /// The call that must succeed.
         must http: Box<Http>,
+        /// What counts as success.
         may expect: Expect,
+        /// How often it is asked, and for how long.
         may poll: Poll,
     }
 }
@@ -210,6 +230,14 @@ impl Environment {
             let message = "a protected environment cannot play roles: its answers are real";
             problems.push(Diagnostic::error("protected", at, message));
         }
+        for (name, service) in decl.services.iter().flat_map(Entries::iter) {
+            if service.argv.first().is_none_or(|program| program.value.source().trim().is_empty()) {
+                let at = service.keys.get("argv").unwrap_or(service.span).at(&self.source);
+                let message = format!("`argv` of the service `{}` names a program", name.value);
+                let help = "write the program and its arguments: `argv: [consigne, practice]`";
+                problems.push(Diagnostic::error("empty", at, message).help(help));
+            }
+        }
         self.check_templates(problems);
     }
 
@@ -228,22 +256,26 @@ impl Environment {
         }
         let services: Vec<&str> =
             decl.services.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();
-        for text in texts {
-            for name in text.value.refs() {
-                let mut parts = name.split('.');
-                let known = parts.next() == Some("services")
-                    && parts.next().is_some_and(|service| services.contains(&service))
-                    && matches!(parts.next(), Some("port" | "state"));
-                if !known {
-                    let message = format!("`{name}` is not known in an environment");
-                    let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
-                    problems.push(
-                        Diagnostic::error("unknown-name", text.span.at(&self.source), message).help(help),
-                    );
-                }
+        let expressions = texts.into_iter().flat_map(|text| Written::Template(text).exprs());
+        for (expr, name) in expressions.flat_map(|expr| expr.expr.refs().iter().map(move |name| (expr, name)))
+        {
+            let mut parts = name.split('.');
+            let known = parts.next() == Some("services")
+                && parts.next().is_some_and(|service| services.contains(&service))
+                && matches!(parts.next(), Some("port" | "state"));
+            if !known {
+                let at = expr.place(&self.source, name).at(&self.source);
+                let message = format!("`{name}` is not known in an environment");
+                let help = "an environment may name `services.NAME.port` and `services.NAME.state`";
+                problems.push(Diagnostic::error("unknown-name", at, message).help(help));
             }
         }
     }
+}
+
+/// The JSON Schema (draft 7) of an environment file, for editors.
+pub fn json_schema() -> serde_json::Value {
+    schema_of::<EnvironmentDecl>("consigne environment")
 }
 
 /// A secret has exactly one source.
@@ -252,12 +284,22 @@ pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Ve
     if sources.len() != 1 && !secret.keys.foreign {
         let message = format!("a secret has exactly one source, found {}", sources.len());
         let at = sources.get(1).map_or(secret.span, |(_, span)| *span);
-        problems.push(
-            Diagnostic::error("secret-source", at.at(source), message)
-                .help("one of: env: NAME, file: PATH, command: [program, …], prompt: true"),
-        );
+        problems.push(Diagnostic::error("secret-source", at.at(source), message).help(SOURCES));
+    }
+    let blank = |text: &str| text.trim().is_empty();
+    let env = secret.env.as_ref().filter(|env| blank(&env.value)).map(|env| env.span);
+    let file = secret.file.as_ref().filter(|file| blank(file.value.source())).map(|file| file.span);
+    let command = secret.command.as_ref().filter(|command| match command.value.first() {
+        Some(program) => blank(program.value.source()),
+        None => source.slice(command.span) == "[]",
+    });
+    if let Some(span) = env.or(file).or(command.map(|command| command.span)) {
+        let message = "a secret that comes from nowhere";
+        problems.push(Diagnostic::error("empty", span.at(source), message).help(SOURCES));
     }
 }
+
+const SOURCES: &str = "one of: env: NAME, file: PATH, command: [program, …], prompt: true";
 
 /// A name, not a path.
 fn plain_name(name: &str) -> bool {

@@ -48,6 +48,10 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
         let message = format!("the file is larger than {} MiB", yaml::MAX_BYTES / (1024 * 1024));
         return Err(Diagnostic::about("limit", name, message));
     }
+    if looks_like_utf_16(&bytes) {
+        let problem = Diagnostic::about("not-utf-8", name, "this is UTF-16, not UTF-8");
+        return Err(problem.help("save the file as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`"));
+    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))),
         Err(error) => {
@@ -59,12 +63,21 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
     }
 }
 
+/// Its mark, or every second byte of its beginning nothing.
+fn looks_like_utf_16(bytes: &[u8]) -> bool {
+    let marked = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    let begins: Vec<bool> = bytes.iter().take(8).map(|byte| *byte == 0).collect();
+    let every_second = begins.len() == 8 && (0..2).any(|odd| (0..8).all(|at| begins[at] == (at % 2 == odd)));
+    marked || every_second
+}
+
 /// Reads a record from a file of its own.
 pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let Some(node) = node else {
         if problems.is_empty() {
-            problems.push(Diagnostic::about("syntax", source.name(), "the file holds nothing"));
+            let problem = Diagnostic::about("syntax", source.name(), "the file holds nothing");
+            problems.push(problem.help("write its keys, each on a line of its own"));
         }
         return (None, problems);
     };
@@ -77,7 +90,12 @@ pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
 /// Reads a runbook.
 pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
     let (runbook, mut problems) = record::<Runbook>(source);
-    let Some(runbook) = runbook else { return (None, problems) };
+    let Some(runbook) = runbook else {
+        for empty in problems.iter_mut().filter(|problem| problem.at.is_none()) {
+            empty.help = vec!["a runbook begins with `consigne: v1`, then `id:` and `steps:`".to_owned()];
+        }
+        return (None, problems);
+    };
     let steps = runbook.steps.len() + runbook.finally.as_ref().map_or(0, Vec::len);
     if steps > MAX_STEPS {
         let at = runbook.keys.get("steps").unwrap_or(Span::default()).at(source);

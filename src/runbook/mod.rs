@@ -12,6 +12,7 @@ pub mod flow;
 pub mod folding;
 pub mod inputs;
 pub mod load;
+pub mod position;
 pub mod scalar;
 pub mod schema;
 pub mod template;

@@ -15,7 +15,20 @@ use crate::diag::Diagnostic;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 
-text_schema!(Millis, "Duration", "a duration with units, such as `30s`, `1h 30m`");
+impl JsonSchema for Millis {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^\s*[0-9]+\s*[a-zA-Zµ]",
+            "description": "A duration with its unit.",
+            "examples": ["30s", "5m", "1h 30m"]
+        })
+    }
+}
 
 impl Decode for Millis {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -44,7 +57,7 @@ fn millis(duration: Duration) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub NaiveDate);
 
-text_schema!(Day, "Day", "a day, such as `2027-03-31`");
+text_schema!(Day, "Day", "string", "A day of the calendar.", "2027-03-31");
 
 impl Decode for Day {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -63,7 +76,13 @@ impl Decode for Day {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter(pub String);
 
-text_schema!(Filter, "Filter", "a jq filter over the result document, such as `.body.status`");
+text_schema!(
+    Filter,
+    "Filter",
+    ["string", "boolean", "number"],
+    "A jq filter over the result.",
+    ".body.status"
+);
 
 impl Decode for Filter {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
@@ -132,6 +151,10 @@ impl Decode for Text {
                 _ => reader.foreign_key(key, value, *flow, LANGUAGES, &[]),
             }
         }
+        if entries.is_empty() {
+            let problem = Diagnostic::error("empty", node.span.at(reader.source), "a text in no language");
+            reader.problems.push(problem.help("write it in one language, or as `{fr: \"…\", en: \"…\"}`"));
+        }
         Some(out)
     }
 }
@@ -143,11 +166,15 @@ impl JsonSchema for Text {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "a text that people read, in one or both languages",
+            "description": "A text that people read, in one language or in both (`fr`, `en`).",
+            "examples": ["Suspend the tenant?", {"fr": "Suspendre le tenant ?", "en": "Suspend the tenant?"}],
             "anyOf": [
                 {"type": "string"},
                 {"type": "object", "minProperties": 1, "additionalProperties": false,
-                 "properties": {"fr": {"type": "string"}, "en": {"type": "string"}}}
+                 "properties": {
+                     "fr": {"type": "string", "description": "In French."},
+                     "en": {"type": "string", "description": "In English."}
+                 }}
             ]
         })
     }
@@ -297,6 +324,14 @@ impl Decode for Data {
                     return None;
                 }
                 Plain::Integer(number) => Self::Number(number.into()),
+                Plain::Float(number) if loses_its_zero(text, number) => {
+                    let message = format!("unquoted `{text}` reads as the number {number}");
+                    let problem = Diagnostic::error("unquoted", node.span.at(reader.source), message).help(
+                        format!("write {} to mean the text, {number} to mean the number", quoted(text)),
+                    );
+                    reader.problems.push(problem);
+                    return None;
+                }
                 Plain::Float(number) => match serde_json::Number::from_f64(number) {
                     Some(number) => Self::Number(number),
                     None => return reader.refuse("bad-value", node.span, "this number is too large"),
@@ -312,13 +347,18 @@ impl Decode for Data {
     }
 }
 
+/// `1.10` is the number 1.1, and most often it is a version.
+fn loses_its_zero(text: &str, number: f64) -> bool {
+    text.contains('.') && text.ends_with('0') && !text.ends_with(".0") && text != number.to_string()
+}
+
 impl JsonSchema for Data {
     fn schema_name() -> Cow<'static, str> {
         "Data".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"description": "any data; its texts may hold `{{ expression }}`"})
+        json_schema!({"description": "Any data; its texts may hold `{{ expression }}`."})
     }
 }
 
@@ -377,6 +417,7 @@ mod tests {
         assert!(problems.is_empty());
         let expected = serde_json::json!({"a": 1, "b": 1.5, "c": "1", "d": null, "e": [true, "x"]});
         assert_eq!(data.unwrap().literal(), expected);
-        assert_eq!(read::<Data>("{a: yes, b: 012, c: 12:30}").1, ["unquoted"; 3]);
+        assert_eq!(read::<Data>("{a: yes, b: 012, c: 12:30, d: 1.10, e: 2026-11-23}").1, ["unquoted"; 5]);
+        assert_eq!(read::<Data>("[1.0, 10, 0.5, 2.25, 1e3]").1, [""; 0]);
     }
 }

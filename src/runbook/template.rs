@@ -6,6 +6,7 @@
 //! segments, not marks in the text, so no value from outside can forge one.
 
 mod address;
+mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -105,37 +106,9 @@ pub trait Scope {
 }
 
 impl Template {
-    /// # Errors
-    /// An unclosed or empty `{{ }}`, a statement or comment block, or a bad expression: with its byte offset.
-    pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut rest = 0;
-        while let Some(open) = source[rest..].find(['{']).map(|i| i + rest) {
-            match source.as_bytes().get(open + 1) {
-                Some(b'{') => {
-                    push_text(&mut parts, &source[rest..open]);
-                    let (expr, end) = braced(source, open)?;
-                    parts.push(Part::Expr { expr, offset: open });
-                    rest = end;
-                }
-                Some(b'%' | b'#') => {
-                    let message = "only `{{ expression }}` is allowed, no statements and no comments".into();
-                    return Err(TemplateError { offset: open, message });
-                }
-                _ => {
-                    push_text(&mut parts, &source[rest..=open]);
-                    rest = open + 1;
-                }
-            }
-        }
-        push_text(&mut parts, &source[rest..]);
-        Ok(Self { source: source.to_owned(), parts })
-    }
-
     /// Text without any expression.
     pub fn literal(text: &str) -> Self {
-        let mut parts = Vec::new();
-        push_text(&mut parts, text);
+        let parts = if text.is_empty() { Vec::new() } else { vec![Part::Text(text.to_owned())] };
         Self { source: text.to_owned(), parts }
     }
 
@@ -447,49 +420,6 @@ fn describe(error: &minijinja::Error) -> String {
         Some(detail) => detail.to_owned(),
         None => error.kind().to_string(),
     }
-}
-
-fn push_text(parts: &mut Vec<Part>, text: &str) {
-    if text.is_empty() {
-        return;
-    }
-    if let Some(Part::Text(last)) = parts.last_mut() {
-        last.push_str(text);
-    } else {
-        parts.push(Part::Text(text.to_owned()));
-    }
-}
-
-/// The expression that opens at `open`, and the offset after its closing braces. Braces inside quotes or inside a
-/// map literal do not close it.
-fn braced(source: &str, open: usize) -> Result<(Expr, usize), TemplateError> {
-    let start = open + 2;
-    let mut quote = None;
-    let mut depth = 0_usize;
-    let bytes = source.as_bytes();
-    let mut at = start;
-    while at < bytes.len() {
-        match (quote, bytes[at]) {
-            (Some(_), b'\\') => at += 1,
-            (Some(q), b) if b == q => quote = None,
-            (Some(_), _) => {}
-            (None, b @ (b'"' | b'\'')) => quote = Some(b),
-            (None, b'{') => depth += 1,
-            (None, b'}') if depth > 0 => depth -= 1,
-            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => {
-                let inner = &source[start..at];
-                if inner.trim().is_empty() {
-                    return Err(TemplateError { offset: open, message: "empty `{{ }}`".into() });
-                }
-                let expr = Expr::parse(inner)
-                    .map_err(|e| TemplateError { offset: start + e.offset, message: e.message })?;
-                return Ok((expr, at + 2));
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    Err(TemplateError { offset: open, message: "`{{` is never closed by `}}`".into() })
 }
 
 /// A value as it appears in text: strings as they are, nothing for null, JSON for the rest.

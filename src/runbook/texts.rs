@@ -2,10 +2,11 @@
 
 use super::act::Act;
 use super::decode::Spanned;
+use super::position;
 use super::scalar::{Condition, Data, Entries, Text};
 use super::schema::{HttpDefaults, Step};
 use super::template::{Expr, Part, Template};
-use crate::diag::Span;
+use crate::diag::{Source, Span};
 
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +49,15 @@ impl Use {
         }
     }
 
-    /// What decides on whom or what a step acts. A script gets its values through the environment alone.
+    /// What may decide on whom or what a step acts: everything it sends or is given. A script gets its values through
+    /// the environment alone.
     pub const fn is_target(self) -> bool {
-        matches!(self, Self::Url | Self::Query | Self::Argv | Self::Env | Self::Folder)
+        !matches!(self, Self::Words | Self::Condition | Self::Other)
+    }
+
+    /// Where an instant is never a target, but a stamp: in what is sent, not in where it is sent.
+    pub const fn takes_stamps(self) -> bool {
+        matches!(self, Self::Header | Self::Json | Self::Body)
     }
 }
 
@@ -61,8 +68,6 @@ pub struct TextRef<'a> {
     pub place: Use,
     /// It belongs to the proof of the step, which may read what the step itself gave.
     pub after: bool,
-    /// It belongs to the action of the step itself.
-    pub acting: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +83,27 @@ pub struct ExprRef<'a> {
     pub whole: &'a str,
     pub offset: usize,
     pub span: Span,
+}
+
+impl ExprRef<'_> {
+    /// Where in the file it reads `path`; the expression where the path is written otherwise.
+    pub fn place(&self, source: &Source, path: &str) -> Span {
+        let written = self.whole.get(self.offset..).unwrap_or("");
+        let named = written.match_indices(path).map(|(at, _)| at).find(|at| {
+            let before = written[..*at].chars().next_back();
+            let after = written[at + path.len()..].chars().next();
+            let joins = |c: char| c.is_alphanumeric() || c == '_';
+            !before.is_some_and(|c| joins(c) || c == '.') && !after.is_some_and(joins)
+        });
+        let (at, length) = match named {
+            Some(at) => (at, path.len()),
+            None => match written.find(self.expr.source()) {
+                Some(at) => (at, self.expr.source().len()),
+                None => return self.span,
+            },
+        };
+        position::inner(source, self.span, self.whole, self.offset + at, length)
+    }
 }
 
 impl<'a> Written<'a> {
@@ -109,14 +135,12 @@ impl<'a> Written<'a> {
 
 /// Every text of a step.
 pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
-    let mut all = Collector { out: Vec::new(), after: false, acting: false };
+    let mut all = Collector { out: Vec::new(), after: false };
     all.words(step.title.as_ref());
     all.words(step.message.as_ref());
     all.condition(step.when.as_ref());
     all.other(step.idempotency_key.as_ref());
-    all.acting = true;
     all.act(step.act());
-    all.acting = false;
     all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));
     all.other(step.wait.as_ref().and_then(|wait| wait.until.as_ref()));
     for claim in step.assert.iter().flat_map(|assert| &assert.that) {
@@ -147,9 +171,16 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     all.out
 }
 
+/// The texts of one action.
+pub fn of_act(act: Act<'_>) -> Vec<TextRef<'_>> {
+    let mut all = Collector { out: Vec::new(), after: false };
+    all.act(act);
+    all.out
+}
+
 /// The texts of the defaults, which any call may take over.
 pub fn of_defaults(defaults: &HttpDefaults) -> Vec<TextRef<'_>> {
-    let mut all = Collector { out: Vec::new(), after: false, acting: false };
+    let mut all = Collector { out: Vec::new(), after: false };
     all.one(defaults.base.as_ref(), Use::Url);
     all.pairs(defaults.headers.as_ref(), Use::Header);
     all.out
@@ -158,13 +189,12 @@ pub fn of_defaults(defaults: &HttpDefaults) -> Vec<TextRef<'_>> {
 struct Collector<'a> {
     out: Vec<TextRef<'a>>,
     after: bool,
-    acting: bool,
 }
 
 impl<'a> Collector<'a> {
     fn one(&mut self, text: Option<&'a Spanned<Template>>, place: Use) {
-        let (after, acting) = (self.after, self.acting);
-        self.out.extend(text.map(|text| TextRef { text: Written::Template(text), place, after, acting }));
+        let after = self.after;
+        self.out.extend(text.map(|text| TextRef { text: Written::Template(text), place, after }));
     }
 
     fn pairs(&mut self, entries: Option<&'a Entries<Spanned<Template>>>, place: Use) {
@@ -180,9 +210,9 @@ impl<'a> Collector<'a> {
     }
 
     fn condition(&mut self, condition: Option<&'a Condition>) {
-        let (after, acting) = (self.after, self.acting);
+        let after = self.after;
         let text = condition.map(Written::Condition);
-        self.out.extend(text.map(|text| TextRef { text, place: Use::Condition, after, acting }));
+        self.out.extend(text.map(|text| TextRef { text, place: Use::Condition, after }));
     }
 
     fn data(&mut self, data: &'a Data) {

@@ -54,6 +54,7 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
         source,
         problems: Vec::new(),
         anchors: BTreeMap::new(),
+        unused: BTreeMap::new(),
         budget: 0,
         open: Vec::new(),
         root: None,
@@ -81,6 +82,9 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
             return (None, tree.problems);
         }
     }
+    for span in std::mem::take(&mut tree.unused).into_values() {
+        tree.problems.push(lonely_anchor(source, span));
+    }
     (tree.root, tree.problems)
 }
 
@@ -88,6 +92,8 @@ struct Tree<'s> {
     source: &'s Arc<Source>,
     problems: Vec<Diagnostic>,
     anchors: BTreeMap<usize, Node>,
+    /// Anchors of texts that no alias has named.
+    unused: BTreeMap<usize, Span>,
     /// Bytes that anchors and aliases may still add.
     budget: usize,
     open: Vec<Open>,
@@ -171,6 +177,7 @@ impl Tree<'_> {
             return false;
         };
         let (size, depth) = (node.size(), node.depth());
+        self.unused.remove(&anchor);
         if !self.spend(size, span) {
             return false;
         }
@@ -205,6 +212,9 @@ impl Tree<'_> {
             if !self.spend(node.size(), node.span) {
                 return false;
             }
+            if let Value::Scalar { .. } = node.value {
+                self.unused.insert(anchor, node.span);
+            }
             self.anchors.insert(anchor, node.clone());
         }
         let source = self.source;
@@ -233,9 +243,13 @@ impl Tree<'_> {
 
     fn refuse_tag(&mut self, tagged: bool, span: Span) {
         if tagged {
+            let before = self.source.text().get(..span.start as usize).unwrap_or("");
+            let from = before.rfind('!').filter(|at| !before[*at..].contains('\n'));
+            // `!!binary` begins with two.
+            let from = from.map(|at| at - usize::from(before[..at].ends_with('!')));
+            let span = from.map_or(span, |from| Span::new(from, span.start as usize));
             let problem =
                 Diagnostic::error("tag", span.at(self.source), "a YAML tag, which runbooks do without")
-                    .label("this value carries a tag (`!…` in front of it)")
                     .help("leave the tag out; to make a text of it, put it in quotes");
             self.problems.push(problem);
         }
@@ -251,7 +265,7 @@ impl Tree<'_> {
         let line = text[start..].lines().next().unwrap_or("");
         let message = format!("this is not YAML: {}", error.info().replace('\n', " "));
         let mut problem = Diagnostic::error("syntax", Span::new(at, at + 1).at(self.source), message);
-        if let Some(help) = syntax_help(line) {
+        if let Some(help) = syntax_help(line, text[at..].chars().next(), &error.info()) {
             problem = problem.help(help);
         }
         self.problems.push(problem);
@@ -259,7 +273,7 @@ impl Tree<'_> {
 }
 
 /// What most often is behind a line that is not YAML.
-fn syntax_help(line: &str) -> Option<&'static str> {
+fn syntax_help(line: &str, found: Option<char>, info: &str) -> Option<&'static str> {
     let trimmed = line.trim_start().trim_start_matches("- ");
     let value = trimmed.split_once(": ").map_or(trimmed, |(_, value)| value).trim_start();
     if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') {
@@ -267,6 +281,27 @@ fn syntax_help(line: &str) -> Option<&'static str> {
     }
     if value.starts_with("{{") {
         return Some("quote a value that begins with `{{`: \"{{ … }}\"");
+    }
+    if info.contains("unclosed quote") {
+        return Some("a quote opens here and is never closed");
+    }
+    if info.contains("trailing content") {
+        return Some(
+            "what stands behind a closing quote belongs inside: \"…\"; a ' inside '…' is written twice",
+        );
+    }
+    match found {
+        Some('%' | '@' | '`') => return Some("quote a text that begins with `%`, `@` or a backtick"),
+        Some('*' | '&') if info.contains("anchor") => {
+            return Some("quote a text that begins with `*` or `&`: YAML reads an alias or anchor");
+        }
+        Some(control) if control.is_control() && !control.is_whitespace() => {
+            return Some("take the control character out; in double quotes it may be written as \\x07");
+        }
+        _ => {}
+    }
+    if value.starts_with('[') && value.contains(']') {
+        return Some("quote a jq filter that begins with `[`");
     }
     if trimmed.contains("[]") || (trimmed.contains('{') && trimmed.contains('[')) {
         return Some(
@@ -276,6 +311,12 @@ fn syntax_help(line: &str) -> Option<&'static str> {
     if !value.starts_with(['"', '\'', '|', '>', '{', '[']) && value.contains(": ") {
         return Some("a text with `: ` in it must be quoted: \"…: …\"");
     }
+    if info.contains("mapping values are not allowed") {
+        return Some("a text with `: ` in it must be quoted, and keys of one mapping begin in one column");
+    }
+    if info.contains("did not find expected key") || info.contains("indentation") {
+        return Some("keys of one mapping begin in one column, and so do the dashes of one list");
+    }
     None
 }
 
@@ -284,11 +325,28 @@ fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> K
         Value::Scalar { text, style } => Key { text, span: node.span, plain: style == Style::Plain },
         Value::List(_) | Value::Map { .. } => {
             let message = "a key must be a text, found a list or a mapping";
-            let help = "a value that begins with `{{` must be quoted: \"{{ … }}\"";
+            let braces = source.slice(node.span).starts_with('{');
+            let help = if braces {
+                "a value that begins with `{{` must be quoted: \"{{ … }}\""
+            } else {
+                "write the key as a text, in quotes where it has brackets, commas or colons"
+            };
             problems.push(Diagnostic::error("flow-accident", node.span.at(source), message).help(help));
             Key { text: String::new(), span: node.span, plain: false }
         }
     }
+}
+
+/// `&Suspendre le tenant`: the first word is gone from the text.
+fn lonely_anchor(source: &Arc<Source>, span: Span) -> Diagnostic {
+    let before = source.text().get(..span.start as usize).unwrap_or("");
+    let from = before.rfind('&').filter(|at| !before[*at..].contains('\n')).unwrap_or(span.start as usize);
+    let whole = Span::new(from, span.end as usize);
+    let written = source.slice(whole).lines().next().unwrap_or("").trim_end();
+    let name = written.split_whitespace().next().unwrap_or("");
+    let message = format!("`{name}` is an anchor to YAML, not a part of the text, and nothing refers to it");
+    let quoted = written.replace('\\', "\\\\").replace('"', "\\\"");
+    Diagnostic::error("anchor", whole.at(source), message).help(format!("quote the text: \"{quoted}\""))
 }
 
 fn merge_key(name: &Key, source: &Arc<Source>) -> Diagnostic {
@@ -346,40 +404,6 @@ impl Node {
     }
 }
 
-/// The place in the file of the byte `at` of a scalar's text; the whole scalar where they cannot be matched.
-pub fn inner(source: &Source, span: Span, text: &str, at: usize, length: usize) -> Span {
-    let raw = source.slice(span);
-    let start = span.start as usize;
-    let found = if raw.starts_with(text) {
-        Some(start + at)
-    } else if raw.starts_with(['"', '\'']) {
-        raw.get(1..).is_some_and(|raw| raw.starts_with(text)).then_some(start + 1 + at)
-    } else {
-        in_block(text, source.text(), start, at)
-    };
-    found.map_or(span, |from| Span::new(from, from + length.max(1)))
-}
-
-/// The offset in the file of a byte of a block scalar: its lines are those of the file without their indentation.
-fn in_block(text: &str, file: &str, start: usize, at: usize) -> Option<usize> {
-    let before = text.get(..at)?;
-    let row = before.matches('\n').count();
-    let column = at - before.rfind('\n').map_or(0, |i| i + 1);
-    let wanted = text.lines().nth(row)?;
-    // The span begins at the indicator or at the first line, depending on the parser: the first line that fits.
-    let first = text.lines().next()?;
-    let mut lines = Vec::new();
-    let mut from = file.get(..start)?.rfind('\n').map_or(0, |i| i + 1);
-    for line in file.get(from..)?.split_inclusive('\n').take(row + 3) {
-        lines.push((from, line));
-        from += line.len();
-    }
-    let top = lines.iter().position(|(_, line)| line.trim() == first.trim() && !first.trim().is_empty())?;
-    let (from, line) = lines.get(top + row)?;
-    let indent = line.find(wanted.trim_end())?;
-    Some(from + indent + column)
-}
-
 /// What a plain scalar means in the YAML 1.2 core schema.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plain {
@@ -426,13 +450,27 @@ pub fn trap(text: &str) -> Option<&'static str> {
     if matches!(folded.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
         return Some("true or false, by other YAML readers");
     }
-    if folded.starts_with("0x") || folded.starts_with("0o") {
+    let unsigned = folded.trim_start_matches(['-', '+']);
+    if unsigned.starts_with("0x") || unsigned.starts_with("0o") || matches!(unsigned, ".inf" | ".nan") {
         return Some("a number");
+    }
+    if is_date(text) {
+        return Some("a date, by other YAML readers");
     }
     let mut parts = text.split(':');
     let clock = parts.clone().count() >= 2
         && parts.all(|part| !part.is_empty() && part.len() <= 2 && part.bytes().all(|b| b.is_ascii_digit()));
     clock.then_some("a number of seconds, by other YAML readers")
+}
+
+/// `2026-11-23`, alone or with a time behind it.
+fn is_date(text: &str) -> bool {
+    let Some((day, rest)) = text.split_at_checked(10) else { return false };
+    let shape = day.bytes().enumerate().all(|(at, b)| match at {
+        4 | 7 => b == b'-',
+        _ => b.is_ascii_digit(),
+    });
+    shape && (rest.is_empty() || rest.starts_with(['T', 't', ' ']))
 }
 
 #[cfg(test)]
@@ -470,23 +508,26 @@ mod tests {
 
     #[test]
     fn unquoted_scalars_that_mean_something_else_are_traps() {
-        for text in ["yes", "No", "on", "1.10", "012", "12:30", "1e3", "~", "true", "0x1f", "12:30:10"] {
+        for text in [
+            "yes",
+            "No",
+            "on",
+            "1.10",
+            "012",
+            "12:30",
+            "1e3",
+            "~",
+            "true",
+            "0x1f",
+            "12:30:10",
+            "2024-01-01",
+            "2024-01-01T06:30:00Z",
+            ".inf",
+        ] {
             assert!(trap(text).is_some(), "{text}");
         }
-        for text in ["tenant-a", "1.2.3", "30s", "a:b", "12:acme", "v1", "2024-01-01", "yesterday"] {
+        for text in ["tenant-a", "1.2.3", "30s", "a:b", "12:acme", "v1", "2024-01-01-a", "yesterday"] {
             assert!(trap(text).is_none(), "{text}");
         }
-    }
-
-    #[test]
-    fn offsets_inside_scalars_are_found_in_the_file() {
-        let source = Source::new("t.yaml", "a: \"x {{ y }}\"\nb: |\n  echo 1\n  echo {{ z }}\n");
-        let (node, _) = parse(&source);
-        let Some(Node { value: Value::Map { entries, .. }, .. }) = node else { panic!("a mapping") };
-        assert_eq!(source.slice(inner(&source, entries[0].1.span, "x {{ y }}", 2, 7)), "{{ y }}");
-        assert_eq!(
-            source.slice(inner(&source, entries[1].1.span, "echo 1\necho {{ z }}\n", 12, 7)),
-            "{{ z }}"
-        );
     }
 }

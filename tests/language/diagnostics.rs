@@ -58,15 +58,45 @@ fn every_file_shows_its_code_as_recorded() {
     settings.set_snapshot_path(folder().join("shown"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
+    let mut silent = Vec::new();
     for path in files() {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         let code = stem.split("--").next().unwrap();
         let found = said_about(&path);
-        assert!(found.iter().any(|d| d.code == code), "{stem} does not show `{code}`: {found:#?}");
+        let shown: Vec<&str> = found.iter().map(|d| d.code).collect();
+        if !shown.contains(&code) {
+            silent.push(format!("{stem} shows {shown:?}"));
+            continue;
+        }
         let place = format!("{}/", folder().display());
         let text = render_all(&found, Rendering::default(), 100).replace(&place, "");
         settings.bind(|| insta::assert_snapshot!(stem, text));
     }
+    assert!(silent.is_empty(), "files that do not show what they are named after:\n{}", silent.join("\n"));
+}
+
+#[test]
+fn every_finding_shows_a_hint() {
+    for path in files() {
+        for found in said_about(&path) {
+            assert!(!found.hints().is_empty(), "{}: {found:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_page_of_diagnostics_lists_every_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let found: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted: Vec<String> = codes()
+        .iter()
+        .map(|code| {
+            let cell = |text: &str| text.replace('|', "\\|");
+            format!("| `{}` | {} | {} |", code.name, cell(code.meaning), cell(code.fix))
+        })
+        .collect();
+    assert_eq!(found, wanted, "docs/diagnostics.md is to hold these lines:\n{}", wanted.join("\n"));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
 mod diagnostics;
+mod editing;
+mod editor;
 mod oracle;
 mod plans;
 mod shipped;

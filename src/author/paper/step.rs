@@ -385,15 +385,15 @@ impl Paper<'_> {
         let list = |all: Vec<String>| all.join(or);
         let mut out = Vec::new();
         if let Some(Many(status)) = &expect.status {
-            let status = list(status.iter().map(ToString::to_string).collect());
+            let status = list(status.iter().map(|status| status.value.to_string()).collect());
             out.push(format!("{} {status}", self.say("statut", "status")));
         }
         if let Some(Many(exit)) = &expect.exit {
-            let exit = list(exit.iter().map(ToString::to_string).collect());
+            let exit = list(exit.iter().map(|exit| exit.value.to_string()).collect());
             out.push(format!("{} {exit}", self.say("code de sortie", "exit code")));
         }
         for text in expect.contains.iter().flat_map(|Many(all)| all) {
-            out.push(format!("{} {}", self.say("contient", "contains"), code(text)));
+            out.push(format!("{} {}", self.say("contient", "contains"), code(&text.value)));
         }
         for pattern in expect.matches.iter().flat_map(|Many(all)| all) {
             out.push(format!("{} {}", self.say("répond au motif", "matches"), code(&pattern.value)));

@@ -8,9 +8,9 @@ use super::Checker;
 use crate::diag::Span;
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
+use crate::runbook::position;
 use crate::runbook::schema::{EffectWord, Step};
 use crate::runbook::template::{Part, Template};
-use crate::runbook::yaml;
 
 /// Commands that remove things. Meant to catch the forgotten declaration, not the determined author.
 static DESTRUCTIVE: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
@@ -49,6 +49,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), true))));
         for (act, probe) in acts {
             pasted(checker, act);
+            joined_lines(checker, act);
+            broken_continuation(checker, act);
             second_shell(checker, act);
             contradiction(checker, act, probe);
         }
@@ -126,7 +128,7 @@ fn pasted(checker: &mut Checker<'_>, act: Act<'_>) {
     let Some(script) = act.shell else { return };
     let Some(at) = script.value.find("{{") else { return };
     let end = script.value[at..].find("}}").map_or(2, |length| length + 2);
-    let span = yaml::inner(checker.source, script.span, &script.value, at, end);
+    let span = position::inner(checker.source, script.span, &script.value, at, end);
     let problem = checker
         .error(
             "shell-template",
@@ -138,13 +140,49 @@ fn pasted(checker: &mut Checker<'_>, act: Act<'_>) {
     checker.push(problem);
 }
 
+/// Lines that YAML joins: the shell reads them as one command.
+fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+    let written = checker.source.slice(script.span);
+    let written = written.trim_start_matches(['>', '|', '-', '+']);
+    let (found, read) = (lines(written), lines(&script.value));
+    if found > read && read > 0 {
+        let message = format!("these {found} lines reach the shell as {read}: YAML joins them");
+        let problem = checker.warning("folded", script.span, message);
+        checker.push(problem.help("write `shell: |` and the lines below it, indented").help(
+            "one command over several lines: `shell: |`, and a `\\` at the end of each line but the last",
+        ));
+    }
+}
+
+/// A `\` that continues a line, but for the white space behind it.
+fn broken_continuation(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let mut from = 0;
+    for line in script.value.split_inclusive('\n') {
+        let text = line.trim_end_matches(['\n', '\r']);
+        let bare = text.trim_end();
+        if bare.len() < text.len() && bare.ends_with('\\') && !bare.ends_with("\\\\") {
+            let at = from + bare.len() - 1;
+            let span =
+                position::inner(checker.source, script.span, &script.value, at, text.len() - bare.len() + 1);
+            let message = "white space behind the `\\`, so the command ends here";
+            let problem = checker.error("trailing-space", span, message);
+            checker.push(problem.help("take out what stands behind the `\\`"));
+        }
+        from += line.len();
+    }
+}
+
 /// An argument that another shell or client reads as code is a script as well.
 fn second_shell(checker: &mut Checker<'_>, act: Act<'_>) {
     let Some(argv) = act.argv else { return };
     let args: Vec<&Spanned<Template>> = argv.value.iter().collect();
     for (at, reader) in parsed_again(&args) {
         let Some((offset, whole)) = first_expression(&args[at].value) else { continue };
-        let span: Span = yaml::inner(checker.source, args[at].span, args[at].value.source(), offset, whole);
+        let span: Span =
+            position::inner(checker.source, args[at].span, args[at].value.source(), offset, whole);
         let message = format!("`{reader}` reads this argument as code, so no value may be pasted into it");
         let problem = checker.error("second-shell", span, message);
         checker.push(problem.help("hand the value over as an argument of its own, or through `env:`"));

@@ -12,8 +12,9 @@ use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::Act;
 use crate::runbook::coverage::covered;
 use crate::runbook::flow::bits;
+use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{EffectWord, FailureWord, Step};
-use crate::runbook::texts::{self, TextRef};
+use crate::runbook::texts;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -321,36 +322,61 @@ fn coverage(checker: &mut Checker<'_>) {
     }
 }
 
-/// The target of a destructive step must be known when its approval opens.
+/// The target of something destructive must be known when its approval opens.
 fn visible_target(checker: &mut Checker<'_>, gate: usize, at: usize) {
     let step = checker.steps[at];
-    if step.effect_word() != EffectWord::Destructive {
-        return;
+    let name = step.name();
+    if step.effect_word() == EffectWord::Destructive {
+        decided_later(checker, gate, (step.act(), &format!("`{name}`")), None);
     }
-    let texts: Vec<TextRef<'_>> =
-        texts::of_step(step).into_iter().filter(|text| text.acting && text.place.is_target()).collect();
-    for expr in texts.into_iter().flat_map(|text| text.text.exprs()) {
-        for path in expr.expr.refs() {
-            let mut names = path.split('.');
-            let source = match (names.next(), names.next()) {
-                (Some("steps"), Some(id)) => checker.flow.find(id),
-                (Some("step"), _) => None,
-                _ => continue,
-            };
-            let message = format!(
-                "the target of `{}` reads `{path}`, which is not known yet when `{}` is asked",
-                step.name(),
-                checker.name(gate)
-            );
-            let problem = checker
-                .error("target-decided-later", expr.span, message)
-                .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
-                .help("move the approval behind the step that decides it: people approve what they see");
-            match source {
-                Some(source) if source != gate => checker.unless_upstream.push((gate, source, problem)),
-                Some(_) => {}
-                None => checker.push(problem),
+    let undo = step.undo.as_ref().map(|undo| (undo.act(), format!("the undo of `{name}`")));
+    let back = step.put_back.as_ref().map(|back| (back.act(), format!("the put_back of `{name}`")));
+    for (act, what) in undo.into_iter().chain(back) {
+        if act.effect() == EffectWord::Destructive {
+            // What a step made is what taking it back removes: that much the approver knows.
+            decided_later(checker, gate, (act, &what), Some(at));
+        }
+    }
+}
+
+fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, &str), own: Option<usize>) {
+    let headers = act.http.into_iter().flat_map(|http| http.headers.iter()).flat_map(Entries::iter);
+    let preconditions: Vec<Span> = headers
+        .filter(|(name, _)| PRECONDITIONS.contains(&&*name.value.to_ascii_lowercase()))
+        .map(|(_, value)| value.span)
+        .collect();
+    for text in texts::of_act(act).iter().filter(|text| text.place.is_target()) {
+        for expr in text.text.exprs().iter().filter(|expr| !preconditions.contains(&expr.span)) {
+            for path in expr.expr.refs() {
+                let mut names = path.split('.');
+                let source = match (names.next(), names.next()) {
+                    (Some("steps"), Some(id)) => checker.flow.find(id),
+                    (Some("step"), _) if text.place.takes_stamps() => continue,
+                    (Some("step"), _) => None,
+                    _ => continue,
+                };
+                if source.is_some() && (source == own || source == Some(gate)) {
+                    continue;
+                }
+                let problem = invisible(checker, gate, what, path, expr.place(checker.source, path));
+                match source {
+                    Some(source) => checker.unless_upstream.push((gate, source, problem)),
+                    None => checker.push(problem),
+                }
             }
         }
     }
+}
+
+/// Headers that can only keep a call from acting.
+const PRECONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
+fn invisible(checker: &Checker<'_>, gate: usize, what: &str, path: &str, span: Span) -> Diagnostic {
+    let gate_name = checker.name(gate);
+    let message =
+        format!("the target of {what} reads `{path}`, which is not known yet when `{gate_name}` is asked");
+    checker
+        .error("target-decided-later", span, message)
+        .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
+        .help("move the approval behind the step that decides it: people approve what they see")
 }

@@ -8,7 +8,6 @@ use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
-use crate::runbook::yaml;
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
@@ -52,7 +51,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 }
 
 fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
-    TextRef { text: Written::Template(text), place, after: false, acting: false }
+    TextRef { text: Written::Template(text), place, after: false }
 }
 
 /// Values that are taken as they are: variables, sources of secrets, defaults of inputs.
@@ -86,7 +85,7 @@ fn literals(checker: &mut Checker<'_>) {
 fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
     for expr in text.text.exprs() {
         for path in expr.expr.refs() {
-            let span = span_of(checker, &expr, path);
+            let span = expr.place(checker.source, path);
             let mut names = path.split('.');
             let root = names.next().unwrap_or("");
             match (root, names.next()) {
@@ -323,16 +322,6 @@ fn has_default(source: &str, id: &str, field: Option<&str>) -> bool {
         every = true;
     }
     every
-}
-
-/// Where in the file a name of an expression stands.
-fn span_of(checker: &Checker<'_>, expr: &ExprRef<'_>, path: &str) -> Span {
-    let from =
-        expr.whole.get(expr.offset..).and_then(|rest| rest.find(path)).map(|found| expr.offset + found);
-    match from {
-        Some(from) => yaml::inner(checker.source, expr.span, expr.whole, from, path.len()),
-        None => expr.span,
-    }
 }
 
 #[cfg(test)]

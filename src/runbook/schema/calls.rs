@@ -1,0 +1,286 @@
+//! What a step asks a machine to do, how the answer is judged, and when it is asked again.
+
+use super::Class;
+use crate::runbook::decode::{Decode, Reader, Spanned, record, words};
+use crate::runbook::scalar::{Data, Entries, Filter, Many, Millis};
+use crate::runbook::template::Template;
+use crate::runbook::yaml::{Node, Value};
+
+record! {
+    /// One HTTP call: exactly one method.
+    pub struct Http {
+        /// Address to GET: a read.
+        may get: Spanned<Template>,
+        /// Address to PUT to.
+        may put: Spanned<Template>,
+        /// Address to POST to.
+        may post: Spanned<Template>,
+        /// Address to PATCH.
+        may patch: Spanned<Template>,
+        /// Address to DELETE: destructive by itself.
+        may delete: Spanned<Template>,
+        /// Address to HEAD: a read.
+        may head: Spanned<Template>,
+        /// Headers of this call.
+        may headers: Entries<Spanned<Template>>,
+        /// What stands behind `?`, encoded by itself.
+        may query: Entries<Spanned<Template>>,
+        /// Body as data; its texts may hold `{{ }}`.
+        may json: Data,
+        /// Body as a form.
+        may form: Entries<Spanned<Template>>,
+        /// Body as text.
+        may body: Spanned<Template>,
+        /// Path of a file that is sent.
+        may file: Spanned<Template>,
+        /// Name of a secret, or `none` to switch the default off.
+        may bearer: Spanned<String>,
+        /// User and password.
+        may basic: Basic,
+        /// A secret in a header of its own.
+        may header: HeaderAuth,
+        /// PEM file of additional trusted roots.
+        may ca_file: Spanned<String>,
+    }
+}
+
+record! {
+    /// User and password of HTTP basic authentication.
+    pub struct Basic {
+        /// Name of the user.
+        must user: Spanned<Template>,
+        /// Name of the secret that is the password.
+        must secret: Spanned<String>,
+    }
+}
+
+record! {
+    /// A secret in a header of its own.
+    pub struct HeaderAuth {
+        /// Name of the header.
+        must name: Spanned<String>,
+        /// Name of the secret that is its value.
+        must secret: Spanned<String>,
+    }
+}
+
+/// An output: a filter, or a filter and who may read what it gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    pub filter: Spanned<Filter>,
+    pub class: Option<Class>,
+}
+
+record! {
+    /// A filter, and who may read what it gives.
+    pub struct OutputDecl {
+        /// jq filter over the result.
+        must filter: Spanned<Filter>,
+        /// Who may read it in the record.
+        may class: Class,
+    } later ["secret"]
+}
+
+record! {
+    /// What counts as success; everything that is given must hold.
+    pub struct Expect {
+        /// Exit codes that are success.
+        may exit: Many<Spanned<i32>>,
+        /// HTTP statuses that are success.
+        may status: Many<Spanned<u16>>,
+        /// Texts that the output or body must hold.
+        may contains: Many<Spanned<String>>,
+        /// Regular expressions that must match the output or body.
+        may matches: Many<Spanned<String>>,
+        /// jq filters that must be true.
+        may that: Many<Spanned<Filter>>,
+        /// JSON Schema of the body.
+        may schema: Spanned<Data>,
+    }
+}
+
+record! {
+    /// The proof that a step took effect.
+    pub struct Verify {
+        /// One HTTP call.
+        may http: Box<Http>,
+        /// A script for bash. Values come in through `env`.
+        may shell: Spanned<String>,
+        /// A program and its arguments, without a shell.
+        may argv: Spanned<Vec<Spanned<Template>>>,
+        /// Environment variables of the program.
+        may env: Entries<Spanned<Template>>,
+        /// Folder the program runs in.
+        may cwd: Spanned<Template>,
+        /// `read`, where the call does not look like one.
+        may effect: Spanned<EffectWord>,
+        /// How "done" looks.
+        may expect: Expect,
+        /// How "not done" looks: only then may it be tried again.
+        may absent: Expect,
+        /// Asks again until something holds.
+        may poll: Poll,
+        /// Outputs of the step that the probe gives as well.
+        may outputs: Entries<Output>,
+        /// How long one attempt may take.
+        may timeout: Spanned<Millis>,
+        /// Probe before acting: already so is skipped.
+        may first: bool,
+    }
+}
+
+record! {
+    /// What takes a step back.
+    pub struct Undo {
+        /// One HTTP call.
+        may http: Box<Http>,
+        /// A script for bash. Values come in through `env`.
+        may shell: Spanned<String>,
+        /// A program and its arguments, without a shell.
+        may argv: Spanned<Vec<Spanned<Template>>>,
+        /// Environment variables of the program.
+        may env: Entries<Spanned<Template>>,
+        /// Folder the program runs in.
+        may cwd: Spanned<Template>,
+        /// What it does to the world.
+        may effect: Spanned<EffectWord>,
+        /// What counts as success.
+        may expect: Expect,
+        /// Asks again until something holds.
+        may poll: Poll,
+        /// How long one attempt may take.
+        may timeout: Spanned<Millis>,
+    }
+}
+
+record! {
+    /// What switches a toggle back.
+    pub struct PutBack {
+        /// One HTTP call.
+        may http: Box<Http>,
+        /// A script for bash. Values come in through `env`.
+        may shell: Spanned<String>,
+        /// A program and its arguments, without a shell.
+        may argv: Spanned<Vec<Spanned<Template>>>,
+        /// Environment variables of the program.
+        may env: Entries<Spanned<Template>>,
+        /// Folder the program runs in.
+        may cwd: Spanned<Template>,
+        /// What it does to the world.
+        may effect: Spanned<EffectWord>,
+        /// What counts as success.
+        may expect: Expect,
+        /// Asks again until something holds.
+        may poll: Poll,
+        /// How long one attempt may take.
+        may timeout: Spanned<Millis>,
+        /// It is put back by itself only if this holds.
+        may only_if: Box<ProbeDecl>,
+        /// Whether a person decides when it does not hold.
+        may otherwise: OtherwiseWord,
+    }
+}
+
+record! {
+    /// A question to a system.
+    pub struct ProbeDecl {
+        /// Runs that step's `verify` again (checklists only).
+        may step: Spanned<String>,
+        /// One HTTP call.
+        may http: Box<Http>,
+        /// A script for bash. Values come in through `env`.
+        may shell: Spanned<String>,
+        /// A program and its arguments, without a shell.
+        may argv: Spanned<Vec<Spanned<Template>>>,
+        /// Environment variables of the program.
+        may env: Entries<Spanned<Template>>,
+        /// Folder the program runs in.
+        may cwd: Spanned<Template>,
+        /// What it does to the world.
+        may effect: Spanned<EffectWord>,
+        /// What counts as success.
+        may expect: Expect,
+        /// Asks again until something holds.
+        may poll: Poll,
+        /// How long one attempt may take.
+        may timeout: Spanned<Millis>,
+    }
+}
+
+record! {
+    /// When an attempt is worth another.
+    pub struct Retry {
+        /// All attempts, the first included.
+        must max_attempts: Spanned<u32>,
+        /// Time before the second attempt.
+        may delay: Spanned<Millis>,
+        /// Factor by which the time grows.
+        may backoff: Spanned<f64>,
+        /// The longest time between two attempts.
+        may max_delay: Spanned<Millis>,
+        /// What is worth another attempt.
+        may errors: Vec<Spanned<ErrorWord>>,
+    }
+}
+
+record! {
+    /// Asking again and again.
+    pub struct Poll {
+        /// Time between two probes.
+        must every: Spanned<Millis>,
+        /// When to give up.
+        must within: Spanned<Millis>,
+        /// jq filter that ends the polling well.
+        may until: Spanned<Filter>,
+        /// jq filter that ends it badly.
+        may fail_if: Spanned<Filter>,
+        /// How long it must hold without a break.
+        may steady: Spanned<Millis>,
+    }
+}
+
+words! {
+    /// What a step does to the world.
+    pub enum EffectWord { Read = "read", Write = "write", Destructive = "destructive", Notify = "notify", }
+}
+
+words! {
+    /// Who decides when a toggle cannot be put back by itself.
+    pub enum OtherwiseWord { Ask = "ask", Auto = "auto", }
+}
+
+words! {
+    /// What went wrong.
+    pub enum ErrorWord {
+        Connect = "connect",
+        Timeout = "timeout",
+        TooMany = "429",
+        Server = "5xx",
+        Expect = "expect",
+    }
+}
+
+impl Decode for Output {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Map { .. } = &node.value {
+            let decl: OutputDecl = reader.value(node)?;
+            return Some(Self { filter: decl.filter, class: decl.class });
+        }
+        Some(Self { filter: reader.value(node)?, class: None })
+    }
+}
+
+impl schemars::JsonSchema for Output {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Output".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let filter = generator.subschema_for::<Filter>();
+        let full = generator.subschema_for::<OutputDecl>();
+        schemars::json_schema!({
+            "description": "A jq filter over the result, or a filter and who may read what it gives.",
+            "anyOf": [filter, full]
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What a step asks people: gates, forms, checklists, work done outside.
+
+use super::InputDecl;
+use super::calls::ProbeDecl;
+use crate::runbook::decode::{Spanned, record, words};
+use crate::runbook::scalar::{Entries, Millis, Text};
+use crate::runbook::template::Template;
+
+record! {
+    /// A yes-or-no gate.
+    pub struct Confirm {
+        /// A word that must be typed instead of yes.
+        may typed: Spanned<Template>,
+        /// What a no does.
+        may on_reject: RejectWord,
+    }
+}
+
+record! {
+    /// A gate that several people open.
+    pub struct Approve {
+        /// Roles whose members may approve.
+        must roles: Spanned<Vec<Spanned<String>>>,
+        /// How many of them it takes.
+        may quorum: Spanned<u32>,
+        /// `starter` (by default), or `steps.x`: whoever answered x may not.
+        may exclude: Vec<Spanned<String>>,
+        /// How long it stays open.
+        may timeout: Spanned<Millis>,
+        /// What follows then; never that it opens.
+        may on_timeout: Spanned<TimeoutWord>,
+        /// Roles that may approve after the first time-out.
+        may escalate_to: Vec<Spanned<String>>,
+        /// Steps whose requests it binds; by default every one with an effect up to the next gate.
+        may covers: Vec<Spanned<String>>,
+        /// What a rejection does.
+        may on_reject: RejectWord,
+    } later ["break_glass", "filter", "max_targets"]
+}
+
+record! {
+    /// A form that a person fills in.
+    pub struct Form {
+        /// What is asked, like `inputs`.
+        must fields: Entries<InputDecl>,
+    }
+}
+
+record! {
+    /// Points that are proven by probes or ticked by people.
+    pub struct Checklist {
+        /// Whether people do first and then confirm, or read each point and do it.
+        may mode: ModeWord,
+        /// The points.
+        must items: Spanned<Vec<ItemDecl>>,
+    }
+}
+
+record! {
+    /// One point of a checklist.
+    pub struct ItemDecl {
+        /// Name of the point.
+        must id: Spanned<String>,
+        /// What must be so.
+        must text: Text,
+        /// What proves it; without one, a person ticks it.
+        may probe: Box<ProbeDecl>,
+        /// Whether ticking it, or overruling its probe, needs a file.
+        may evidence: EvidenceWord,
+    } later ["read_back"]
+}
+
+record! {
+    /// Something that a person does outside.
+    pub struct Manual {
+        /// Whether a file must be attached.
+        may evidence: EvidenceWord,
+    }
+}
+
+record! {
+    /// Who may answer.
+    pub struct By {
+        /// Roles of the environment; one is enough.
+        may roles: Vec<Spanned<String>>,
+        /// `starter`, or `steps.x`: another person than who answered x.
+        may exclude: Vec<Spanned<String>>,
+    }
+}
+
+words! {
+    /// What a rejection does.
+    pub enum RejectWord { Refuse = "refuse", Continue = "continue", }
+}
+
+words! {
+    /// What follows when nobody answered in time.
+    pub enum TimeoutWord { Refuse = "refuse", Escalate = "escalate", }
+}
+
+words! {
+    /// Do first and then confirm, or read each point and do it.
+    pub enum ModeWord { DoConfirm = "do-confirm", ReadDo = "read-do", }
+}
+
+words! {
+    /// Whether a file must be attached.
+    pub enum EvidenceWord { Required = "required", Optional = "optional", None = "none", }
+}

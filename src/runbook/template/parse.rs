@@ -1,0 +1,99 @@
+//! How a template is cut into texts and expressions, with every error in it.
+
+use super::{Expr, Part, Template, TemplateError};
+
+impl Template {
+    /// # Errors
+    /// As [`Template::parse_all`]: the first of them.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        Self::parse_all(source).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// # Errors
+    /// Unclosed or empty `{{ }}`, statement or comment blocks, bad expressions: all of them, with their byte offsets.
+    pub fn parse_all(source: &str) -> Result<Self, Vec<TemplateError>> {
+        let (mut parts, mut errors) = (Vec::new(), Vec::new());
+        let mut rest = 0;
+        while let Some(open) = source[rest..].find(['{']).map(|i| i + rest) {
+            match source.as_bytes().get(open + 1) {
+                Some(b'{') => {
+                    push_text(&mut parts, &source[rest..open]);
+                    let (expr, end) = braced(source, open);
+                    match expr {
+                        Ok(expr) => parts.push(Part::Expr { expr, offset: open }),
+                        Err(error) => errors.push(error),
+                    }
+                    rest = end;
+                }
+                Some(b'%' | b'#') => {
+                    let message = "only `{{ expression }}` is allowed, no statements and no comments".into();
+                    errors.push(TemplateError { offset: open, message });
+                    rest = open + 2;
+                }
+                _ => {
+                    push_text(&mut parts, &source[rest..=open]);
+                    rest = open + 1;
+                }
+            }
+        }
+        push_text(&mut parts, &source[rest..]);
+        if errors.is_empty() { Ok(Self { source: source.to_owned(), parts }) } else { Err(errors) }
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    if let Some(Part::Text(last)) = parts.last_mut() {
+        last.push_str(text);
+    } else {
+        parts.push(Part::Text(text.to_owned()));
+    }
+}
+
+/// The expression that opens at `open`, and the offset after its closing braces. Braces inside quotes or inside a
+/// map literal do not close it.
+fn braced(source: &str, open: usize) -> (Result<Expr, TemplateError>, usize) {
+    let start = open + 2;
+    let mut quote = None;
+    let mut depth = 0_usize;
+    let bytes = source.as_bytes();
+    let mut at = start;
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(q), b) if b == q => quote = None,
+            (Some(_), _) => {}
+            (None, b @ (b'"' | b'\'')) => quote = Some(b),
+            (None, b'{') => depth += 1,
+            (None, b'}') if depth > 0 => depth -= 1,
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => {
+                let inner = &source[start..at];
+                if inner.trim().is_empty() {
+                    return (Err(TemplateError { offset: open, message: "empty `{{ }}`".into() }), at + 2);
+                }
+                let expr = Expr::parse(inner)
+                    .map_err(|e| TemplateError { offset: start + e.offset, message: e.message });
+                return (expr, at + 2);
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    (Err(TemplateError { offset: open, message: "`{{` is never closed by `}}`".into() }), source.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_of_a_text_has_its_own_place() {
+        let found =
+            Template::parse_all("{{ a + }} {{ }} {{ fine.x }} {% if %} {{ b. }} {{ open").unwrap_err();
+        let places: Vec<usize> = found.iter().map(|error| error.offset).collect();
+        assert_eq!(places, [5, 10, 29, 42, 47], "{found:?}");
+        assert_eq!(Template::parse("{{ a + }} {{ }}").unwrap_err(), found[0]);
+    }
+}
