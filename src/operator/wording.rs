@@ -299,6 +299,7 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "stale-view" => "ce qui était affiché n'est plus ce qui est demandé",
         "conflict" => "quelqu'un a déjà répondu autrement",
         "question-closed" => "la question est close",
+        "expired" => "le délai de la question est écoulé",
         "incomplete" => "il manque une valeur",
         "ill-typed" => "une valeur n'est pas du type attendu",
         "not-a-choice" => "ce n'est pas une réponse à cette question",

@@ -28,7 +28,12 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// Why the answer is refused.
-pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option<Admitted>, Refused> {
+pub(super) fn admit(
+    plan: &Plan,
+    state: &State,
+    at: Timestamp,
+    answer: Answer,
+) -> Result<Option<Admitted>, Refused> {
     let ask = state.ask(answer.ask).ok_or_else(|| Refused::new("unknown-question", "no such question"))?;
     if answer.actor.how == super::super::How::Policy {
         return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
@@ -44,6 +49,11 @@ pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option
     }
     if ask.end.is_some() {
         return Err(closed(ask));
+    }
+    // In a pause no timer runs; what it would have ended is over all the same.
+    if let Some(expires) = ask.expires.filter(|expires| at > *expires) {
+        return Err(Refused::new("expired", format!("question {}: its time was over at {expires}", ask.id))
+            .hint("`consigne resume` goes on with what follows from that"));
     }
     check(plan, state, ask, answer).map(Some)
 }
