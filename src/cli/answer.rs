@@ -30,11 +30,11 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
             .hint(format!("consigne report {}", drive::shown_name(&reopened.id, &dir, &home))));
     }
     let me = identity::actor(&reopened.plan.graph.people, &identity::os_user());
-    let word = word(args)?;
-    let answer = word.answer(&reopened.plan, &reopened.state, &dir, &me).map_err(unheard)?;
     if let Some(key) = drive::own_key(&args.common)? {
         reopened.book.sign_with(key);
     }
+    let word = word(args)?;
+    let answer = reopened.book.hear(&reopened.plan, &reopened.state, word, &me).map_err(unheard)?;
     let input = Input::Answer(Box::new(answer));
     if args.resume {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
@@ -61,7 +61,24 @@ fn word(args: &AnswerArgs) -> Result<Word, CliError> {
         comment: args.comment.clone(),
         evidence,
         plays: args.as_person.clone(),
+        signature: args.signature.as_deref().map(signature).transpose()?,
     })
+}
+
+/// What was signed, as it came back: the text and the signature, or the signature alone. A signature that `ssh-keygen`
+/// wrote lies beside its text.
+fn signature(path: &Path) -> Result<String, CliError> {
+    if path.as_os_str() == "-" {
+        return super::sign::paste(path);
+    }
+    let mut signed = super::sign::read(path)?;
+    if path.extension().is_some_and(|ending| ending == "sig") && !signed.contains("consigne-approval: ") {
+        let text = path.with_extension("");
+        if text.is_file() {
+            signed.insert_str(0, &format!("{}\n", super::sign::read(&text)?));
+        }
+    }
+    Ok(signed)
 }
 
 fn attached(path: &Path) -> Result<Attached, CliError> {
@@ -76,7 +93,7 @@ fn attached(path: &Path) -> Result<Attached, CliError> {
     Ok(Attached { name: measured.name, bytes })
 }
 
-fn unheard(error: Unheard) -> CliError {
+pub(super) fn unheard(error: Unheard) -> CliError {
     let exit = if matches!(error, Unheard::Evidence(_)) { Exit::Unwritable } else { Exit::Usage };
     let out = CliError::new(exit, error.to_string());
     match error.hint() {

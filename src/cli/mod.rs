@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod secret;
 mod show;
+mod sign;
 mod ui;
 mod verify;
 mod waiting;
@@ -71,6 +72,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),
         Verb::Answer(args) => answer::answer(&args),
+        Verb::Sign(args) => sign::sign(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
         Verb::Show(args) => show::show(&args),

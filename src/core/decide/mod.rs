@@ -12,7 +12,7 @@ mod attempts;
 mod ending;
 mod entitled;
 
-pub use answer::{choices, needed_outputs};
+pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
 
 use std::collections::BTreeMap;
