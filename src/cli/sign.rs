@@ -91,7 +91,7 @@ fn named(block: &Approval) -> Result<String, CliError> {
 /// What is about to be signed, in lines that no value can break or disguise.
 fn told(approval: &Approval, left: Option<u64>) -> Vec<String> {
     let live = approval.mode == Mode::Live;
-    let mode = if live { pick("RÉEL", "LIVE") } else { pick("exercice", "practice") };
+    let mode = if live { pick("RÉEL", "LIVE") } else { approval.mode.name() };
     let until = approval.expires.zip(left).map_or_else(
         || pick("sans limite", "no time limit").to_owned(),
         |(at, left)| format!("{at} ({} min)", left / 60_000),
@@ -101,7 +101,7 @@ fn told(approval: &Approval, left: Option<u64>) -> Vec<String> {
     let mut lines = vec![
         pick("Vous signez une décision avec votre clé SSH :", "You sign a decision with your SSH key:")
             .to_owned(),
-        format!("  {:<10} {} ({mode}: {})", pick("run", "run"), escape(&approval.run), approval.mode.name()),
+        format!("  {:<10} {} ({mode})", "run", escape(&approval.run)),
         format!("  {:<10} {} sha256:{plan}…", "runbook", escape(&approval.runbook)),
         format!("  {:<10} {}", pick("étape", "step"), escape(&approval.step)),
         format!("  {:<10} {}", pick("pour", "for"), escape(&approval.org)),

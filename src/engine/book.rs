@@ -40,8 +40,8 @@ pub struct Book {
     clock: Arc<dyn Clock>,
     /// Folder of the keys that people here sign with.
     trust: PathBuf,
-    /// The key of the person at this process, where he signs himself.
-    own: Option<Arc<FileKey>>,
+    /// The person at this process and his key, where he signs himself.
+    own: Option<(String, Arc<FileKey>)>,
     /// Signed decisions that are not written down yet, with who brought them.
     held: Vec<(Signed, Option<Actor>)>,
 }
@@ -62,9 +62,9 @@ impl Book {
         Ok(Self { journal, keeper, clock, trust, own: None, held: Vec::new() })
     }
 
-    /// From here on the decisions of the person at this process are signed with his own key.
-    pub fn sign_with(&mut self, key: Arc<FileKey>) {
-        self.own = Some(key);
+    /// From here on the decisions of `who`, the person at this process, are signed with his own key.
+    pub fn sign_with(&mut self, who: &str, key: Arc<FileKey>) {
+        self.own = Some((who.to_owned(), key));
     }
 
     /// What is said from outside the prompt, as an answer. What was signed elsewhere is its signer's answer, whoever
@@ -80,8 +80,7 @@ impl Book {
         speaker: &Actor,
     ) -> Result<Answer, Unheard> {
         let Some(pasted) = word.signature.clone() else {
-            let answer = word.answer(plan, state, self.journal.dir(), speaker)?;
-            return Ok(self.signed(plan, state, answer)?);
+            return word.answer(plan, state, self.journal.dir(), speaker);
         };
         let ask = question(state, word.place().0)?;
         let text = |actor: &Actor, decided: (Decision, Option<&str>)| {
@@ -104,7 +103,8 @@ impl Book {
     /// The key is not his, or may not sign this.
     pub fn signed(&mut self, plan: &Plan, state: &State, mut answer: Answer) -> Result<Answer, BadSignature> {
         let gate = state.ask(answer.ask).filter(|ask| is_gate(ask.kind));
-        let (Some(key), Some(ask), How::OsUser) = (&self.own, gate, answer.actor.how) else {
+        let own = self.own.as_ref().filter(|(who, _)| *who == answer.actor.who);
+        let (Some((_, key)), Some(ask), How::OsUser) = (own, gate, answer.actor.how) else {
             return Ok(answer);
         };
         // What is no answer at all is for the core to refuse.
@@ -211,7 +211,7 @@ impl Book {
             };
             let (signed, by) = self.held.remove(held.ok_or_else(missing)?);
             self.keeper.leave(&signed.approval, &signed.signature)?;
-            brought.extend(by.map(|by| {
+            brought.extend(by.filter(|by| by.who != actor.who).map(|by| {
                 let step = &signed.approval.step;
                 let text = format!("handed in the decision that {} signed about `{step}`", actor.who);
                 Input::Note { actor: by, text }

@@ -457,7 +457,7 @@ impl Prepared {
         let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } =
             self;
         if let Some(key) = &host.key {
-            book.sign_with(key.clone());
+            book.sign_with(&actor.who, key.clone());
         }
         let mut operator = answering.operator;
         said.iter().for_each(|line| operator.say(line));

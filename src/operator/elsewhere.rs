@@ -26,12 +26,12 @@ pub fn ways(question: &Question, to_sign: &ToSign, run: &str) -> Vec<String> {
     let word = typed.as_deref().unwrap_or(word);
     let file = format!("{}.txt", question.step);
     let name = if to_sign.unnamed { lang.text(Text::SignName) } else { "" };
-    let values = [("file", file.as_str()), ("name", name), ("namespace", to_sign.namespace.as_str())];
+    let values = [("file", file.as_str()), ("name", name)];
     let back = [("run", run), ("step", question.step.as_str()), ("word", word)];
     vec![
         lang.text(Text::SignThere).to_owned(),
         lang.fill(Text::SignStock, &values),
-        format!("    ssh-keygen -Y sign -n {} -f ~/.ssh/id_ed25519 {file}", to_sign.namespace),
+        format!("  ssh-keygen -Y sign -n {} -f KEY {file}", to_sign.namespace),
         lang.text(Text::SignBack).to_owned(),
         lang.fill(Text::SignAnswer, &back),
     ]

@@ -96,15 +96,15 @@ wording! {
         "This environment takes answers signed by an SSH key only.";
     NobodySigns: "Personne de ceux qui peuvent répondre n'a de clé dans l'environnement : `people: {nom: {ssh: nom@example.com}}`",
         "Nobody who may answer has a key in the environment: `people: {name: {ssh: name@example.com}}`";
-    SignElsewhere: "À signer ailleurs. Envoyer de ----- à -----, tel quel (bloc de code ou fichier) :",
-        "To be signed elsewhere. Send from ----- to ----- as it is (code block or file):";
-    SignThere: "Là-bas : `consigne sign`, coller ; il montre, demande et rend le texte signé.",
+    SignElsewhere: "À signer ailleurs. Envoyer tel quel (bloc de code ou fichier) :",
+        "To be signed elsewhere. Send it as it is (code block or file):";
+    SignThere: "Là-bas : `consigne sign`, coller ; il montre, demande, et rend le texte signé.",
         "There: `consigne sign`, paste; it shows, asks, and prints the signed text.";
     SignStock: "Ou bien : ce qui est entre les ----- dans {file}{name}, puis",
-        "Or: what stands between the ----- lines as {file}{name}, then";
-    SignName: " (son nom après `who:`)", " (with a name after `who:`)";
-    SignBack: "Au retour, par n'importe qui (`-` au lieu de FICHIER : coller) :",
-        "Back here, by anybody (`-` instead of FILE takes a paste):";
+        "Or: what is between the ----- in {file}{name}, then";
+    SignName: " (nom après `who:`)", " (name after `who:`)";
+    SignBack: "Au retour, par n'importe qui (FICHIER `-` : coller) :",
+        "Back here, by anybody (FILE `-` takes a paste):";
     SignAnswer: "  consigne answer {run} {step} {word} --signature FICHIER",
         "  consigne answer {run} {step} {word} --signature FILE";
     SignHelp: "?? montre ce que quelqu'un peut signer ailleurs.", "?? shows what somebody can sign elsewhere.";

@@ -56,7 +56,7 @@ impl Found {
             let reach = whole.iter().skip(1).position(|line| next(line) || ends(line)).map(|end| end + 1);
             let end = reach.filter(|end| ends(whole[*end]));
             let end = end.ok_or(Unfit::BreaksOff { what, line: at + 1 })?;
-            let piece: String = whole[..=end].iter().map(|line| format!("{line}\n")).collect();
+            let piece = if what == TEXT { unfolded(&whole[..=end]) } else { whole[..=end].join("\n") + "\n" };
             if place.replace(piece.clone()).is_some_and(|earlier| earlier != piece) {
                 return Err(Unfit::Several(what));
             }
@@ -64,6 +64,38 @@ impl Found {
         }
         if found == Self::default() { Err(Unfit::Nothing) } else { Ok(found) }
     }
+}
+
+const KEYS: [&str; 15] = [
+    "consigne-approval",
+    "run",
+    "runbook",
+    "mode",
+    "org",
+    "step",
+    "ask",
+    "head",
+    "nonce",
+    "expires",
+    "shown",
+    "decision",
+    "comment",
+    "who",
+    "how",
+];
+
+/// Lines that were copied off a screen may be cut at its edge. Where that was not all, the strict reader says so, or
+/// the signature.
+fn unfolded(lines: &[&str]) -> String {
+    let mut out = String::new();
+    for line in lines {
+        let begins = line.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key));
+        if begins && !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(line);
+    }
+    out + "\n"
 }
 
 /// What chat and mail put before a line that is quoted.
@@ -95,6 +127,7 @@ mod tests {
             signed.lines().map(|line| format!("> > {line}\n")).collect(),
             signed.lines().map(|line| format!("    {line}   \n")).collect(),
             format!("{signed}{signed}"),
+            signed.replace("ababab", "ab\nabab"),
             format!("﻿{}", signed.trim_end()),
         ] {
             let found = Found::in_paste(&framed).unwrap();
