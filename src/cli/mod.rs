@@ -13,11 +13,13 @@ mod keys;
 mod list;
 mod practice;
 mod report;
+mod rerun;
 mod run;
 mod secret;
 mod show;
 mod sign;
 mod ui;
+mod unlock;
 mod verify;
 mod waiting;
 
@@ -71,6 +73,8 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),
+        Verb::Rerun(args) => rerun::rerun(&args),
+        Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
         Verb::Sign(args) => sign::sign(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
