@@ -94,8 +94,8 @@ wording! {
         "This is not for {me} to answer. Waiting for: {who}";
     SignIt: "Cet environnement n'accepte que des réponses signées par une clé SSH.",
         "This environment takes answers signed by an SSH key only.";
-    NobodySigns: "Personne de ceux qui peuvent répondre n'a de clé dans l'environnement : `people: {nom: {ssh: nom@example.com}}`",
-        "Nobody who may answer has a key in the environment: `people: {name: {ssh: name@example.com}}`";
+    NobodySigns: "Personne de ceux qui peuvent répondre n'a de clé dans l'environnement (`ssh:` sous `people`).",
+        "Nobody who may answer has a key in the environment (`ssh:` under `people`).";
     SignElsewhere: "À signer ailleurs. Envoyer tel quel (bloc de code ou fichier) :",
         "To be signed elsewhere. Send it as it is (code block or file):";
     SignThere: "Là-bas : `consigne sign`, coller ; il montre, demande, et rend le texte signé.",
