@@ -207,7 +207,7 @@ pub(super) fn lang(common: &DriveArgs) -> Lang {
     common.lang.unwrap_or_else(locale)
 }
 
-/// As the locale says.
+/// The language that the locale says.
 pub(super) fn locale() -> Lang {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
