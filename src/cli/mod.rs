@@ -27,6 +27,7 @@ mod runbooks;
 mod secret;
 mod shelf;
 mod show;
+mod sign;
 mod ui;
 mod unlock;
 mod verify;
@@ -86,6 +87,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
+        Verb::Sign(args) => sign::sign(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
         Verb::Runbooks(args) => runbooks::runbooks(&args),

@@ -14,7 +14,9 @@ use super::book::{Book, BookError};
 use super::narrate;
 use super::signals::{Signal, Signals};
 use crate::clock::{Clock, Timestamp};
-use crate::core::{Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State, decide, wanted};
+use crate::core::{
+    Actor, Answer, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State, decide, wanted,
+};
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
 use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
@@ -190,7 +192,7 @@ impl Loop {
             }
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
-                match self.try_decide(Input::Answer(answer), batch) {
+                match self.answer(*answer, batch) {
                     Ok(()) => self.answered.push(ask),
                     Err(refused) => self.it.operator.refused(ask, &refused),
                 }
@@ -203,6 +205,12 @@ impl Loop {
             }
             Woken::Clock => self.decide(Input::Tick, batch),
         }
+    }
+
+    /// What was answered at the prompt, under the signature of whoever signs himself.
+    fn answer(&mut self, answer: Answer, batch: &mut Vec<Decided>) -> Result<(), crate::core::Refused> {
+        let answer = self.it.book.signed(&self.it.plan, &self.it.state, answer)?;
+        self.try_decide(Input::Answer(Box::new(answer)), batch)
     }
 
     fn decide(&mut self, input: Input, batch: &mut Vec<Decided>) {
@@ -297,8 +305,9 @@ impl Loop {
         }
         for ask in asks {
             if self.shown.insert(ask)
-                && let Some(question) = Question::of(&self.it.plan, &self.it.state, ask)
+                && let Some(mut question) = Question::of(&self.it.plan, &self.it.state, ask)
             {
+                question.to_sign = self.it.book.to_sign(&self.it.plan, &self.it.state, &question);
                 self.it.operator.ask(question);
             }
         }

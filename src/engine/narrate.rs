@@ -116,6 +116,7 @@ fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
             format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
         }
+        Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
         Fact::AskEscalated { .. } => format!("  {step}: {}", pick(french, "escaladé", "escalated")),
         Fact::ApprovalVoided { because, .. } => format!(
             "! {step}: {} ({because})",

@@ -9,6 +9,7 @@ mod closed;
 mod completion;
 mod damage;
 mod disk;
+mod elsewhere;
 mod environment;
 mod files;
 mod first;

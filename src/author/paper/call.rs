@@ -143,7 +143,8 @@ impl Request {
     fn curl(&self, expect: Option<&Expect>, timeout_ms: u64) -> String {
         // A refusal that is wanted is no failure: there the status is to be seen.
         let refusal = expect.and_then(|expect| expect.status.as_ref());
-        let refusal = refusal.is_some_and(|Many(status)| status.iter().any(|s| !(200..300).contains(&s.value)));
+        let refusal =
+            refusal.is_some_and(|Many(status)| status.iter().any(|s| !(200..300).contains(&s.value)));
         let first = if refusal { "curl --include" } else { "curl --fail-with-body" };
         let mut parts = vec![format!("{first} --max-time {}", timeout_ms.div_ceil(1000))];
         match self.method {
