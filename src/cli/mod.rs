@@ -11,6 +11,7 @@ mod exit;
 mod home;
 mod keys;
 mod list;
+mod live;
 mod practice;
 mod report;
 mod run;

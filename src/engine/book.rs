@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::core::event::{AskKind, Decision};
+use crate::core::event::AskKind;
 use crate::core::{Actor, Decided, Event, Fact, How, Input, JournalInput, Phase, Refused, State, decide};
 use crate::journal::{Append, Entry, Journal, JournalError, Pending};
 use crate::plan::Plan;
@@ -31,8 +31,8 @@ pub struct Book {
     journal: Journal,
     keeper: RecordKeeper,
     clock: Arc<dyn Clock>,
-    /// The key of the person at this process, where he signs himself.
-    own: Option<Arc<FileKey>>,
+    /// The person at this process and his key, where he signs himself.
+    own: Option<(String, Arc<FileKey>)>,
 }
 
 impl Book {
@@ -49,9 +49,9 @@ impl Book {
         Ok(Self { journal, keeper, clock, own: None })
     }
 
-    /// From here on the decisions of the person at this process are signed with his own key.
-    pub fn sign_with(&mut self, key: Arc<FileKey>) {
-        self.own = Some(key);
+    /// From here on the decisions of `who`, the person at this process, are signed with his own key.
+    pub fn sign_with(&mut self, who: &str, key: Arc<FileKey>) {
+        self.own = Some((who.to_owned(), key));
     }
 
     /// Takes in inputs one after the other, each written before the next.
@@ -117,9 +117,9 @@ impl Book {
                     &given.actor,
                     (given.decision, comment),
                 )?;
-                let own = self.own.as_ref().filter(|_| signs_himself(&given.actor, given.decision));
+                let own = self.own.as_ref().filter(|(who, _)| signs_himself(&given.actor, who));
                 let namespace = approval.namespace(self.keeper.key().org(), true);
-                let personal = own.map(|key| key.sign(&namespace, approval.text().as_bytes()));
+                let personal = own.map(|(_, key)| key.sign(&namespace, approval.text().as_bytes()));
                 let personal = personal.transpose().map_err(RecordError::from)?;
                 attested.push(self.keeper.attest(&approval, personal.as_ref())?);
             }
@@ -158,7 +158,8 @@ fn is_decision(event: &Event) -> bool {
     matches!(event.fact, Fact::AskAnswered { .. })
 }
 
-/// A key on this machine speaks for the person at it, never for one who is played.
-fn signs_himself(actor: &Actor, _decision: Decision) -> bool {
-    matches!(actor.how, How::OsUser | How::SshKey)
+/// A key at this process speaks for the person at it: never for one who is played, nor for one who speaks from
+/// elsewhere.
+fn signs_himself(actor: &Actor, at_this_process: &str) -> bool {
+    matches!(actor.how, How::OsUser | How::SshKey) && actor.who == at_this_process
 }

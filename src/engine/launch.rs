@@ -290,6 +290,8 @@ pub struct Reopened {
     pub book: Book,
     /// What the last process could not write down.
     before: Vec<Input>,
+    /// Why it is to end.
+    end: Option<String>,
     lock: RunLock,
 }
 
@@ -319,7 +321,7 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
     }
     let id = state.run.id.clone();
     let plan = Arc::new(plan);
-    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, lock })
+    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, end: None, lock })
 }
 
 /// The plan of a run, what it needs of the host, and where it stands. Reads only.
@@ -409,7 +411,12 @@ impl Reopened {
         let runners = Arc::new(Runners::new());
         let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
-        first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
+        first.push(Input::Resume {
+            actor: actor.clone(),
+            attended: host.attended,
+            tool: host.tool.clone(),
+            end: self.end,
+        });
         first.extend(then);
         Ok(Prepared {
             dir: self.dir,
@@ -424,6 +431,11 @@ impl Reopened {
             actor,
             _lock: self.lock,
         })
+    }
+
+    /// It goes on only to be ended.
+    pub fn to_end(&mut self, reason: String) {
+        self.end = Some(reason);
     }
 
     /// Takes in one input and leaves the run parked. Whether it said anything new.
@@ -457,7 +469,7 @@ impl Prepared {
         let Self { dir, plan, context, runners, mut services, mut book, state, said, first, actor, _lock } =
             self;
         if let Some(key) = &host.key {
-            book.sign_with(key.clone());
+            book.sign_with(&actor.who, key.clone());
         }
         let mut operator = answering.operator;
         said.iter().for_each(|line| operator.say(line));

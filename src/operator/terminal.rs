@@ -49,6 +49,7 @@ enum Order {
     Withdraw { ask: u32, note: String },
     Refused { ask: u32, why: Refused },
     Say(String),
+    Remind(String),
     Close,
 }
 
@@ -99,6 +100,10 @@ impl Operator for Terminal {
 
     fn say(&mut self, line: &str) {
         self.order(Order::Say(line.to_owned()));
+    }
+
+    fn remind(&mut self, line: &str) {
+        self.order(Order::Remind(line.to_owned()));
     }
 
     fn close(&mut self) {
@@ -260,6 +265,10 @@ impl Console {
                 self.print_refusal(lang, &why);
             }
             Order::Say(line) => self.screen.say(&harmless(&line)),
+            Order::Remind(line) => {
+                self.screen.print(&format!("{}\n", harmless(&line)));
+                self.screen.ring();
+            }
             Order::Close => return Err(Break::Closed),
         }
         Ok(())
