@@ -129,20 +129,15 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
                 pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
             )
         }
-        Fact::AskEscalated { ask, .. } => {
-            let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
-            format!(
-                "  {step}: {} {who}",
-                pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
-            )
-        }
-        _ => return about_people(french, step, event),
+        _ => return about_people(plan, state, event),
     };
     Some(text)
 }
 
 /// Questions: what was said to them, and what became of them.
-fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
+fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    let french = state.run.lang == "fr";
+    let step = event.step.as_deref().unwrap_or_default();
     let text = match &event.fact {
         Fact::AskAnswered { part, decision: said, .. } => {
             let who = event.actor.as_ref()?;
@@ -150,6 +145,13 @@ fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
             let by =
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
             format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
+        }
+        Fact::AskEscalated { ask, .. } => {
+            let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
+            format!(
+                "  {step}: {} {who}",
+                pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
+            )
         }
         Fact::ApprovalVoided { because, .. } => format!(
             "! {step}: {} ({because})",
