@@ -193,7 +193,7 @@ pub struct AnswerArgs {
     /// File kept as evidence; may be given several times
     #[arg(long, value_name = "FILE")]
     pub evidence: Vec<PathBuf>,
-    /// Go on with the run after the answer
+    /// Go on with the run after the answer, where no process drives it
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]

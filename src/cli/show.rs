@@ -64,11 +64,11 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     for open in waiting::toggles(&state) {
         ui.data(&format!("OPEN TOGGLE: {open}"));
     }
+    let name = shown_name(&state.run.id, &dir, &home);
+    for answer in waiting::answers(&plan, &state, &name) {
+        ui.hint(&answer);
+    }
     if !driven {
-        let name = shown_name(&state.run.id, &dir, &home);
-        for answer in waiting::answers(&plan, &state, &name) {
-            ui.hint(&answer);
-        }
         if state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED {
             ui.hint(&format!("consigne resume {name}"));
         }

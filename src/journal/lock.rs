@@ -39,7 +39,9 @@ pub enum LockError {
 impl LockError {
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Held { .. } => Some("wait for it, or stop that process".into()),
+            Self::Held { .. } => {
+                Some("`consigne answer` and `consigne cancel` reach it; otherwise wait for it".into())
+            }
             Self::TargetHeld { run, name, .. } => {
                 Some(format!("`consigne show {run}` says where it stands; it frees `{name}` when it is over"))
             }
