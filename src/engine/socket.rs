@@ -480,3 +480,92 @@ fn line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     bytes.push(b'\n');
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cancel() -> Verb {
+        Verb::Cancel { reason: "enough".to_owned() }
+    }
+
+    /// A folder whose path is too long for the address of a socket.
+    fn deep() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("d".repeat(150)).join("e".repeat(150));
+        ownership::make_folder(&dir).unwrap();
+        (folder, dir)
+    }
+
+    async fn said(dir: &Path) -> Spoken {
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || speak(&dir, &cancel()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_reaches_whoever_listens_and_nobody_after_him() {
+        let (_folder, dir) = deep();
+        assert_eq!(said(&dir).await, Spoken::Nobody);
+        // What a killed driver left behind.
+        drop(in_folder(&dir, |short| Bound::bind(short)).unwrap());
+        assert_eq!(said(&dir).await, Spoken::Nobody);
+        let mut socket = Socket::listen(&dir, "r").unwrap();
+        assert_eq!(fs::metadata(dir.join(NAME)).unwrap().mode() & 0o777, 0o600);
+        let (spoken, ()) = tokio::join!(said(&dir), async {
+            let remote = socket.requests.recv().await.unwrap();
+            assert_eq!((remote.verb, remote.user), (cancel(), identity::os_user()));
+            remote.reply.send(Said::Taken { news: true }).unwrap();
+        });
+        assert_eq!(spoken, Spoken::Replied(Said::Taken { news: true }));
+        // Dropped without a word, as where the journal cannot be written.
+        let (spoken, ()) = tokio::join!(said(&dir), async { drop(socket.requests.recv().await) });
+        assert_eq!(spoken, Spoken::Lost);
+        let (spoken, ()) = tokio::join!(said(&dir), async {
+            while socket.requests.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            socket.close().await;
+        });
+        assert_eq!(spoken, Spoken::Nobody, "it was not taken, and may be said elsewhere");
+        assert!(!dir.join(NAME).exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_left_alone() {
+        let (_folder, dir) = deep();
+        fs::write(dir.join(NAME), "mine").unwrap();
+        assert!(Socket::listen(&dir, "r").is_err());
+        assert_eq!(fs::read(dir.join(NAME)).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn the_wire_is_what_it_is_documented_to_be() {
+        let word = Word {
+            step: "go".to_owned(),
+            value: "approve".into(),
+            comment: None,
+            evidence: Vec::new(),
+            plays: None,
+        };
+        let request = Request { v: VERSION, verb: Verb::Answer(word) };
+        let text = "{\"v\":1,\"verb\":{\"answer\":{\"step\":\"go\",\"value\":\"approve\",\"comment\":null,\"evidence\":[],\"plays\":null";
+        assert!(serde_json::to_string(&request).unwrap().starts_with(text));
+        assert_eq!(understand(&line(&request).unwrap()).unwrap(), request.verb);
+        let replies = [
+            Said::Taken { news: false },
+            Said::Refused { code: "c".into(), message: "m".into(), hint: None },
+            Said::Unkept { message: "m".into() },
+            Said::Leaving {},
+        ];
+        let said = replies.map(|said| serde_json::to_string(&Response { v: VERSION, said }).unwrap());
+        assert_eq!(
+            said,
+            [
+                r#"{"v":1,"said":{"taken":{"news":false}}}"#,
+                r#"{"v":1,"said":{"refused":{"code":"c","message":"m","hint":null}}}"#,
+                r#"{"v":1,"said":{"unkept":{"message":"m"}}}"#,
+                r#"{"v":1,"said":{"leaving":{}}}"#,
+            ]
+        );
+    }
+}
