@@ -68,10 +68,9 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
     for answer in waiting::answers(&plan, &state, &name) {
         ui.hint(&answer);
     }
-    if !driven {
-        if state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED {
-            ui.hint(&format!("consigne resume {name}"));
-        }
+    let unfinished = state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED;
+    if unfinished && !driven {
+        ui.hint(&format!("consigne resume {name}"));
     }
     Ok(Exit::Done)
 }

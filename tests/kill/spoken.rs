@@ -31,7 +31,7 @@ fn speak_and_kill(round: u64) -> bool {
     assert!(lines.next().unwrap().unwrap().contains(&house.run));
     (&stream).write_all(YES.as_bytes()).unwrap();
     let mut reply = None;
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         reply = lines.next();
     } else {
         let at = Instant::now() + Duration::from_micros(Numbers(round).below(6_000));
