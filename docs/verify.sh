@@ -133,12 +133,14 @@ while IFS=$'\t' read -r ask file digest personal; do
   who=$(field who "$file")
   answer=$(jq -c --argjson ask "$ask" --arg who "$who" 'select(.type == "ask.answered" and .data.ask == $ask and .actor.who == $who)' "$T/events")
   [ -n "$answer" ] || fail "$file: $who gave no such answer"
-  for pair in "run=$RUN" "mode=$MODE" "step=$step" "ask=$ask" "decision=$(jq -r .data.decision <<< "$answer")" \
+  for pair in "run=$RUN" "mode=$MODE" "org=$ORG" "step=$step" "ask=$ask" "decision=$(jq -r .data.decision <<< "$answer")" \
     "runbook=$BOOK@sha256:$(hex_of plan/graph.json)" "head=$size $(sed -n 3p "heads/$(printf %06d "$size").note")"; do
     [ "$(field "${pair%%=*}" "$file")" = "${pair#*=}" ] || fail "$file: its ${pair%%=*} is not ${pair#*=}"
   done
   when=$(jq -r .at <<< "$answer"); expires=$(field expires "$file")
   [ "$expires" = never ] || [[ ! "$when" > "$expires" ]] || fail "$file: given after it had expired"
+  how=attested; [ "$(field how "$file")" != ssh-key ] || how=personal
+  [ "$how" = "$([ "$personal" = true ] && echo personal || echo attested)" ] || fail "$file: not signed as it says"
   if [ "$personal" = true ]; then
     principal=$(jq -er --arg who "$who" '.people.people[$who].ssh' plan/graph.json); ns="approve.$MODE.$BOOK.$step@$ORG"
   else

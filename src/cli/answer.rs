@@ -9,14 +9,18 @@ use super::drive::{self, launch_error};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::keys::key_error;
 use super::live::{self, Reached};
-use super::show::seen_summary;
+use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting;
-use crate::core::Input;
+use crate::core::{Actor, AskKind, How, Input, decision};
 use crate::engine::identity;
 use crate::engine::socket::{MOST_EVIDENCE, Verb};
-use crate::engine::word::{Attached, Unheard, Word};
+use crate::engine::word::{Attached, Unheard, Word, question};
+use crate::record::build;
+use crate::record::keys::ExecutorKey;
+use crate::record::sshsig::FileKey;
 use crate::runbook::answers::Answers;
 
 const TAKEN: &str = "the answer is recorded, and the run goes on where it is driven";
@@ -26,8 +30,10 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let key = drive::own_key(&args.common)?;
-    let word = word(args)?;
+    let mut word = word(args)?;
+    if let Some(key) = drive::own_key(&args.common)? {
+        word.signature = own_signature(&word, &key, &dir, &home)?;
+    }
     let mut reopened = match live::reach(&dir, &home, &Verb::Answer(word.clone()))? {
         Reached::Taken(news) => {
             ui.say(if news { TAKEN } else { SAID_BEFORE });
@@ -40,10 +46,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
             .hint(format!("consigne report {}", drive::shown_name(&reopened.id, &dir, &home))));
     }
     let me = identity::actor(&reopened.plan.graph.people, &identity::os_user());
-    let answer = word.answer(&reopened.plan, &reopened.state, &dir, &me).map_err(unheard)?;
-    if let Some(key) = key {
-        reopened.book.sign_with(&me.who, key);
-    }
+    let answer = reopened.book.hear(&reopened.plan, &reopened.state, word, &me).map_err(unheard)?;
     let input = Input::Answer(Box::new(answer));
     if args.resume {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
@@ -70,7 +73,41 @@ fn word(args: &AnswerArgs) -> Result<Word, CliError> {
         comment: args.comment.clone(),
         evidence,
         plays: args.as_person.clone(),
+        signature: args.signature.as_deref().map(signature).transpose()?,
     })
+}
+
+/// The decision under the signature of whoever gives it here: it is handed in as if it came from elsewhere. None for
+/// what is no decision about a gate, and for whom a key does not speak.
+fn own_signature(word: &Word, key: &FileKey, dir: &Path, home: &Home) -> Result<Option<String>, CliError> {
+    let Seen { plan, state, .. } = look(dir)?;
+    let ask = question(&state, word.place().0).map_err(unheard)?;
+    let gate = matches!(ask.kind, AskKind::Approve | AskKind::Confirm);
+    let said = decision(ask, &word.value).ok().filter(|_| gate && word.plays.is_none());
+    let Some(said) = said else { return Ok(None) };
+    let actor = Actor { how: How::SshKey, ..identity::actor(&plan.graph.people, &identity::os_user()) };
+    let executor = ExecutorKey::load(&home.root).map_err(key_error)?;
+    let approval = build::approval(dir, &executor, &state, ask.id, &actor, (said, word.comment.as_deref()))
+        .map_err(|error| drive::record_error(&error))?;
+    let signature = key.sign(&approval.namespace(true), approval.text().as_bytes());
+    let signature = signature.map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+    Ok(Some(format!("{}{}", approval.text(), signature.armor())))
+}
+
+/// What was signed, as it came back: the text and the signature, or the signature alone. A signature that `ssh-keygen`
+/// wrote lies beside its text.
+fn signature(path: &Path) -> Result<String, CliError> {
+    if path.as_os_str() == "-" {
+        return super::sign::paste(path);
+    }
+    let mut signed = super::sign::read(path)?;
+    if path.extension().is_some_and(|ending| ending == "sig") && !signed.contains("consigne-approval: ") {
+        let text = path.with_extension("");
+        if text.is_file() {
+            signed.insert_str(0, &format!("{}\n", super::sign::read(&text)?));
+        }
+    }
+    Ok(signed)
 }
 
 fn attached(path: &Path) -> Result<Attached, CliError> {
@@ -85,7 +122,7 @@ fn attached(path: &Path) -> Result<Attached, CliError> {
     Ok(Attached { name: measured.name, bytes })
 }
 
-fn unheard(error: Unheard) -> CliError {
+pub(super) fn unheard(error: Unheard) -> CliError {
     let exit = if matches!(error, Unheard::Evidence(_)) { Exit::Unwritable } else { Exit::Usage };
     let out = CliError::new(exit, error.to_string());
     match error.hint() {

@@ -26,6 +26,8 @@ pub enum Verb {
     Rerun(RerunArgs),
     /// Answer an open question of a run
     Answer(AnswerArgs),
+    /// Sign a decision that a run elsewhere asks for, with your SSH key
+    Sign(SignArgs),
     /// End a run: reversals and `finally` still happen
     Cancel(CancelArgs),
     /// Show who holds which target, or take one away from a run
@@ -33,12 +35,12 @@ pub enum Verb {
     /// Show the runs, what they wait for, and open toggles
     List(ListArgs),
     /// Show where a run stands
-    Show(OneRun),
+    Show(ShowArgs),
     /// Print the report of a run
     Report(ReportArgs),
     /// Verify the record of a run
     Verify(VerifyArgs),
-    /// Make and show the executor's key
+    /// The executor's key, and the keys of people
     Keys(KeysArgs),
     /// Print the JSON Schema of the runbook language
     Schema,
@@ -193,11 +195,38 @@ pub struct AnswerArgs {
     /// File kept as evidence; may be given several times
     #[arg(long, value_name = "FILE")]
     pub evidence: Vec<PathBuf>,
+    /// The decision as somebody signed it: what `consigne sign` or `ssh-keygen -Y sign` gave (-: paste it)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["as_person", "evidence", "key"])]
+    pub signature: Option<PathBuf>,
     /// Go on with the run after the answer, where no process drives it
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]
     pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The block that the run shows, in a file; without it, it is pasted
+    pub file: Option<PathBuf>,
+    /// Your name among the people of the run
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_person: Option<String>,
+    /// Private key, or the public key of one that an agent holds (~/.ssh/id_ed25519, else id_ecdsa)
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Sign that it must not be done
+    #[arg(long)]
+    pub reject: bool,
+    /// Reason or remark, part of what is signed
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Sign without being asked
+    #[arg(long)]
+    pub yes: bool,
+    /// Write what is signed to a new file instead of printing it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -234,6 +263,15 @@ pub struct OneRun {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Print the text that somebody elsewhere signs to answer this gate, and nothing else
+    #[arg(long, value_name = "STEP", conflicts_with = "json")]
+    pub block: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -289,6 +327,22 @@ pub enum KeysVerb {
     },
     /// Show the executor's key
     Show {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Trust somebody's SSH key with approvals
+    Enrol {
+        /// The `ssh` of that person in the environment, such as alice@example.com
+        principal: String,
+        /// The public key
+        file: PathBuf,
+        /// Trust it with this runbook only
+        #[arg(long, value_name = "ID")]
+        runbook: Option<String>,
+    },
+    /// Show the keys that are trusted here, and with what
+    List {
         /// Print as JSON
         #[arg(long)]
         json: bool,

@@ -21,7 +21,7 @@ use crate::engine::local::{DriveError, Stopped};
 use crate::engine::services::ServiceError;
 use crate::engine::{identity, unbegun};
 use crate::journal::{JournalError, LockError};
-use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended};
+use crate::operator::{Operator, Scripted, ScriptedAnswer, Setup, Terminal, Unattended, elsewhere};
 use crate::plan::Plan;
 use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
@@ -169,8 +169,13 @@ pub(super) fn answering(
     let inner: Box<dyn Operator> = if alone {
         Box::new(Unattended::new())
     } else {
-        let setup =
-            Setup { me: me.who.clone(), clock: clock(), evidence: evidence(dir), replies: send.clone() };
+        let setup = Setup {
+            me: me.who.clone(),
+            signs: common.key.is_some(),
+            clock: clock(),
+            evidence: evidence(dir),
+            replies: send.clone(),
+        };
         let terminal =
             Terminal::open(setup).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
         Box::new(terminal)
@@ -199,11 +204,14 @@ fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
 
 /// Language of prompts and report: as asked, else as the locale says.
 pub(super) fn lang(common: &DriveArgs) -> Lang {
-    common.lang.unwrap_or_else(|| {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
-        if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
-    })
+    common.lang.unwrap_or_else(locale)
+}
+
+/// As the locale says.
+pub(super) fn locale() -> Lang {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
+    if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
 }
 
 /// Makes the executor's key where there is none, and says so. What an interrupted making left out is completed; a key
@@ -257,6 +265,7 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
             for line in super::waiting::waits(&rest.plan, state) {
                 ui.say(&format!("  {line}"));
             }
+            blocks(rest, home, &name, ui);
             for answer in super::waiting::answers(&rest.plan, state, &name) {
                 ui.hint(&answer);
             }
@@ -270,6 +279,24 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
         rest.head.root_base64()
     ));
     exit
+}
+
+/// What can be signed elsewhere. Whoever was at the terminal has seen it, and is told how to see it again.
+fn blocks(rest: &Rest, home: &Home, name: &str, ui: Ui) {
+    let there = rest.state.run.attended && std::io::stdin().is_terminal();
+    for mut question in super::show::gates_to_sign(&rest.plan, &rest.state) {
+        if there {
+            ui.hint(&format!("consigne show {name} --block {}", question.step));
+            continue;
+        }
+        match super::show::to_sign(&rest.dir, home, &rest.plan, &rest.state, &question) {
+            Ok(to_sign) => question.to_sign = to_sign,
+            Err(error) => ui.error(&error),
+        }
+        if let Some(block) = elsewhere::block(&question, name) {
+            ui.say(block.trim_end_matches('\n'));
+        }
+    }
 }
 
 /// How a run is named on the command line: its id where that finds it, else its directory.

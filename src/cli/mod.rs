@@ -18,6 +18,7 @@ mod rerun;
 mod run;
 mod secret;
 mod show;
+mod sign;
 mod ui;
 mod unlock;
 mod verify;
@@ -76,6 +77,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
+        Verb::Sign(args) => sign::sign(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
         Verb::Show(args) => show::show(&args),

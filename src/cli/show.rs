@@ -4,18 +4,24 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::args::OneRun;
+use super::answer::unheard;
+use super::args::{OneRun, ShowArgs};
 use super::drive::{journal_error, launch_error, shown_name};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::keys::key_error;
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
-use crate::core::{State, Status};
+use crate::core::{AskKind, State, Status};
 use crate::engine::launch::{self, LaunchError};
-use crate::engine::unbegun;
+use crate::engine::{signed, unbegun, word};
 use crate::journal::{Journal, RunLock};
+use crate::operator::{Question, ToSign, elsewhere};
 use crate::plan::Plan;
+use crate::record::block::{BEGIN, END};
+use crate::record::build;
+use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
 
 /// A run as its directory shows it now.
@@ -37,12 +43,17 @@ pub(super) fn look(dir: &Path) -> Result<Seen, CliError> {
     Ok(Seen { plan, state, driven })
 }
 
-pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
-    let ui = Ui::new(args.json);
-    let home = Home::find(args.runs.as_deref())?;
-    let dir = home.run_dir(&args.run)?;
-    let Seen { plan, state, driven } = look(&dir)?;
-    if args.json {
+pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
+    let OneRun { run, runs, json } = &args.run;
+    let ui = Ui::new(*json);
+    let home = Home::find(runs.as_deref())?;
+    let dir = home.run_dir(run)?;
+    let seen = look(&dir)?;
+    if let Some(step) = &args.block {
+        return block(&seen, step, &dir, &home, ui);
+    }
+    let Seen { plan, state, driven } = seen;
+    if *json {
         ui.json(&seen_summary(&state, &dir, driven));
         return Ok(Exit::Done);
     }
@@ -65,6 +76,9 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
         ui.data(&format!("OPEN TOGGLE: {open}"));
     }
     let name = shown_name(&state.run.id, &dir, &home);
+    for question in gates_to_sign(&plan, &state) {
+        ui.hint(&format!("consigne show {name} --block {}", question.step));
+    }
     for answer in waiting::answers(&plan, &state, &name) {
         ui.hint(&answer);
     }
@@ -73,6 +87,52 @@ pub(super) fn show(args: &OneRun) -> Result<Exit, CliError> {
         ui.hint(&format!("consigne resume {name}"));
     }
     Ok(Exit::Done)
+}
+
+/// Prints the text that somebody elsewhere can sign, exactly, and beside it what to do with it.
+fn block(seen: &Seen, step: &str, dir: &Path, home: &Home, ui: Ui) -> Result<Exit, CliError> {
+    let Seen { plan, state, .. } = seen;
+    let asked = word::question(state, step).map_err(unheard)?;
+    let usage = |message: String| CliError::new(Exit::Usage, message);
+    let question = Question::of(plan, state, asked.id);
+    let mut question = question.ok_or_else(|| usage(format!("nothing is asked about `{step}` any more")))?;
+    if !matches!(question.kind, AskKind::Approve | AskKind::Confirm) {
+        return Err(usage(format!("`{step}` is not a gate: only approvals and confirmations are signed")));
+    }
+    question.to_sign = to_sign(dir, home, plan, state, &question)?;
+    let Some(to_sign) = &question.to_sign else {
+        return Err(usage(format!("nobody who may answer `{step}` has a key in the environment"))
+            .hint("in `people`: `NAME: {ssh: NAME@example.com}`"));
+    };
+    ui.say(BEGIN);
+    ui.data(to_sign.text.trim_end_matches('\n'));
+    ui.say(END);
+    let name = shown_name(&state.run.id, dir, home);
+    elsewhere::ways(&question, to_sign, &name).iter().for_each(|line| ui.say(line));
+    Ok(Exit::Done)
+}
+
+/// The text that somebody elsewhere can sign, made from what is on disk.
+///
+/// # Errors
+/// The executor's key, which the text takes, or the journal cannot be read.
+pub(super) fn to_sign(
+    dir: &Path,
+    home: &Home,
+    plan: &Plan,
+    state: &State,
+    question: &Question,
+) -> Result<Option<ToSign>, CliError> {
+    let key = ExecutorKey::load(&home.root).map_err(key_error)?;
+    Ok(signed::to_sign(plan, question, |actor, decision| {
+        build::approval(dir, &key, state, question.ask, actor, (decision, None))
+    }))
+}
+
+/// The open gates that somebody could answer by a signature.
+pub(super) fn gates_to_sign<'a>(plan: &'a Plan, state: &'a State) -> impl Iterator<Item = Question> + 'a {
+    let open = state.open_asks().filter_map(|ask| Question::of(plan, state, ask.id));
+    open.filter(|question| !signed::signers(plan, question).is_empty())
 }
 
 /// The state of a run for scripts, as it is seen from outside.

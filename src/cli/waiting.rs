@@ -110,7 +110,8 @@ fn answer_line(question: &Question, name: &str) -> String {
     } else {
         String::new()
     };
-    format!("consigne answer {name} {step} {value}{played}")
+    let signed = if question.signed && !question.role_play { " --signature FILE" } else { "" };
+    format!("consigne answer {name} {step} {value}{played}{signed}")
 }
 
 const fn is_trouble(kind: AskKind) -> bool {

@@ -250,7 +250,7 @@ fn first_entry(
     let shape = Arc::new(Shape::new(plan.graph.clone()).map_err(|what| corrupt(&dir.join("plan"), &what))?);
     let journal = Journal::create(dir, id)?;
     let mut state = State::new(shape, id);
-    let mut book = Book::new(journal, &[], Arc::new(key), host.clock.clone())?;
+    let mut book = Book::new(journal, &[], Arc::new(key), &host.home, host.clock.clone())?;
     let mut said = Vec::new();
     book.take_in(plan, &mut state, vec![Input::Begin(begin)], &mut |state, event| {
         said.extend(narrate::line(plan, state, event));
@@ -311,7 +311,7 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
     let key = Arc::new(ExecutorKey::load(home)?);
-    let book = Book::new(journal, &entries, key, clock.clone())?;
+    let book = Book::new(journal, &entries, key, home, clock.clone())?;
     let mut before: Vec<Input> = Vec::new();
     if !state.run.sealed {
         before.extend(recovered.map(|torn| {

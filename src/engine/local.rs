@@ -19,7 +19,7 @@ use super::{identity, narrate};
 use crate::clock::{Clock, Timestamp};
 use crate::core::state::ItemState;
 use crate::core::{
-    Actor, AttemptKey, Command, Decided, How, Input, Outcome, Phase, Refused, State, decide, wanted,
+    Actor, Answer, AttemptKey, Command, Decided, How, Input, Outcome, Phase, Refused, State, decide, wanted,
 };
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
@@ -220,7 +220,7 @@ impl Loop {
             }
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
-                match self.try_decide(Input::Answer(answer), batch) {
+                match self.answer(*answer, batch) {
                     Ok(_) => self.answered.push(ask),
                     Err(refused) => self.it.operator.refused(ask, &refused),
                 }
@@ -243,6 +243,12 @@ impl Loop {
         }
     }
 
+    /// What was answered at the prompt, under the signature of whoever signs himself.
+    fn answer(&mut self, answer: Answer, batch: &mut Vec<Decided>) -> Result<bool, Refused> {
+        let answer = self.it.book.signed(&self.it.plan, &self.it.state, answer)?;
+        self.try_decide(Input::Answer(Box::new(answer)), batch)
+    }
+
     fn decide(&mut self, input: Input, batch: &mut Vec<Decided>) {
         // What cannot be answered to anybody is stale by construction.
         let _refused = self.try_decide(input, batch);
@@ -260,12 +266,13 @@ impl Loop {
 
     /// Somebody's word from elsewhere: an input like every other.
     fn word(&mut self, word: Word, speaker: &Actor, batch: &mut Vec<Decided>) -> Said {
-        let Local { plan, state, context, .. } = &self.it;
-        match word.answer(plan, state, &context.dir, speaker) {
+        let Local { plan, state, book, .. } = &mut self.it;
+        match book.hear(plan, state, word, speaker) {
             Ok(answer) => said(self.try_decide(Input::Answer(Box::new(answer)), batch)),
             Err(unheard @ Unheard::Evidence(_)) => Said::Unkept { message: unheard.to_string() },
             Err(unheard) => Said::Refused {
-                code: "unheard".to_owned(),
+                code: if matches!(unheard, Unheard::Signed(_)) { "bad-signature" } else { "unheard" }
+                    .to_owned(),
                 message: unheard.to_string(),
                 hint: unheard.hint(),
             },
@@ -378,9 +385,10 @@ impl Loop {
         for ask in &asks {
             let progress = self.progress(*ask);
             if self.shown.get(ask) != progress.as_ref()
-                && let Some(question) = Question::of(&self.it.plan, &self.it.state, *ask)
+                && let Some(mut question) = Question::of(&self.it.plan, &self.it.state, *ask)
             {
                 self.shown.extend(progress.map(|progress| (*ask, progress)));
+                question.to_sign = self.it.book.to_sign(&self.it.plan, &self.it.state, &question);
                 self.it.operator.ask(question);
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! - `local`: this process, real time, files. `narrate` is what it tells people, `signals` what wakes it besides.
 //! - `sim`: virtual time, for rehearsals and tests.
-//! - `book`: the one way anything is written down; `evidence`: files that people attach.
+//! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
@@ -20,6 +20,7 @@ pub mod preflight;
 mod reminders;
 pub mod services;
 mod signals;
+pub mod signed;
 pub mod sim;
 pub mod socket;
 pub mod unbegun;

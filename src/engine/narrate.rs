@@ -150,6 +150,7 @@ fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
             format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
         }
+        Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
         Fact::AskEscalated { ask, .. } => {
             let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
             format!(

@@ -43,6 +43,8 @@ const MOST_PEERS: usize = 16;
 const SMALL_REQUEST: usize = 128 << 10;
 /// What is said besides the evidence.
 const MOST_TEXT: usize = 64 << 10;
+/// A signed text with all that was shown, and its signature.
+const MOST_SIGNED: usize = 1 << 20;
 const MOST_FILES: usize = 16;
 const MOST_NAME: usize = 255;
 /// How long a peer may take for its line, and to take in ours.
@@ -338,6 +340,10 @@ pub fn word_fits(word: &Word) -> Result<(), String> {
         + word.comment.as_ref().map_or(0, String::len)
         + word.plays.as_ref().map_or(0, String::len);
     text_fits(said)?;
+    let signed = word.signature.as_ref().map_or(0, String::len);
+    if signed > MOST_SIGNED {
+        return Err(format!("{signed} bytes are signed, the limit is {MOST_SIGNED}"));
+    }
     if word.evidence.len() > MOST_FILES {
         return Err(format!("{} files of evidence, the limit is {MOST_FILES}", word.evidence.len()));
     }
@@ -546,6 +552,7 @@ mod tests {
             comment: None,
             evidence: Vec::new(),
             plays: None,
+            signature: None,
         };
         let request = Request { v: VERSION, verb: Verb::Answer(word) };
         let text = "{\"v\":1,\"verb\":{\"answer\":{\"step\":\"go\",\"value\":\"approve\",\"comment\":null,\"evidence\":[],\"plays\":null";

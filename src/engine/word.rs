@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::signed::BadSignature;
 use crate::core::{Actor, Answer, Ask, EvidenceRef, How, State};
 use crate::journal::{Blobs, JournalError};
 use crate::plan::{Mode, Plan};
@@ -22,6 +23,9 @@ pub struct Word {
     pub evidence: Vec<Attached>,
     /// Whom the speaker plays.
     pub plays: Option<String>,
+    /// The decision as somebody signed it elsewhere, as it was handed in: his signature, with the text or without. Then
+    /// it is his word, and the speaker only brings it.
+    pub signature: Option<String>,
 }
 
 /// A file that goes with a word: its bytes, since whoever keeps them may not be allowed to read the file.
@@ -44,6 +48,8 @@ pub enum Unheard {
     NotPlayed { name: String },
     #[error("cannot keep the evidence: {0}")]
     Evidence(#[from] JournalError),
+    #[error(transparent)]
+    Signed(#[from] BadSignature),
 }
 
 impl Unheard {
@@ -59,6 +65,7 @@ impl Unheard {
             }
             Self::NotAsked { .. } => Some("`consigne show` says what the run waits for".to_owned()),
             Self::NotPlayed { .. } | Self::Evidence(_) => None,
+            Self::Signed(bad) => bad.hint(),
         }
     }
 }
@@ -68,7 +75,13 @@ impl Word {
     ///
     /// # Errors
     /// There is no such question, or `speaker` cannot say it the way he wants to.
-    pub fn answer(self, plan: &Plan, state: &State, dir: &Path, speaker: &Actor) -> Result<Answer, Unheard> {
+    pub(super) fn answer(
+        self,
+        plan: &Plan,
+        state: &State,
+        dir: &Path,
+        speaker: &Actor,
+    ) -> Result<Answer, Unheard> {
         let (step, part) = self.place();
         let ask = question(state, step)?.id;
         let part = part.map(str::to_owned);

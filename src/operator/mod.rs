@@ -10,6 +10,7 @@
 //! the driver: no operator touches signals.
 
 mod dialog;
+pub mod elsewhere;
 mod evidence;
 mod keys;
 mod layout;
@@ -24,7 +25,7 @@ mod wording;
 
 pub use evidence::{EvidenceError, EvidenceStore, measure};
 pub use layout::Layout;
-pub use question::{Choice, Entitled, Field, Output, Point, Question, Tried};
+pub use question::{Choice, Entitled, Field, Output, Point, Question, ToSign, Tried};
 pub use screen::TerminalError;
 pub use scripted::{Scripted, ScriptedAnswer};
 pub use terminal::{Setup, Terminal};

@@ -64,6 +64,20 @@ pub struct Question {
     pub given: Vec<Given>,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
+    /// For a gate whose entitled people have keys. The driver knows it, not plan and state.
+    pub to_sign: Option<ToSign>,
+}
+
+/// What somebody elsewhere can sign to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToSign {
+    /// The exact bytes.
+    pub text: String,
+    /// Between the lines that mark it in a chat.
+    pub framed: String,
+    pub namespace: String,
+    /// Whoever signs fills in his name first.
+    pub unnamed: bool,
 }
 
 /// An item of a checklist.
@@ -184,17 +198,18 @@ impl Question {
             given: ask.answers.clone(),
             opened: ask.opened,
             expires: ask.expires,
+            to_sign: None,
         })
     }
 
-    /// Whether `me`, at a keyboard here, can be asked at all.
-    pub fn is_for(&self, me: &str) -> bool {
+    /// Whether `me`, at a keyboard here, can be asked at all. `signs`: he has a key here that signs what he decides.
+    pub fn is_for(&self, me: &str, signs: bool) -> bool {
         if self.role_play {
             return true;
         }
         let gate = matches!(self.kind, AskKind::Approve | AskKind::Confirm);
         let said = gate && self.given.iter().any(|given| given.actor.who == me);
-        self.who.may(me) && !self.signed && !said
+        self.who.may(me) && (signs || !self.signed) && !said
     }
 
     /// What may be said to one item of a checklist.
@@ -396,7 +411,7 @@ mod tests {
             (q.who.people.as_slice(), q.who.not.as_slice()),
             (&["bob".into(), "carol".into()][..], &["alice".into()][..])
         );
-        assert!(q.is_for("bob") && !q.is_for("alice") && !q.is_for("os:root"));
+        assert!(q.is_for("bob", false) && !q.is_for("alice", false) && !q.is_for("os:root", false));
         assert_eq!(q.expires, Some(q.opened.plus(60_000)));
     }
 
@@ -412,7 +427,7 @@ mod tests {
         assert_eq!(tried.excerpts[0].0, "error", "the explanation comes first");
         assert_eq!(tried.effect, Effect::Write);
         assert_eq!(q.outputs, [Output { name: "ticket".into(), kind: InputKind::String, needed: true }]);
-        assert!(q.is_for("os:root"), "anybody may answer it");
+        assert!(q.is_for("os:root", false), "anybody may answer it");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use rustyline::history::{History, MemHistory};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::dialog::{Break, Offer, Talker, converse};
+use super::elsewhere;
 use super::evidence::{EvidenceError, EvidenceStore};
 use super::keys::{Keys, Pasted, Typed};
 use super::layout::{Layout, who};
@@ -33,6 +34,8 @@ use crate::core::{EvidenceRef, Refused};
 pub struct Setup {
     /// The person at the keyboard, as the core names him: `alice`, `os:root`.
     pub me: String,
+    /// A key of that person signs what he decides here.
+    pub signs: bool,
     pub clock: Arc<dyn Clock>,
     pub evidence: Box<dyn EvidenceStore>,
     pub replies: UnboundedSender<Reply>,
@@ -161,7 +164,7 @@ impl Console {
                 continue;
             }
             self.show(&question);
-            if !question.is_for(&self.setup.me) {
+            if !question.is_for(&self.setup.me, self.setup.signs) {
                 self.park(question);
                 continue;
             }
@@ -330,6 +333,9 @@ impl Console {
             self.screen
                 .print(&format!("  {}\n", question.lang.fill(Text::MoreWaiting, &[("count", &count)])));
         }
+        if question.to_sign.is_some() && question.is_for(&self.setup.me, self.setup.signs) {
+            self.screen.print(&format!("  {}\n", question.lang.text(Text::SignHelp)));
+        }
         self.last = Some(question.clone());
     }
 
@@ -337,15 +343,26 @@ impl Console {
     fn park(&mut self, question: Question) {
         let lang = question.lang;
         let values = [("run", question.run.as_str()), ("step", question.step.as_str())];
-        let text = if question.signed {
-            lang.fill(Text::SignIt, &values)
+        let names = who(&question);
+        let not_you = lang.fill(Text::NotYou, &[("me", &self.setup.me), ("who", &names)]);
+        let mut text = if question.signed {
+            lang.text(Text::SignIt).to_owned()
         } else {
-            let names = who(&question);
-            let not_you = lang.fill(Text::NotYou, &[("me", &self.setup.me), ("who", &names)]);
             format!("{not_you}\n  {}", lang.fill(Text::AnswerElsewhere, &values))
         };
+        if question.signed && question.to_sign.is_none() {
+            text.push_str(&format!("\n  {}", lang.text(Text::NobodySigns)));
+        }
         self.screen.print(&format!("  {}\n", harmless(&text)));
+        self.print_block(&question);
         self.parked.push(question);
+    }
+
+    /// What somebody elsewhere can sign. Its text is harmless by its own escapes, which must not be touched.
+    fn print_block(&mut self, question: &Question) {
+        if let Some(block) = elsewhere::block(question, &question.run) {
+            self.screen.print(&block);
+        }
     }
 
     fn print_note(&mut self, question: &Question, note: &str) {
@@ -481,13 +498,17 @@ impl Talker for Console {
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
         loop {
             let typed = self.read_line(prompt, offer)?;
-            if typed.trim() != "?" {
+            if !matches!(typed.trim(), "?" | "??") {
                 // Kept in memory, it cannot fail.
                 let _ = self.earlier.add(&typed);
                 return Ok(typed);
             }
             self.lines -= 1;
             if let Some(question) = self.current.clone() {
+                if typed.trim() == "??" && question.to_sign.is_some() {
+                    self.print_block(&question);
+                    continue;
+                }
                 let text = Layout::new(&question, self.now(), self.screen.columns()).whole().render();
                 let help = question.lang.text(Text::MoreHelp);
                 self.screen.print(&format!("{text}  {help}\n"));

@@ -92,8 +92,22 @@ wording! {
         "Overriding this step takes another person than the one who started the run.";
     NotYou: "Ce n'est pas à {me} de répondre. En attente de : {who}",
         "This is not for {me} to answer. Waiting for: {who}";
-    SignIt: "Cet environnement exige une signature SSH : `consigne sign {run} {step}`, puis `consigne answer {run} {step} approve --signature FICHIER`",
-        "This environment takes signed answers only: `consigne sign {run} {step}`, then `consigne answer {run} {step} approve --signature FILE`";
+    SignIt: "Cet environnement n'accepte que des réponses signées par une clé SSH.",
+        "This environment takes answers signed by an SSH key only.";
+    NobodySigns: "Personne de ceux qui peuvent répondre n'a de clé dans l'environnement : `people: {nom: {ssh: nom@example.com}}`",
+        "Nobody who may answer has a key in the environment: `people: {name: {ssh: name@example.com}}`";
+    SignElsewhere: "À signer ailleurs. Envoyer tel quel (bloc de code ou fichier) :",
+        "To be signed elsewhere. Send it as it is (code block or file):";
+    SignThere: "Là-bas : `consigne sign`, coller ; il montre, demande, et rend le texte signé.",
+        "There: `consigne sign`, paste; it shows, asks, and prints the signed text.";
+    SignStock: "Ou bien : ce qui est entre les ----- dans {file}{name}, puis",
+        "Or: what is between the ----- in {file}{name}, then";
+    SignName: " (nom après `who:`)", " (name after `who:`)";
+    SignBack: "Au retour, par n'importe qui (FICHIER `-` : coller) :",
+        "Back here, by anybody (FILE `-` takes a paste):";
+    SignAnswer: "  consigne answer {run} {step} {word} --signature FICHIER",
+        "  consigne answer {run} {step} {word} --signature FILE";
+    SignHelp: "?? montre ce que quelqu'un peut signer ailleurs.", "?? shows what somebody can sign elsewhere.";
     AnswerElsewhere: "Répondre d'ailleurs : `consigne answer {run} {step} VALEUR`", "To answer elsewhere: `consigne answer {run} {step} VALUE`";
     LeftOpen: "question ouverte sur {step} ({kind}) : `consigne answer {run} {step} VALEUR`",
         "open question about {step} ({kind}): `consigne answer {run} {step} VALUE`";
@@ -299,6 +313,8 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "stale-view" => "ce qui était affiché n'est plus ce qui est demandé",
         "conflict" => "quelqu'un a déjà répondu autrement",
         "question-closed" => "la question est close",
+        "bad-signature" => "cette signature ne compte pas",
+        "expired" => "le délai de la question est écoulé",
         "incomplete" => "il manque une valeur",
         "ill-typed" => "une valeur n'est pas du type attendu",
         "not-a-choice" => "ce n'est pas une réponse à cette question",

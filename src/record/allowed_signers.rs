@@ -123,6 +123,11 @@ impl Signer {
         matches_list(&self.principals, name)
     }
 
+    /// What it may sign, as it stands in the file.
+    pub fn namespaces(&self) -> Option<&str> {
+        self.namespaces.as_deref()
+    }
+
     pub fn key(&self) -> &SignerKey {
         &self.key
     }

@@ -31,6 +31,8 @@ pub struct Approval {
     /// SHA-256 of `plan/graph.json`.
     pub plan: String,
     pub mode: Mode,
+    /// Whose executor asks. With it the text alone says in which namespace it is signed.
+    pub org: String,
     pub step: String,
     pub ask: u32,
     /// Size and root of the tree head.
@@ -44,6 +46,14 @@ pub struct Approval {
     pub comment: Option<String>,
     pub who: String,
     pub how: How,
+}
+
+/// Where two texts part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub line: usize,
+    pub expected: String,
+    pub found: String,
 }
 
 /// Why a signature under an approval does not count.
@@ -61,13 +71,16 @@ impl Approval {
     /// The exact bytes that are signed.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        // No line ends in a space: on its way to whoever signs it, such a space would be lost.
         let mut put = |key: &str, value: &str| {
-            let _ = writeln!(out, "{key}: {}", escape(value));
+            let space = if value.is_empty() { "" } else { " " };
+            let _ = writeln!(out, "{key}:{space}{}", escape(value));
         };
         put("consigne-approval", VERSION);
         put("run", &self.run);
         put("runbook", &format!("{}@sha256:{}", self.runbook, self.plan));
         put("mode", self.mode.name());
+        put("org", &self.org);
         put("step", &self.step);
         put("ask", &self.ask.to_string());
         put("head", &format!("{} {}", self.head.0, self.head.1));
@@ -100,6 +113,7 @@ impl Approval {
             runbook.split_once("@sha256:").ok_or_else(|| reader.malformed("not a runbook and its digest"))?;
         let (runbook, plan) = (runbook.to_owned(), plan.to_owned());
         let mode = reader.take_wire("mode")?;
+        let org = reader.take("org")?;
         let step = reader.take("step")?;
         let ask = reader.take_number("ask")?;
         let head = reader.take("head")?;
@@ -123,6 +137,7 @@ impl Approval {
             runbook,
             plan,
             mode,
+            org,
             step,
             ask,
             head,
@@ -143,10 +158,38 @@ impl Approval {
         }
     }
 
+    /// What stands in the place of a name that is still to be filled in: `? (bob, carol)`.
+    pub fn unnamed(people: &[String]) -> String {
+        format!("? ({})", people.join(", "))
+    }
+
+    /// Whoever signs has to fill in his name first.
+    pub fn is_unnamed(&self) -> bool {
+        self.who.starts_with('?')
+    }
+
+    /// The first line in which `other` is not this text: its number and the line, here and there.
+    pub fn first_difference(&self, other: &Self) -> Option<Difference> {
+        let (ours, theirs) = (self.text(), other.text());
+        let (mut ours, mut theirs, mut line) = (ours.lines(), theirs.lines(), 0);
+        loop {
+            line += 1;
+            let (expected, found) = (ours.next(), theirs.next());
+            if expected != found || expected.is_none() {
+                let or_end = |line: Option<&str>| line.unwrap_or_default().to_owned();
+                return expected.or(found).map(|_| Difference {
+                    line,
+                    expected: or_end(expected),
+                    found: or_end(found),
+                });
+            }
+        }
+    }
+
     /// In which namespace it is signed: by the person, or by the executor who vouches for them.
-    pub fn namespace(&self, org: &str, personal: bool) -> String {
+    pub fn namespace(&self, personal: bool) -> String {
         let of = if personal { namespace::approve } else { namespace::attest };
-        of(self.mode.name(), &self.runbook, &self.step, org)
+        of(self.mode.name(), &self.runbook, &self.step, &self.org)
     }
 
     /// The name of its file below `approvals/`, without the ending: `0003.isolate.alice`.
@@ -163,10 +206,10 @@ impl Approval {
         &self,
         signature: &SshSignature,
         signers: &AllowedSigners,
-        (org, principal, personal): (&str, &str, bool),
+        (principal, personal): (&str, bool),
         at: Timestamp,
     ) -> Result<(), BadApproval> {
-        let namespace = self.namespace(org, personal);
+        let namespace = self.namespace(personal);
         signature.verify(&namespace, self.text().as_bytes())?;
         let signer = signers.authorise(signature.key(), &namespace, at)?;
         if !signer.is_principal(principal) {
@@ -191,7 +234,7 @@ impl Reader<'_> {
     }
 
     fn is_at(&self, key: &str) -> bool {
-        self.lines.get(self.at).is_some_and(|line| line.text.starts_with(&format!("{key}: ")))
+        self.lines.get(self.at).is_some_and(|line| value(line.text, key).is_some())
     }
 
     fn take(&mut self, key: &str) -> Result<String, Malformed> {
@@ -201,7 +244,8 @@ impl Reader<'_> {
         }
         let line = &self.lines[self.at];
         self.at += 1;
-        unescape(&line.text[key.len() + 2..])
+        value(line.text, key)
+            .and_then(unescape)
             .ok_or_else(|| line.malformed("not an escape that consigne writes"))
     }
 
@@ -213,6 +257,12 @@ impl Reader<'_> {
         let text = self.take(key)?;
         serde_json::from_value(Value::from(text)).map_err(|_| self.malformed(format!("not a known `{key}`")))
     }
+}
+
+/// What stands behind the key, if the line is of that key.
+fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(key)?.strip_prefix(':')?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(' ') }
 }
 
 /// The wire name of an enumeration.
@@ -229,7 +279,8 @@ fn must_escape(c: char) -> bool {
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
-fn escape(value: &str) -> String {
+/// A value as its line shows it: it breaks no line and hides nothing.
+pub(crate) fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
     for (at, c) in value.chars().enumerate() {
@@ -363,6 +414,7 @@ pub(crate) mod tests {
             runbook: "leak".into(),
             plan: "ab".repeat(32),
             mode: Mode::Live,
+            org: "x".into(),
             step: "go".into(),
             ask: 3,
             head: (41, "Dm0Hu1bgUeniS6ckpJEmFowg2WuT0537K//sQF+7Z5g=".into()),
@@ -440,30 +492,41 @@ pub(crate) mod tests {
         let given = approval();
         let sign = |seed, namespace: &str| key(seed).sign(namespace, given.text().as_bytes()).unwrap();
         let ask = |approval: &Approval, signature: &SshSignature| {
-            approval.check(signature, &signers, ("x", "alice@example.com", true), Timestamp::default())
+            approval.check(signature, &signers, ("alice@example.com", true), Timestamp::default())
         };
-        let good = sign(1, &given.namespace("x", true));
+        let good = sign(1, &given.namespace(true));
         assert_eq!(ask(&given, &good), Ok(()));
         assert!(matches!(
-            ask(&given, &sign(2, &given.namespace("x", true))),
+            ask(&given, &sign(2, &given.namespace(true))),
             Err(BadApproval::OtherPrincipal { .. })
         ));
-        assert!(matches!(
-            ask(&given, &sign(3, &given.namespace("x", true))),
-            Err(BadApproval::NotAllowed(_))
-        ));
-        assert!(matches!(
-            ask(&given, &sign(1, &given.namespace("x", false))),
-            Err(BadApproval::Signature(_))
-        ));
+        assert!(matches!(ask(&given, &sign(3, &given.namespace(true))), Err(BadApproval::NotAllowed(_))));
+        assert!(matches!(ask(&given, &sign(1, &given.namespace(false))), Err(BadApproval::Signature(_))));
         for other in [
             Approval { step: "stop".into(), ..given.clone() },
             Approval { mode: Mode::Drill, ..given.clone() },
+            Approval { org: "y".into(), ..given.clone() },
             Approval { decision: Decision::Reject, ..given.clone() },
             Approval { head: (40, given.head.1.clone()), ..given.clone() },
         ] {
             assert!(matches!(ask(&other, &good), Err(BadApproval::Signature(_))), "{other:?}");
         }
+    }
+
+    #[test]
+    fn no_line_ends_in_a_space_and_texts_part_in_a_line() {
+        let given = Approval { shown: vec!["a".into(), String::new(), "b ".into()], ..approval() };
+        let text = given.text();
+        assert!(text.lines().all(|line| !line.ends_with(' ')) && text.contains("\nshown:\n"), "{text}");
+        assert_eq!(Approval::parse(text.as_bytes()).unwrap(), given);
+        assert!(Approval::parse(text.replace("shown:\n", "shown: \n").as_bytes()).is_err());
+        assert_eq!(given.first_difference(&given), None);
+        let other = Approval { comment: None, ..given.clone() };
+        let found = given.first_difference(&other).unwrap();
+        assert_eq!((found.line, found.found.as_str()), (15, "who: alice"));
+        assert!(found.expected.starts_with("comment: leak"), "{found:?}");
+        assert!(!given.is_unnamed());
+        assert!(Approval { who: Approval::unnamed(&["bob".into(), "carol".into()]), ..given }.is_unnamed());
     }
 
     #[test]
@@ -473,7 +536,7 @@ pub(crate) mod tests {
             Approval::parse(bytes).is_ok_and(|read| read == good)
         });
         let refused = |text: String| Approval::parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(refused(good.text().replace("step: ", "stop: ")).contains("line 5, byte"));
+        assert!(refused(good.text().replace("step: ", "stop: ")).contains("line 6, byte"));
         assert!(refused(good.text().replace("\\u{a}", "\\u{0a}")).contains("not spelled"));
         assert!(refused(good.text() + "who: bob\n").contains("after the end"));
     }
@@ -483,7 +546,7 @@ pub(crate) mod tests {
         fn no_value_makes_a_line_of_its_own(value in any::<String>(), shown in prop::collection::vec(any::<String>(), 0..3)) {
             let given = Approval { comment: Some(value.clone()), who: value.clone(), step: value, shown, ..approval() };
             let text = given.text();
-            prop_assert_eq!(text.lines().count(), 13 + given.shown.len());
+            prop_assert_eq!(text.lines().count(), 14 + given.shown.len());
             prop_assert_eq!(Approval::parse(text.as_bytes()).unwrap(), given);
         }
 

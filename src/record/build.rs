@@ -23,7 +23,7 @@ use super::sshsig::{FileKeyError, SshSignature};
 use super::summary::{self, Subjects};
 use crate::clock::Timestamp;
 use crate::core::event::Decision;
-use crate::core::{Actor, Event, Fact, JournalInput, State};
+use crate::core::{Actor, Event, Fact, How, JournalInput, State};
 use crate::journal::{
     Append, Commitment, Entry, Hash, Journal, JournalError, Recorded, Unwritable, file, files,
 };
@@ -170,56 +170,56 @@ impl RecordKeeper {
         state: &State,
         ask: u32,
         actor: &Actor,
-        (decision, comment): (Decision, Option<&str>),
+        decided: (Decision, Option<&str>),
     ) -> Result<Approval, RecordError> {
-        let asked = state.ask(ask).ok_or(RecordError::NoAsk(ask))?;
         let size = *self.asks.get(&ask).ok_or(RecordError::NoAsk(ask))?;
-        let (graph, head) = (state.shape().graph(), self.head(journal, size));
-        let path = self.dir.join(layout::PLAN).join(layout::GRAPH);
-        let plan = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-        Ok(Approval {
-            run: self.run.clone(),
-            runbook: graph.runbook.clone(),
-            plan: Hash::of(&plan).to_string(),
-            mode: graph.mode,
-            step: state.shape().node(asked.step).id.clone(),
-            ask,
-            nonce: self.nonce(&head, ask),
-            head: (head.size, head.root_base64()),
-            expires: asked.expires,
-            shown: shown_lines(asked).ok_or(RecordError::NotDisclosed)?,
-            decision,
-            comment: comment.map(str::to_owned),
-            who: actor.who.clone(),
-            how: actor.how,
-        })
+        compose((&self.dir, &self.key), state, (ask, &self.head(journal, size)), actor, decided)
     }
 
-    /// 128 bits that only the holder of the executor's key can know, and need not remember: a signature, hashed.
-    fn nonce(&self, head: &TreeHead, ask: u32) -> String {
-        let text = format!("consigne approval nonce\n{}{ask}\n", head.text());
-        let hash = Hash::of(&self.key.signing().sign(text.as_bytes()).to_bytes());
-        hash.to_string()[..32].to_owned()
-    }
-
-    /// Files the text with the person's own signature, or with the executor's where there is none, and says what the
-    /// journal has to say about it.
+    /// The signature that the giver of a decision has left for exactly this text, if there is one.
     ///
     /// # Errors
-    /// The text cannot be signed or written.
-    pub fn attest(
-        &self,
-        approval: &Approval,
-        personal: Option<&SshSignature>,
-    ) -> Result<JournalInput, RecordError> {
+    /// What is there cannot be read.
+    fn left(&self, file: &str, approval: &Approval) -> Result<Option<SshSignature>, RecordError> {
         let text = approval.text();
-        let signature = match personal {
-            Some(signature) => signature.clone(),
-            None => self.key.sign(&approval.namespace(self.key.org(), false), text.as_bytes())?,
-        };
+        if files::read_if_there(&self.dir.join(file))?.as_deref() != Some(text.as_bytes()) {
+            return Ok(None);
+        }
+        let armor = files::read_if_there(&self.dir.join(format!("{file}.sig")))?.unwrap_or_default();
+        let signature = SshSignature::parse(&armor).ok();
+        Ok(signature.filter(|left| left.verify(&approval.namespace(true), text.as_bytes()).is_ok()))
+    }
+
+    /// Leaves the text and its giver's own signature on disk, before the decision is written down: whoever finds the
+    /// decision finds them too.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn leave(&self, approval: &Approval, signature: &SshSignature) -> Result<String, RecordError> {
+        let text = approval.text();
         let file = self.free_name(&approval.stem(), text.as_bytes())?;
         layout::put(&self.dir, &format!("{file}.sig"), signature.armor().as_bytes())?;
         layout::put(&self.dir, &file, text.as_bytes())?;
+        Ok(file)
+    }
+
+    /// Files the text with the signature that its giver left, or with the executor's where there is none, and says what
+    /// the journal has to say about it.
+    ///
+    /// # Errors
+    /// The text cannot be signed or written.
+    pub fn attest(&self, approval: &Approval) -> Result<JournalInput, RecordError> {
+        let text = approval.text();
+        let file = self.free_name(&approval.stem(), text.as_bytes())?;
+        let personal = match approval.how {
+            How::SshKey => self.left(&file, approval)?,
+            _ => None,
+        };
+        let signature = match &personal {
+            Some(signature) => signature.clone(),
+            None => self.key.sign(&approval.namespace(false), text.as_bytes())?,
+        };
+        let file = self.leave(approval, &signature)?;
         Ok(JournalInput::Attested {
             ask: approval.ask,
             file,
@@ -301,6 +301,66 @@ impl RecordKeeper {
         }
         Ok(())
     }
+}
+
+/// The text of a decision about an open gate of a run that somebody else may be driving: reads only.
+///
+/// # Errors
+/// There is no such question, or what it showed is not to be had.
+pub fn approval(
+    dir: &Path,
+    key: &ExecutorKey,
+    state: &State,
+    ask: u32,
+    actor: &Actor,
+    decided: (Decision, Option<&str>),
+) -> Result<Approval, RecordError> {
+    let Recorded { chain, entries, .. } = Journal::read_all(dir)?;
+    let opens = |entry: &&Entry| {
+        entry.events.iter().any(|event| matches!(event.fact, Fact::AskOpened { ask: id, .. } if id == ask))
+    };
+    let size = entries.iter().find(opens).ok_or(RecordError::NoAsk(ask))?.seq + 1;
+    let root = usize::try_from(size).ok().and_then(|size| chain.tree().root_of(size));
+    let root = root.ok_or(RecordError::NoAsk(ask))?;
+    let head = TreeHead { origin: origin(key.org(), key.host(), chain.run()), size, root };
+    compose((dir, key), state, (ask, &head), actor, decided)
+}
+
+fn compose(
+    (dir, key): (&Path, &ExecutorKey),
+    state: &State,
+    (ask, head): (u32, &TreeHead),
+    actor: &Actor,
+    (decision, comment): (Decision, Option<&str>),
+) -> Result<Approval, RecordError> {
+    let asked = state.ask(ask).ok_or(RecordError::NoAsk(ask))?;
+    let graph = state.shape().graph();
+    let path = dir.join(layout::PLAN).join(layout::GRAPH);
+    let plan = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+    Ok(Approval {
+        run: state.run.id.clone(),
+        runbook: graph.runbook.clone(),
+        plan: Hash::of(&plan).to_string(),
+        mode: graph.mode,
+        org: key.org().to_owned(),
+        step: state.shape().node(asked.step).id.clone(),
+        ask,
+        nonce: nonce(key, head, ask),
+        head: (head.size, head.root_base64()),
+        expires: asked.expires,
+        shown: shown_lines(asked).ok_or(RecordError::NotDisclosed)?,
+        decision,
+        comment: comment.map(str::to_owned),
+        who: actor.who.clone(),
+        how: actor.how,
+    })
+}
+
+/// 128 bits that only the holder of the executor's key can know, and need not remember: a signature, hashed.
+fn nonce(key: &ExecutorKey, head: &TreeHead, ask: u32) -> String {
+    let text = format!("consigne approval nonce\n{}{ask}\n", head.text());
+    let hash = Hash::of(&key.signing().sign(text.as_bytes()).to_bytes());
+    hash.to_string()[..32].to_owned()
 }
 
 /// The parts of the ending, in their order. The last line comes before them, from the core.

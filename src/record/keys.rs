@@ -294,7 +294,7 @@ fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
     }
 }
 
-fn append(path: &Path, line: &[u8]) -> Result<(), KeyError> {
+pub(super) fn append(path: &Path, line: &[u8]) -> Result<(), KeyError> {
     let fail = |source| KeyError::Io { verb: "append to", path: path.into(), source };
     let new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path).map_err(fail)?;

@@ -9,8 +9,10 @@
 
 pub mod allowed_signers;
 pub mod approval;
+pub mod block;
 pub mod build;
 pub mod dsse;
+pub mod enrol;
 pub mod history;
 pub mod keys;
 pub(crate) mod layout;

@@ -32,6 +32,15 @@ pub fn of_executor(org: &str) -> String {
     format!("seal.*@{org},start.*@{org},attest.*@{org},tree-head@{org}")
 }
 
+/// What a person's key is enrolled for: approvals, of every runbook or of one. The modes are left open, and nothing else:
+/// no id holds a dot.
+pub fn of_person(runbook: Option<&str>, org: &str) -> String {
+    match runbook {
+        Some(runbook) => format!("approve.*.{runbook}.*@{org}"),
+        None => format!("approve.*@{org}"),
+    }
+}
+
 /// OpenSSH's `match_pattern`: `*` is any run of characters, `?` any one.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
@@ -94,6 +103,21 @@ mod tests {
         assert!(matches_list("a,b*", "bc"));
         assert!(!matches_list("b*,!bc", "bc"));
         assert!(!matches_list("!x", "bc"), "only exclusions match nothing");
+    }
+
+    #[test]
+    fn a_person_signs_decisions_and_nothing_else() {
+        let leak = of_person(Some("leak"), "x.example");
+        for mode in ["live", "drill", "rehearsal"] {
+            assert!(matches(&leak, &approve(mode, "leak", "go", "x.example")));
+            assert!(!matches(&leak, &approve(mode, "other", "leak", "x.example")), "{mode}");
+            assert!(!matches(&leak, &approve(mode, "leak-2", "go", "x.example")));
+            assert!(!matches(&leak, &approve(mode, "leak", "go", "y.example")));
+            for not in [attest(mode, "leak", "go", "x.example"), seal(mode, "x.example")] {
+                assert!(!matches(&of_person(None, "x.example"), &not), "{not}");
+            }
+        }
+        assert!(matches(&of_person(None, "x"), &approve("live", "leak", "go", "x")));
     }
 
     fn naive(p: &[u8], t: &[u8]) -> bool {

@@ -154,7 +154,12 @@ impl SshSignature {
     }
 }
 
-const SUPPORTED: &str = "ssh-ed25519 or ecdsa-sha2-nistp256";
+pub(super) const SUPPORTED: &str = "ssh-ed25519 or ecdsa-sha2-nistp256";
+
+/// Whether a key of that type can count.
+pub(super) fn is_supported_name(algorithm: &str) -> bool {
+    algorithm.parse().is_ok_and(|algorithm| is_supported(&algorithm))
+}
 
 fn is_supported(algorithm: &Algorithm) -> bool {
     matches!(algorithm, Algorithm::Ed25519 | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 })

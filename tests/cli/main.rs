@@ -7,6 +7,7 @@ mod clock;
 mod closed;
 mod damage;
 mod disk;
+mod elsewhere;
 mod environment;
 mod files;
 mod flow;

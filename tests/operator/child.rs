@@ -96,6 +96,7 @@ pub fn play(case: &str) {
     let (mut world, me) = world(case);
     let setup = Setup {
         me: me.to_owned(),
+        signs: false,
         clock: Arc::new(SystemClock::new()),
         evidence: Box::new(Measured),
         replies,

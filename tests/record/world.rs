@@ -223,11 +223,12 @@ impl Run {
         ]);
         let decided = (Decision::Approve, Some("leak | confirmed"));
         let approval = self.keeper.approval(&self.journal, &self.state, 1, &actor, decided).unwrap();
-        let signature = kind
-            .personal
-            .then(|| bob().sign(&approval.namespace(ORG, true), approval.text().as_bytes()).unwrap());
+        if kind.personal {
+            let signature = bob().sign(&approval.namespace(true), approval.text().as_bytes()).unwrap();
+            self.keeper.leave(&approval, &signature).unwrap();
+        }
         let JournalInput::Attested { ask, file, sha256, signer, personal } =
-            self.keeper.attest(&approval, signature.as_ref()).unwrap()
+            self.keeper.attest(&approval).unwrap()
         else {
             panic!()
         };

@@ -68,7 +68,7 @@ struct Expected {
     yes: BTreeSet<&'static str>,
     escalated: bool,
     paused: bool,
-    /// Its time-out passed in a pause: it counts when the run goes on.
+    /// Its time-out passed in a pause: nobody is heard any more, and it counts when the run goes on.
     lapsed: bool,
 }
 
@@ -96,7 +96,7 @@ impl Setting {
         let gate = node.gate.as_ref().expect("it is a gate");
         match what {
             Move::Says(who, how, said) => {
-                if expected.gate != Gate::Asked || !self.entitled(expected, who, how) {
+                if expected.gate != Gate::Asked || expected.lapsed || !self.entitled(expected, who, how) {
                     return;
                 }
                 if expected.yes.contains(who) {

@@ -28,7 +28,12 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// Why the answer is refused.
-pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option<Admitted>, Refused> {
+pub(super) fn admit(
+    plan: &Plan,
+    state: &State,
+    at: Timestamp,
+    answer: Answer,
+) -> Result<Option<Admitted>, Refused> {
     let ask = state.ask(answer.ask).ok_or_else(|| Refused::new("unknown-question", "no such question"))?;
     if answer.actor.how == super::super::How::Policy {
         return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
@@ -36,7 +41,7 @@ pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option
     entitled(plan, state, ask, &answer.actor)?;
     known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
-        let (_, decision) = read(ask, &answer)?;
+        let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
         return if first.decision == decision && same(&first.actor, &answer.actor) {
             Ok(None)
         } else {
@@ -45,6 +50,11 @@ pub(super) fn admit(plan: &Plan, state: &State, answer: Answer) -> Result<Option
     }
     if ask.end.is_some() {
         return Err(closed(ask));
+    }
+    // In a pause no timer runs; what it would have ended is over all the same.
+    if let Some(expires) = ask.expires.filter(|expires| at > *expires) {
+        return Err(Refused::new("expired", format!("question {}: its time was over at {expires}", ask.id))
+            .hint("`consigne resume` goes on with what follows from that"));
     }
     check(plan, state, ask, answer).map(Some)
 }
@@ -123,7 +133,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
                 .hint("look at the question again"));
         }
     }
-    let (choice, decision) = read(ask, &answer)?;
+    let (choice, decision) = read(ask, &answer.value, answer.part.is_some())?;
     let mut hidden = Hidden::default();
     let mut review_at = None;
     if let Some(comment) = &answer.comment {
@@ -168,9 +178,16 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     Ok(Admitted { ask: ask.id, actor: answer.actor, said: vec![(answer.part, decision)], hidden, review_at })
 }
 
+/// The decision that a value stands for as an answer to the question as a whole.
+///
+/// # Errors
+/// It is none of what may be said.
+pub fn decision(ask: &Ask, value: &Value) -> Result<Decision, Refused> {
+    read(ask, value, false).map(|(_, decision)| decision)
+}
+
 /// The choice as it was put, and the decision it stands for.
-fn read(ask: &Ask, answer: &Answer) -> Result<(Value, Decision), Refused> {
-    let value = &answer.value;
+fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refused> {
     if ask.kind == AskKind::Input {
         return Ok((value.clone(), Decision::Given));
     }
@@ -181,7 +198,7 @@ fn read(ask: &Ask, answer: &Answer) -> Result<(Value, Decision), Refused> {
         Value::String(word) => word.as_str(),
         _ => "",
     };
-    let choices = choices(ask, answer.part.is_some());
+    let choices = choices(ask, part);
     let found = choices.iter().find(|(words, _)| words.contains(&word)).map(|(_, decision)| *decision);
     // The word that a confirmation asks for is a yes.
     let typed = (ask.kind == AskKind::Confirm && is_typed(ask, choice)).then_some(Decision::Yes);

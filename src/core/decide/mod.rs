@@ -12,7 +12,7 @@ mod attempts;
 mod ending;
 mod entitled;
 
-pub use answer::{choices, needed_outputs};
+pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
 
 use std::collections::BTreeMap;
@@ -64,8 +64,8 @@ pub struct Decided {
 /// # Panics
 /// On a bug in the core: an event that the state finds illegal. Resuming from the journal is safe.
 pub fn decide(plan: &Plan, state: &mut State, now: Timestamp, input: Input) -> Result<Decided, Refused> {
-    let admitted = admit(plan, state, input)?;
     let last = state.run.last_at;
+    let admitted = admit(plan, state, now.max(last), input)?;
     let mut draft = Draft { plan, at: now.max(last), state, events: Vec::new() };
     let quiet = matches!(admitted, Admitted::Stale);
     draft.carry_out(admitted);
@@ -88,7 +88,7 @@ enum Admitted {
     Answer(Box<answer::Admitted>),
 }
 
-fn admit(plan: &Plan, state: &State, input: Input) -> Result<Admitted, Refused> {
+fn admit(plan: &Plan, state: &State, at: Timestamp, input: Input) -> Result<Admitted, Refused> {
     let phase = state.phase();
     let over = || Refused::new("run-over", "the run is over");
     match input {
@@ -112,7 +112,7 @@ fn admit(plan: &Plan, state: &State, input: Input) -> Result<Admitted, Refused> 
             Ok(if running.as_ref() == Some(key) { Admitted::Input(Box::new(input)) } else { Admitted::Stale })
         }
         Input::Tick if phase == Phase::Finished => Ok(Admitted::Stale),
-        Input::Answer(answer) => Ok(match answer::admit(plan, state, *answer)? {
+        Input::Answer(answer) => Ok(match answer::admit(plan, state, at, *answer)? {
             Some(admitted) => Admitted::Answer(Box::new(admitted)),
             None => Admitted::Stale,
         }),

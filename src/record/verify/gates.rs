@@ -243,6 +243,12 @@ fn check_signature(
         wrong(format!("signed by {}, but the journal says {}", signature.key().fingerprint(), text.signer));
     }
     let Some((org, host)) = heads.names() else { return };
+    if approval.org != org {
+        wrong(format!("asked by {}, but the tree heads are of {org}", approval.org));
+    }
+    if text.personal != (approval.how == How::SshKey) {
+        wrong("the text and the journal differ on whether it is signed by a personal key".to_owned());
+    }
     let graph = story.open.graph();
     let principal = if text.personal {
         graph.people.people.get(&approval.who).and_then(|person| person.ssh.clone())
@@ -259,7 +265,7 @@ fn check_signature(
     let asked = story.open.state.ask(approval.ask);
     let given = asked.and_then(|ask| ask.answers.iter().find(|a| a.actor.who == approval.who));
     let at = given.map_or(story.open.last_at(), |given| given.at);
-    if let Err(e) = approval.check(&signature, trust.signers(), (org, &principal, text.personal), at) {
+    if let Err(e) = approval.check(&signature, trust.signers(), (&principal, text.personal), at) {
         wrong(e.to_string());
     }
 }
