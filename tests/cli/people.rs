@@ -113,15 +113,16 @@ fn a_decision_that_its_giver_signs_himself() {
     let said = env.consigne(&["run", "own.yaml", "--env", "own", "--run-id", "r", "--unattended"]).ends(4);
     assert!(said.stderr.contains("go"), "{said}");
     let answer = ["answer", "r", "go", "approve", "--key", "alice", "--resume"];
-    let said = env.consigne(&answer).ends(0);
-    assert!(said.stderr.contains("AUTHORISATION failed"), "nobody has enrolled this key: {said}");
-    let said = env.consigne(&["verify", "r"]).ends(5);
-    assert!(said.stdout.contains("is not in allowed_signers"), "{said}");
-
-    let list = env.path("consigne/trust/allowed_signers");
-    let key = std::fs::read_to_string(env.work("alice.pub")).unwrap();
-    let line = format!("alice@example.com namespaces=\"approve.live.own.*@consigne.invalid\" {key}");
-    std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
+    let before = bytes_below(&env.run("r"));
+    let said = env.consigne(&answer).ends(2);
+    assert!(said.stderr.contains("is not in allowed_signers"), "nobody has enrolled this key: {said}");
+    assert!(said.stderr.contains("consigne keys enrol alice@example.com FILE.pub --runbook own"), "{said}");
+    assert_eq!(bytes_below(&env.run("r")), before);
+    env.consigne(&["keys", "enrol", "alice@example.com", "alice.pub", "--runbook", "own"])
+        .ends(0)
+        .code
+        .unwrap();
+    env.consigne(&answer).ends(0).code.unwrap();
     let said = env.consigne(&["verify", "r"]).ends(0);
     assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
 }
