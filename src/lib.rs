@@ -10,6 +10,7 @@ pub mod diag;
 pub mod engine;
 pub mod journal;
 pub mod operator;
+pub mod ownership;
 pub mod plan;
 pub mod practice;
 pub mod record;

@@ -1,4 +1,4 @@
-//! `consigne answer`: somebody's word on an open question of a parked run.
+//! `consigne answer`: somebody's word on an open question, to whoever drives the run, or into a run that is parked.
 
 use std::path::Path;
 
@@ -10,19 +10,21 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::keys::key_error;
+use super::live::{self, Reached};
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting;
 use crate::core::{Actor, AskKind, How, Input, decision};
 use crate::engine::identity;
+use crate::engine::socket::{MOST_EVIDENCE, Verb};
 use crate::engine::word::{Attached, Unheard, Word, question};
 use crate::record::build;
 use crate::record::keys::ExecutorKey;
 use crate::record::sshsig::FileKey;
 use crate::runbook::answers::Answers;
 
-/// Largest file that goes with an answer from the command line, in bytes.
-const MOST_EVIDENCE: u64 = 16 << 20;
+const TAKEN: &str = "the answer is recorded, and the run goes on where it is driven";
+const SAID_BEFORE: &str = "that was said before: nothing has changed";
 
 pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
@@ -32,7 +34,13 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     if let Some(key) = drive::own_key(&args.common)? {
         word.signature = own_signature(&word, &key, &dir, &home)?;
     }
-    let mut reopened = drive::reopen(&dir, &home)?;
+    let mut reopened = match live::reach(&dir, &home, &Verb::Answer(word.clone()))? {
+        Reached::Taken(news) => {
+            ui.say(if news { TAKEN } else { SAID_BEFORE });
+            return live::goes_on(&dir, &home, ui);
+        }
+        Reached::Parked(reopened) => *reopened,
+    };
     if reopened.state.run.finished.is_some() {
         return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id))
             .hint(format!("consigne report {}", drive::shown_name(&reopened.id, &dir, &home))));
@@ -44,7 +52,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
     let news = reopened.note_down(input, me).map_err(launch_error)?;
-    ui.say(if news { "the answer is recorded" } else { "that was said before: nothing has changed" });
+    ui.say(if news { "the answer is recorded" } else { SAID_BEFORE });
     let name = drive::shown_name(&reopened.id, &dir, &home);
     for answer in waiting::answers(&reopened.plan, &reopened.state, &name) {
         ui.hint(&answer);
@@ -105,7 +113,7 @@ fn signature(path: &Path) -> Result<String, CliError> {
 fn attached(path: &Path) -> Result<Attached, CliError> {
     let failed = |error: &dyn std::fmt::Display| CliError::new(Exit::Usage, error.to_string());
     let measured = crate::operator::measure(path).map_err(|error| failed(&error))?;
-    if measured.bytes > MOST_EVIDENCE {
+    if measured.bytes > MOST_EVIDENCE as u64 {
         let message =
             format!("{} has {} bytes, the limit is {MOST_EVIDENCE}", path.display(), measured.bytes);
         return Err(CliError::new(Exit::Usage, message));

@@ -222,7 +222,7 @@ pub struct AnswerArgs {
     /// The decision as somebody signed it: what `consigne sign` or `ssh-keygen -Y sign` gave (-: paste it)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["as_person", "evidence", "key"])]
     pub signature: Option<PathBuf>,
-    /// Go on with the run after the answer
+    /// Go on with the run after the answer, where no process drives it
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]

@@ -14,6 +14,7 @@ mod form;
 mod home;
 mod keys;
 mod list;
+mod live;
 mod man;
 mod new;
 mod overview;

@@ -79,13 +79,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     for question in gates_to_sign(&plan, &state) {
         ui.hint(&format!("consigne show {name} --block {}", question.step));
     }
-    if !driven {
-        for answer in waiting::answers(&plan, &state, &name) {
-            ui.hint(&answer);
-        }
-        if state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED {
-            ui.hint(&format!("consigne resume {name}"));
-        }
+    for answer in waiting::answers(&plan, &state, &name) {
+        ui.hint(&answer);
+    }
+    let unfinished = state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED;
+    if unfinished && !driven {
+        ui.hint(&format!("consigne resume {name}"));
     }
     Ok(Exit::Done)
 }

@@ -16,6 +16,8 @@ pub enum Input {
         actor: Actor,
         attended: bool,
         tool: String,
+        /// Why it is to end: then nothing that has become possible since it stood still is started.
+        end: Option<String>,
     },
     Finished {
         key: AttemptKey,

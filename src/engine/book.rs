@@ -16,7 +16,6 @@ use crate::core::{
 use crate::journal::{Append, Entry, Journal, JournalError, Pending};
 use crate::operator::{Question, ToSign};
 use crate::plan::Plan;
-use crate::record::approval::Approval;
 use crate::record::build::{RecordError, RecordKeeper};
 use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
@@ -32,6 +31,9 @@ pub enum BookError {
     #[error(transparent)]
     Refused(#[from] Refused),
 }
+
+/// More than can come together. What was refused stays among them until later ones push it out.
+const MOST_HELD: usize = 64;
 
 /// The journal of a run that this process drives, and its record.
 pub struct Book {
@@ -123,8 +125,11 @@ impl Book {
     }
 
     fn hold(&mut self, signed: Signed, by: Option<Actor>) {
-        let of = |held: &Approval| (held.ask, held.who.clone());
-        self.held.retain(|(held, _)| of(&held.approval) != of(&signed.approval));
+        // Not by person and question: of two that come together the first is taken, and the other one is refused.
+        self.held.retain(|(held, _)| held.approval != signed.approval);
+        if self.held.len() >= MOST_HELD {
+            self.held.remove(0);
+        }
         self.held.push((signed, by));
     }
 

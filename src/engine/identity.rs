@@ -7,8 +7,12 @@ use crate::plan::Populace;
 
 /// Name of the user of this process, as the system knows it: never from a variable that anybody may set.
 pub fn os_user() -> String {
-    let uid = Uid::effective();
-    match User::from_uid(uid) {
+    user_of(Uid::effective().as_raw())
+}
+
+/// Name of the user of that number.
+pub fn user_of(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => user.name,
         _ => format!("uid-{uid}"),
     }

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Hash, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
+use crate::ownership;
 use crate::plan::Plan;
 use crate::plan::digest;
 use crate::plan::service::Service;
@@ -160,8 +161,7 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
 fn keep_log(error: LaunchError, home: &Path, id: &str) -> LaunchError {
     let LaunchError::Service(ServiceError::NotReady { name, reason, log }) = error else { return error };
     let kept = home.join("failed").join(format!("{id}.{name}.log"));
-    let moved =
-        super::services::private_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
+    let moved = ownership::make_folder(&home.join("failed")).and_then(|()| std::fs::rename(&log, &kept));
     let log = if moved.is_ok() { kept } else { log };
     LaunchError::Service(ServiceError::NotReady { name, reason, log })
 }
@@ -290,6 +290,8 @@ pub struct Reopened {
     pub book: Book,
     /// What the last process could not write down.
     before: Vec<Input>,
+    /// Why it is to end.
+    end: Option<String>,
     lock: RunLock,
 }
 
@@ -319,7 +321,7 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
     }
     let id = state.run.id.clone();
     let plan = Arc::new(plan);
-    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, lock })
+    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, end: None, lock })
 }
 
 /// The plan of a run, what it needs of the host, and where it stands. Reads only.
@@ -412,7 +414,12 @@ impl Reopened {
         let runners = Arc::new(Runners::new());
         let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
-        first.push(Input::Resume { actor: actor.clone(), attended: host.attended, tool: host.tool.clone() });
+        first.push(Input::Resume {
+            actor: actor.clone(),
+            attended: host.attended,
+            tool: host.tool.clone(),
+            end: self.end,
+        });
         first.extend(then);
         Ok(Prepared {
             dir: self.dir,
@@ -427,6 +434,11 @@ impl Reopened {
             actor,
             _lock: self.lock,
         })
+    }
+
+    /// It goes on only to be ended.
+    pub fn to_end(&mut self, reason: String) {
+        self.end = Some(reason);
     }
 
     /// Takes in one input and leaves the run parked. Whether it said anything new.
@@ -525,7 +537,7 @@ fn context(
 }
 
 fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    super::services::private_folder(path).map_err(|source| LaunchError::File {
+    ownership::make_folder(path).map_err(|source| LaunchError::File {
         verb: "make",
         path: path.to_owned(),
         source,
@@ -534,9 +546,8 @@ fn make_folder(path: &Path) -> Result<(), LaunchError> {
 
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let file = ownership::open(options.write(true).create_new(true), path);
     file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(|source| LaunchError::File { verb: "write", path: path.to_owned(), source })
 }

@@ -1,21 +1,25 @@
 //! The local driver: one task owns the state and the journal of a run, and nobody else touches them.
 //!
 //! The loop: reconcile what the core wants with what is in flight · wait until something happens · take in everything
-//! that is ready, `decide` and `apply` in memory · append all of it with one sync · tell the operator. A failed sync
-//! ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
+//! that is ready, `decide` and `apply` in memory · append all of it with one sync · tell the operator, and whoever
+//! spoke from elsewhere. A failed sync ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::book::{Book, BookError};
-use super::narrate;
+use super::reminders::Reminders;
 use super::signals::{Signal, Signals};
+use super::socket::{Remote, Said, Socket, Verb};
+use super::word::{Unheard, Word};
+use super::{identity, narrate};
 use crate::clock::{Clock, Timestamp};
+use crate::core::state::ItemState;
 use crate::core::{
-    Actor, Answer, AttemptKey, Command, Decided, How, Input, Outcome, Phase, State, decide, wanted,
+    Actor, Answer, AttemptKey, Command, Decided, How, Input, Outcome, Phase, Refused, State, decide, wanted,
 };
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
@@ -64,6 +68,8 @@ pub enum DriveError {
 enum Woken {
     Finished(AttemptKey, Box<Outcome>),
     Reply(Reply),
+    /// From elsewhere.
+    Request(Remote),
     Signal(Signal),
     Tail(TailLine),
     Clock,
@@ -72,9 +78,15 @@ enum Woken {
 struct Loop {
     it: Local,
     in_flight: BTreeMap<AttemptKey, CancelHandle>,
-    shown: BTreeSet<u32>,
+    /// What the operator has been asked, and how far it was answered then.
+    shown: BTreeMap<u32, Progress>,
     /// Questions that the operator has just answered and waits to hear about.
     answered: Vec<u32>,
+    /// Absent before the first entry, after the last, and where there can be none.
+    socket: Option<Socket>,
+    /// What is said from elsewhere, and is not on disk yet.
+    heard: Vec<(oneshot::Sender<Said>, Said)>,
+    reminders: Reminders,
     finished: mpsc::UnboundedReceiver<(AttemptKey, Box<Outcome>)>,
     finish: mpsc::UnboundedSender<(AttemptKey, Box<Outcome>)>,
     tail: broadcast::Receiver<TailLine>,
@@ -84,6 +96,9 @@ struct Loop {
     interrupts: u32,
     leave: bool,
 }
+
+/// How far a question is answered: whatever of it changes is shown anew.
+type Progress = (usize, bool, Vec<ItemState>);
 
 impl Local {
     /// Takes in `first` and drives until the run is over or parked.
@@ -98,8 +113,11 @@ impl Local {
         let mut this = Loop {
             it: self,
             in_flight: BTreeMap::new(),
-            shown: BTreeSet::new(),
+            shown: BTreeMap::new(),
             answered: Vec::new(),
+            socket: None,
+            heard: Vec::new(),
+            reminders: Reminders::default(),
             finished,
             finish,
             tail,
@@ -120,6 +138,9 @@ impl Local {
             // Nobody aborts it.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
+        // Not told that nothing was taken: where the journal cannot be written, nobody knows.
+        this.heard.clear();
+        this.stop_listening().await;
         this.it.operator.close();
         for handle in this.in_flight.values() {
             handle.kill();
@@ -136,9 +157,11 @@ impl Loop {
             batch.push(decided);
         }
         self.commit(batch)?;
+        self.listen();
         loop {
             self.reconcile();
             if self.it.state.phase() == Phase::Finished {
+                self.stop_listening().await;
                 self.seal()?;
                 return Ok(Stopped::Finished);
             }
@@ -160,11 +183,13 @@ impl Loop {
     async fn wait(&mut self, signals: &mut Signals) -> Woken {
         let now = self.it.clock.now();
         let head = self.head_due.since(now);
-        let millis = self.wake.map_or(head, |at| at.since(now).min(head)).max(1);
+        let quiet = self.reminders.quiet(self.it.clock.mono()).unwrap_or(head);
+        let millis = self.wake.map_or(head, |at| at.since(now).min(head)).min(quiet).max(1);
         tokio::select! {
             biased;
             Some((key, outcome)) = self.finished.recv() => Woken::Finished(key, outcome),
             Some(reply) = self.it.replies.recv() => Woken::Reply(reply),
+            Some(request) = next_request(&mut self.socket) => Woken::Request(request),
             signal = signals.next() => Woken::Signal(signal),
             Ok(line) = self.tail.recv() => Woken::Tail(line),
             () = tokio::time::sleep(Duration::from_millis(millis)) => Woken::Clock,
@@ -178,6 +203,9 @@ impl Loop {
         }
         while let Ok(reply) = self.it.replies.try_recv() {
             inputs.push(Woken::Reply(reply));
+        }
+        while let Some(Ok(request)) = self.socket.as_mut().map(|socket| socket.requests.try_recv()) {
+            inputs.push(Woken::Request(request));
         }
         while let Ok(line) = self.tail.try_recv() {
             inputs.push(Woken::Tail(line));
@@ -193,9 +221,17 @@ impl Loop {
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
                 match self.answer(*answer, batch) {
-                    Ok(()) => self.answered.push(ask),
+                    Ok(_) => self.answered.push(ask),
                     Err(refused) => self.it.operator.refused(ask, &refused),
                 }
+            }
+            Woken::Request(Remote { user, verb, reply, .. }) => {
+                let speaker = identity::actor(&self.it.plan.graph.people, &user);
+                let said = match verb {
+                    Verb::Answer(word) => self.word(word, &speaker, batch),
+                    Verb::Cancel { reason } => self.cancel(speaker, reason, batch),
+                };
+                self.heard.push((reply, said));
             }
             Woken::Reply(Reply::Interrupt) | Woken::Signal(Signal::Interrupt) => self.interrupt(batch),
             Woken::Reply(Reply::Hangup) | Woken::Signal(Signal::Hangup) => self.hang_up(batch),
@@ -208,7 +244,7 @@ impl Loop {
     }
 
     /// What was answered at the prompt, under the signature of whoever signs himself.
-    fn answer(&mut self, answer: Answer, batch: &mut Vec<Decided>) -> Result<(), crate::core::Refused> {
+    fn answer(&mut self, answer: Answer, batch: &mut Vec<Decided>) -> Result<bool, Refused> {
         let answer = self.it.book.signed(&self.it.plan, &self.it.state, answer)?;
         self.try_decide(Input::Answer(Box::new(answer)), batch)
     }
@@ -218,12 +254,36 @@ impl Loop {
         let _refused = self.try_decide(input, batch);
     }
 
-    fn try_decide(&mut self, input: Input, batch: &mut Vec<Decided>) -> Result<(), crate::core::Refused> {
+    /// Whether it was news.
+    fn try_decide(&mut self, input: Input, batch: &mut Vec<Decided>) -> Result<bool, Refused> {
         let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
-        if !decided.events.is_empty() {
+        let news = !decided.events.is_empty();
+        if news {
             batch.push(decided);
         }
-        Ok(())
+        Ok(news)
+    }
+
+    /// Somebody's word from elsewhere: an input like every other.
+    fn word(&mut self, word: Word, speaker: &Actor, batch: &mut Vec<Decided>) -> Said {
+        let Local { plan, state, book, .. } = &mut self.it;
+        match book.hear(plan, state, word, speaker) {
+            Ok(answer) => said(self.try_decide(Input::Answer(Box::new(answer)), batch)),
+            Err(unheard @ Unheard::Evidence(_)) => Said::Unkept { message: unheard.to_string() },
+            Err(unheard) => Said::Refused {
+                code: if matches!(unheard, Unheard::Signed(_)) { "bad-signature" } else { "unheard" }
+                    .to_owned(),
+                message: unheard.to_string(),
+                hint: unheard.hint(),
+            },
+        }
+    }
+
+    fn cancel(&mut self, actor: Actor, reason: String, batch: &mut Vec<Decided>) -> Said {
+        if self.it.state.run.ending.is_some() && self.it.state.run.finished.is_none() {
+            return Said::Taken { news: false };
+        }
+        said(self.try_decide(Input::Cancel { actor, reason }, batch))
     }
 
     /// Once: nothing new starts. Twice: what runs is stopped. Three times: the process leaves.
@@ -260,7 +320,26 @@ impl Loop {
             if let Some(line) = narrate::line(plan, state, event) {
                 operator.say(&line);
             }
-        })
+        })?;
+        for (reply, said) in self.heard.drain(..) {
+            // Who has gone away finds it in the journal.
+            let _gone = reply.send(said);
+        }
+        Ok(())
+    }
+
+    /// Lets others speak to this process. A run without a socket is answered at its prompt.
+    fn listen(&mut self) {
+        match Socket::listen(&self.it.context.dir, &self.it.state.run.id) {
+            Ok(socket) => self.socket = Some(socket),
+            Err(error) => self.it.operator.say(&narrate::unreachable(&self.it.state, &error)),
+        }
+    }
+
+    async fn stop_listening(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            socket.close().await;
+        }
     }
 
     fn head_if_due(&mut self) -> Result<(), BookError> {
@@ -297,18 +376,37 @@ impl Loop {
                 self.it.operator.withdraw(ask, "");
             }
         }
-        let gone: Vec<u32> = self.shown.difference(&asks).copied().collect();
+        let gone: Vec<u32> = self.shown.keys().copied().filter(|ask| !asks.contains(ask)).collect();
         for ask in gone {
             self.shown.remove(&ask);
             let note = narrate::closed(&self.it.state, ask);
             self.it.operator.withdraw(ask, &note);
         }
-        for ask in asks {
-            if self.shown.insert(ask)
-                && let Some(mut question) = Question::of(&self.it.plan, &self.it.state, ask)
+        for ask in &asks {
+            let progress = self.progress(*ask);
+            if self.shown.get(ask) != progress.as_ref()
+                && let Some(mut question) = Question::of(&self.it.plan, &self.it.state, *ask)
             {
+                self.shown.extend(progress.map(|progress| (*ask, progress)));
                 question.to_sign = self.it.book.to_sign(&self.it.plan, &self.it.state, &question);
                 self.it.operator.ask(question);
+            }
+        }
+        self.remind(asks);
+    }
+
+    fn progress(&self, ask: u32) -> Option<Progress> {
+        let ask = self.it.state.ask(ask)?;
+        Some((ask.answers.len(), ask.escalated, self.it.state.step(ask.step).items.clone()))
+    }
+
+    /// Questions that no time-out closes are not forgotten either.
+    fn remind(&mut self, mut asks: BTreeSet<u32>) {
+        asks.retain(|ask| self.it.state.ask(*ask).is_some_and(|ask| ask.expires.is_none()));
+        for ask in self.reminders.look(&asks, self.it.clock.mono()) {
+            if let Some(question) = Question::of(&self.it.plan, &self.it.state, ask) {
+                let minutes = self.it.clock.now().since(question.opened) / 60_000;
+                self.it.operator.remind(&narrate::reminder(&question, minutes));
             }
         }
     }
@@ -346,6 +444,10 @@ impl Loop {
             return Ok(true);
         }
         let open = !self.it.state.derived().open_asks.is_empty();
+        let spoken = self.socket.as_ref().is_some_and(|socket| !socket.requests.is_empty());
+        if spoken {
+            return Ok(false);
+        }
         let nobody = self.it.alone && open && self.it.replies.is_empty();
         let sleeps = self.it.no_wait && self.it.state.derived().loose.is_empty();
         if (nobody && self.it.state.derived().loose.is_empty()) || sleeps {
@@ -365,5 +467,19 @@ impl Loop {
     fn seal(&mut self) -> Result<(), BookError> {
         let Local { plan, state, book, .. } = &mut self.it;
         book.seal(plan, state).map(|_| ())
+    }
+}
+
+async fn next_request(socket: &mut Option<Socket>) -> Option<Remote> {
+    match socket {
+        Some(socket) => socket.requests.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn said(decided: Result<bool, Refused>) -> Said {
+    match decided {
+        Ok(news) => Said::Taken { news },
+        Err(Refused { code, message, hint }) => Said::Refused { code: code.to_owned(), message, hint },
     }
 }

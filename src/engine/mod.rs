@@ -7,7 +7,8 @@
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
-//! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt.
+//! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt; `socket`: how that
+//!   reaches the process that drives the run; `reminders`: when people are reminded of what they are asked.
 
 pub mod book;
 pub mod evidence;
@@ -16,10 +17,12 @@ pub mod launch;
 pub mod local;
 mod narrate;
 pub mod preflight;
+mod reminders;
 pub mod services;
 mod signals;
 pub mod signed;
 pub mod sim;
+pub mod socket;
 pub mod unbegun;
 pub mod unlock;
 pub mod word;

@@ -2,6 +2,7 @@
 //! Facts only; the prompts themselves are the operator's.
 
 use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, ReversalEnd, Role, State, Status};
+use crate::operator::{Lang, Question};
 use crate::plan::{Action, Mode, Plan};
 use crate::runner::TailLine;
 
@@ -31,8 +32,39 @@ pub(super) fn closed(state: &State, ask: u32) -> String {
         (Some(AskEnd::Voided), _) => {
             pick(french, "ce qui était approuvé a changé", "what was approved has changed")
         }
+        // It is open as before, and this process has stopped asking: nothing to say about it.
+        (None, _) => String::new(),
         _ => pick(french, "n'est plus demandé", "no longer asked"),
     }
+}
+
+/// Who may still answer, by name.
+fn entitled(question: &Question) -> String {
+    let said = |who: &str| question.given.iter().any(|given| given.actor.who == who);
+    let people: Vec<&str> = question.who.people.iter().map(String::as_str).filter(|who| !said(who)).collect();
+    if question.who.anybody {
+        pick(question.lang == Lang::Fr, "tout le monde", "anybody")
+    } else {
+        people.join(", ")
+    }
+}
+
+/// What people are reminded of.
+pub(super) fn reminder(question: &Question, minutes: u64) -> String {
+    let french = question.lang == Lang::Fr;
+    let waits = pick(french, "rappel : une réponse est attendue", "reminder: an answer is waited for");
+    let since = pick(french, "depuis", "since");
+    format!("{waits}: {} ({}; {since} {minutes} min)", question.step, entitled(question))
+}
+
+/// Nobody can speak to this process from elsewhere.
+pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
+    let text = pick(
+        state.run.lang == "fr",
+        "pas de réponse possible d'ailleurs tant que ce processus conduit l'exécution",
+        "no answers from elsewhere while this process drives the run",
+    );
+    format!("! {text}: {error}")
 }
 
 /// The line that an event is worth.
@@ -101,13 +133,15 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
                 pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
             )
         }
-        _ => return about_people(french, step, event),
+        _ => return about_people(plan, state, event),
     };
     Some(text)
 }
 
 /// Questions: what was said to them, and what became of them.
-fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
+fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    let french = state.run.lang == "fr";
+    let step = event.step.as_deref().unwrap_or_default();
     let text = match &event.fact {
         Fact::AskAnswered { part, decision: said, .. } => {
             let who = event.actor.as_ref()?;
@@ -117,7 +151,13 @@ fn about_people(french: bool, step: &str, event: &Event) -> Option<String> {
             format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
-        Fact::AskEscalated { .. } => format!("  {step}: {}", pick(french, "escaladé", "escalated")),
+        Fact::AskEscalated { ask, .. } => {
+            let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
+            format!(
+                "  {step}: {} {who}",
+                pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
+            )
+        }
         Fact::ApprovalVoided { because, .. } => format!(
             "! {step}: {} ({because})",
             pick(

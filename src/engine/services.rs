@@ -3,13 +3,13 @@
 
 use std::net::TcpListener;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::core::{AttemptKey, AttemptRequest, AttemptResult, Role};
+use crate::ownership;
 use crate::plan::Effect;
 use crate::plan::service::Service;
 use crate::runner::{
@@ -138,10 +138,11 @@ fn start(service: &Service, log: &Path, context: &RunContext) -> Result<One, Ser
         move |source| ServiceError::File { verb, path, source }
     };
     if let Some(folder) = log.parent() {
-        private_folder(folder).map_err(file_error("create", folder))?;
+        ownership::make_folder(folder).map_err(file_error("create", folder))?;
     }
     let mut options = std::fs::OpenOptions::new();
-    let output = options.append(true).create(true).mode(0o600).open(log).map_err(file_error("open", log))?;
+    options.append(true).create(true);
+    let output = ownership::open(&mut options, log).map_err(file_error("open", log))?;
     let errors = output.try_clone().map_err(file_error("open", log))?;
     let named = service.argv.first().map_or("", String::as_str);
     let program = if named == "consigne" {
@@ -213,13 +214,4 @@ async fn gone(process: &LivingService) {
     while process.is_alive() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-}
-
-/// Makes a folder that only its owner may enter.
-///
-/// # Errors
-/// As the system says.
-pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

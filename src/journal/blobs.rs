@@ -11,6 +11,7 @@ use super::error::JournalError;
 use super::files;
 use super::tree::Hash;
 use crate::core::BlobRef;
+use crate::ownership;
 
 pub const DIR: &str = "blobs";
 
@@ -39,6 +40,7 @@ impl Blobs {
         files::make_dir(&self.dir)?;
         let fail = |e| JournalError::io("write", &self.dir)(e);
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir).map_err(fail)?;
+        ownership::hand_over(file.as_file(), &self.dir).map_err(fail)?;
         let (mut hash, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 64 * 1024]);
         loop {
             match source.read(&mut chunk).map_err(fail)? {

@@ -7,7 +7,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use super::files;
 use super::place::Malformed;
 use super::salt::{Salt, SystemSalt};
 use super::tree::{Hash, Tree};
+use crate::ownership;
 
 pub const WAL: &str = "wal.jsonl";
 pub const EVENTS: &str = "events.jsonl";
@@ -96,8 +96,8 @@ impl Journal {
         }
         let wal_path = dir.join(WAL);
         let mut options = OpenOptions::new();
-        options.append(true).read(true).create_new(true).mode(0o600);
-        let wal = options.open(&wal_path).map_err(JournalError::io("create", &wal_path))?;
+        options.append(true).read(true).create_new(true);
+        let wal = ownership::open(&mut options, &wal_path).map_err(JournalError::io("create", &wal_path))?;
         let journal = Self::with(dir, Some(wal), 0, Chain::new(run))?;
         files::sync_dir(dir)?;
         if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {

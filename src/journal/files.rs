@@ -1,15 +1,15 @@
-//! Files of a run: private, and on disk when a function that wrote them returns.
+//! Files of a run: on disk when a function that wrote them returns, and no more open than their folder says.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::error::JournalError;
+use crate::ownership;
 
-/// Makes a directory of mode 0700, and those above it.
+/// Makes a directory, and those above it.
 pub(crate) fn make_dir(path: &Path) -> Result<(), JournalError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(JournalError::io("create", path))
+    ownership::make_folder(path).map_err(JournalError::io("create", path))
 }
 
 /// Its entries are on disk.
@@ -23,6 +23,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError>
     let fail = JournalError::io("write", path);
     let written = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+        ownership::hand_over(file.as_file(), dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
@@ -32,11 +33,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError>
     sync_dir(dir)
 }
 
-/// Opens a file of mode 0600 for appending, making it if need be.
+/// Opens a file for appending, making it if need be.
 pub(crate) fn append_to(path: &Path) -> Result<File, JournalError> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).read(true).mode(0o600);
-    options.open(path).map_err(JournalError::io("open", path))
+    options.create(true).append(true).read(true);
+    ownership::open(&mut options, path).map_err(JournalError::io("open", path))
 }
 
 /// None if it does not exist. A pipe or a device, which might never end, is not read.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::error::JournalError;
 use super::files;
 use crate::clock::Timestamp;
+use crate::ownership;
 
 /// How often, and after what pause, a lock is tried again that nobody alive claims.
 const HOLDER_LOOKS: u32 = 50;
@@ -38,7 +39,9 @@ pub enum LockError {
 impl LockError {
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Held { .. } => Some("wait for it, or stop that process".into()),
+            Self::Held { .. } => {
+                Some("`consigne answer` and `consigne cancel` reach it; otherwise wait for it".into())
+            }
             Self::TargetHeld { run, name, .. } => {
                 Some(format!("`consigne show {run}` says where it stands; it frees `{name}` when it is over"))
             }
@@ -71,8 +74,8 @@ impl RunLock {
         let mut looks = 0;
         loop {
             let mut options = OpenOptions::new();
-            options.create(true).truncate(false).read(true).write(true).mode(0o600);
-            let mut file = options.open(&path).map_err(LockError::io("open", &path))?;
+            options.create(true).truncate(false).read(true).write(true);
+            let mut file = ownership::open(&mut options, &path).map_err(LockError::io("open", &path))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -196,6 +199,7 @@ impl TargetLocks {
             .prefix(".new-")
             .tempfile_in(&self.dir)
             .map_err(LockError::io("create", &path))?;
+        ownership::hand_over(file.as_file(), &self.dir).map_err(LockError::io("write", &path))?;
         let text = serde_json::json!(holder).to_string();
         let written = file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all());
         written.map_err(LockError::io("write", &path))?;

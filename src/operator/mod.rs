@@ -57,6 +57,11 @@ pub trait Operator: Send {
     /// A line of progress.
     fn say(&mut self, line: &str);
 
+    /// A line about a question that has been open for long: somebody may have to be called.
+    fn remind(&mut self, line: &str) {
+        self.say(line);
+    }
+
     /// Asks nothing more and restores whatever was changed. Returns when that is done.
     fn close(&mut self);
 }

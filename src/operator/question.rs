@@ -457,8 +457,12 @@ mod tests {
     fn an_attempt_that_was_cut_off_is_shown_too() {
         let mut world = World::new(Mode::Live, false, "en", vec![call("suspend")]);
         let sent = world.state.request(&world.state.running_key(0).unwrap()).unwrap();
-        let again =
-            Input::Resume { actor: actor("alice", None, How::OsUser), attended: true, tool: "test".into() };
+        let again = Input::Resume {
+            actor: actor("alice", None, How::OsUser),
+            attended: true,
+            tool: "test".into(),
+            end: None,
+        };
         let _ = world.decide(again).unwrap();
         let q = world.questions().remove(0);
         let tried = q.tried.unwrap();

@@ -98,6 +98,12 @@ impl Screen {
         self.log.as_mut().unwrap_or(&mut self.talk).line(line);
     }
 
+    /// The bell, for somebody who looks elsewhere. Past the stripping of colours, since it is none.
+    pub fn ring(&mut self) {
+        // It fails when the terminal is gone, and then nobody hears it.
+        let _ = self.tty.write_all(b"\x07");
+    }
+
     /// Whether what [`Screen::say`] prints appears on the terminal, where a prompt may be up.
     pub fn says_here(&self) -> bool {
         self.log.is_none()

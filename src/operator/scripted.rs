@@ -186,6 +186,10 @@ impl Operator for Scripted {
         self.inner.say(line);
     }
 
+    fn remind(&mut self, line: &str) {
+        self.inner.remind(line);
+    }
+
     fn close(&mut self) {
         self.inner.close();
     }

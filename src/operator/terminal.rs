@@ -50,6 +50,7 @@ enum Order {
     Withdraw { ask: u32, note: String },
     Refused { ask: u32, why: Refused },
     Say(String),
+    Remind(String),
     Close,
 }
 
@@ -96,6 +97,10 @@ impl Operator for Terminal {
 
     fn say(&mut self, line: &str) {
         self.order(Order::Say(line.to_owned()));
+    }
+
+    fn remind(&mut self, line: &str) {
+        self.order(Order::Remind(line.to_owned()));
     }
 
     fn close(&mut self) {
@@ -241,6 +246,14 @@ impl Console {
                 self.print_refusal(lang, &why);
             }
             Order::Say(line) => self.prompt.screen.say(&harmless(&line)),
+            Order::Remind(line) => {
+                self.prompt.screen.print(&format!(
+                    "{}
+",
+                    harmless(&line)
+                ));
+                self.prompt.screen.ring();
+            }
             Order::Close => return Err(Break::Closed),
         }
         Ok(())

@@ -4,9 +4,9 @@
 //! practice platform need not outlive a power cut. The file is held exclusively, so that two platforms on one
 //! folder are an error at the start instead of a riddle later.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::call::hex;
 use super::error::PracticeError;
 use super::seed;
+use crate::ownership;
 
 /// The bearer token of `/admin/`, mode 0600, written once per state folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
@@ -146,8 +147,7 @@ impl State {
 
 /// A folder that is already there keeps its mode: it may be one the caller shares with other things.
 fn make_private_folder(folder: &Path) -> Result<(), PracticeError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| file_error("create", folder, source))
+    ownership::make_folder(folder).map_err(|source| file_error("create", folder, source))
 }
 
 fn secret(path: &Path) -> Result<String, PracticeError> {
@@ -157,12 +157,21 @@ fn secret(path: &Path) -> Result<String, PracticeError> {
             if kept.is_empty() {
                 return Err(PracticeError::EmptySecret { path: path.to_owned() });
             }
-            fs::set_permissions(path, Permissions::from_mode(0o600))
-                .map_err(|source| file_error("restrict", path, source))?;
+            restrict(path).map_err(|source| file_error("restrict", path, source))?;
             Ok(kept.to_owned())
         }
         Err(error) if error.kind() == ErrorKind::NotFound => new_secret(path),
         Err(source) => Err(file_error("read", path, source)),
+    }
+}
+
+/// Closed to everybody whom its folder does not name.
+fn restrict(path: &Path) -> io::Result<()> {
+    let allowed = ownership::file_mode(path.parent().unwrap_or(Path::new(".")));
+    // Only its maker may do that, and need not where nobody else is let in.
+    match fs::metadata(path)?.permissions().mode() & 0o777 {
+        found if found & !allowed == 0 => Ok(()),
+        _ => fs::set_permissions(path, Permissions::from_mode(allowed)),
     }
 }
 
@@ -172,13 +181,10 @@ fn new_secret(path: &Path) -> Result<String, PracticeError> {
     getrandom::fill(&mut bytes).map_err(|error| PracticeError::Randomness(io::Error::other(error)))?;
     let text = hex(&bytes);
     let draft = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)
-        .map_err(|source| file_error("create", &draft, source))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let mut file =
+        ownership::open(&mut options, &draft).map_err(|source| file_error("create", &draft, source))?;
     file.write_all(text.as_bytes()).map_err(|source| file_error("write", &draft, source))?;
     fs::rename(&draft, path).map_err(|source| file_error("rename to", path, source))?;
     Ok(text)
@@ -187,8 +193,8 @@ fn new_secret(path: &Path) -> Result<String, PracticeError> {
 /// The database holds what the platform was told, and is nobody else's either: the library would ask for 0644.
 fn private(path: &Path) -> Result<(), PracticeError> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    options.open(path).map(drop).map_err(|source| file_error("create", path, source))
+    options.append(true).create(true);
+    ownership::open(&mut options, path).map(drop).map_err(|source| file_error("create", path, source))
 }
 
 fn open_database(path: &Path) -> Result<Connection, PracticeError> {

@@ -1,7 +1,7 @@
 //! The executor's key: made once per host, never overwritten, used to sign tree heads, the record, the seal.
 //!
 //! Owns the four files under `keys/` of the home directory and the enrolment under `trust/`. The private key
-//! is an OpenSSH file of mode 0600, the other three are its public half for stock tools: `.pub` for OpenSSH,
+//! is an OpenSSH file that nobody else may read (in a home that a group owns: nobody outside it), the other three are its public half for stock tools: `.pub` for OpenSSH,
 //! `.spki.pem` for openssl, `.vkey` (named `<org>/<host>`) for signed notes. This is one of the few places
 //! that draw randomness.
 
@@ -20,6 +20,7 @@ use super::namespace;
 use super::note::VerifierKey;
 use super::place::Malformed;
 use super::sshsig::{FileKey, FileKeyError, SignerKey, SshSignature};
+use crate::ownership;
 
 /// A name that nobody can own: records made under it prove nothing to outsiders.
 pub const DEFAULT_ORG: &str = "consigne.invalid";
@@ -74,7 +75,12 @@ impl ExecutorKey {
         check_name("organisation", org)?;
         check_name("host name", host)?;
         let path = private_path(home);
-        make_dir(&home.join("keys"), 0o700)?;
+        let keys = home.join("keys");
+        ownership::make_folder(&keys).map_err(|source| KeyError::Io {
+            verb: "create",
+            path: keys,
+            source,
+        })?;
         let complete = |name: &str| home.join("keys").join(name).exists();
         if path.exists() && PUBLIC.iter().all(|name| complete(name)) {
             return Err(KeyError::Exists { path });
@@ -159,7 +165,7 @@ impl ExecutorKey {
     /// Adds the key to a trust directory, unless it is there: one line of `allowed_signers`, and the public
     /// forms that stock tools want, named after the key id since a host may have had another key before.
     pub fn enrol(&self, trust: &Path) -> Result<(), KeyError> {
-        make_dir(trust, 0o755)?;
+        make_readable(trust)?;
         let path = trust.join("allowed_signers");
         let present = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -209,7 +215,8 @@ fn make_private(home: &Path, host: &str) -> Result<SigningKey, KeyError> {
     let signing = SigningKey::from_bytes(&seed);
     let text = FileKey::from_ed25519(&signing).to_openssh(&format!("executor@{host}"));
     let text = text.ok_or_else(|| FileKeyError::NotAKey { path: path.clone() })?;
-    write_once(&path, text.as_bytes(), 0o600)?;
+    // Whoever may drive the runs of a group seals them, too.
+    write_once(&path, text.as_bytes(), ownership::file_mode(&home.join("keys")))?;
     Ok(signing)
 }
 
@@ -218,7 +225,8 @@ fn read_private(path: &Path) -> Result<SigningKey, KeyError> {
     let meta =
         fs::metadata(path).map_err(|source| KeyError::Io { verb: "read", path: path.into(), source })?;
     let mode = meta.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let allowed = path.parent().map_or(0o600, ownership::file_mode);
+    if mode & 0o077 & !allowed != 0 {
         return Err(KeyError::Readable { path: path.into(), mode });
     }
     let unsupported =
@@ -246,12 +254,24 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
     })
 }
 
-fn make_dir(path: &Path, mode: u32) -> Result<(), KeyError> {
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|source| KeyError::Io {
-        verb: "create",
-        path: path.into(),
-        source,
-    })
+/// A folder that others may read and only its maker may change: not even a group says who is trusted.
+fn make_readable(path: &Path) -> Result<(), KeyError> {
+    let fail = |source| KeyError::Io { verb: "create", path: path.into(), source };
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        ownership::make_folder(above).map_err(fail)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(fail)?;
+    let made = fs::File::open(path).map_err(fail)?;
+    whatever_the_umask(&made, path, 0o2755).map_err(fail)
+}
+
+/// What a group shares does not depend on the umask of the one who made it. Such a group's folders are setgid.
+fn whatever_the_umask(made: &fs::File, folder: &Path, mode: u32) -> io::Result<()> {
+    let shared = fs::metadata(folder)?.permissions().mode() & 0o2000 != 0;
+    if shared { made.set_permissions(fs::Permissions::from_mode(mode)) } else { Ok(()) }
 }
 
 /// Creates a file with all its bytes on disk, or leaves one that holds the same bytes alone.
@@ -262,6 +282,7 @@ fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(dir)
         .map_err(fail)?;
+    whatever_the_umask(file.as_file(), dir, mode).map_err(fail)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_dir(dir).map_err(fail),
@@ -275,7 +296,11 @@ fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
 
 pub(super) fn append(path: &Path, line: &[u8]) -> Result<(), KeyError> {
     let fail = |source| KeyError::Io { verb: "append to", path: path.into(), source };
+    let new = !path.exists();
     let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path).map_err(fail)?;
+    if let Some(folder) = path.parent().filter(|_| new) {
+        whatever_the_umask(&file, folder, 0o644).map_err(fail)?;
+    }
     file.write_all(line).and_then(|()| file.sync_all()).map_err(fail)?;
     path.parent().map_or(Ok(()), sync_dir).map_err(fail)
 }

@@ -5,13 +5,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
 use crate::core::BlobRef;
+use crate::ownership;
 
 /// A blob that could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -49,20 +49,12 @@ impl Blobs {
             let path = path.to_owned();
             move |source| BlobError { verb, path, source }
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(failed("create", &self.folder))?;
+        ownership::make_folder(&self.folder).map_err(failed("create", &self.folder))?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!(".new-{}-{number}", std::process::id()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("create", &path))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let file = ownership::open(&mut options, &path).map_err(failed("create", &path))?;
         Ok(BlobWriter { file, path, folder: self.folder.clone(), hash: Sha256::new(), bytes: 0, kept: false })
     }
 }

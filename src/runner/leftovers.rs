@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::sweep::{Marks, Stat, all, ended, open, own_pid};
+use crate::ownership;
 
 const FILE: &str = "procs.jsonl";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -77,8 +77,7 @@ pub(super) struct ProcJournal {
 impl ProcJournal {
     pub(super) fn open(run_dir: &Path) -> Result<Self, LeftoverError> {
         let path = run_dir.join(FILE);
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        match file {
+        match ownership::open(OpenOptions::new().append(true).create(true), &path) {
             Ok(file) => Ok(Self { path, file: Mutex::new(file), boot: boot()? }),
             Err(source) => Err(LeftoverError { verb: "open", path, source }),
         }

@@ -36,16 +36,31 @@ fn may_import() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         ("diag", &[] as &[_]),
         ("clock", &[]),
+        ("ownership", &[]),
         ("runbook", &["diag", "clock"]),
         ("author", &["diag", "clock", "runbook"]),
         ("plan", &["diag", "clock", "runbook"]),
         ("core", &["diag", "clock", "runbook", "plan"]),
-        ("journal", &["diag", "clock", "runbook", "plan", "core"]),
-        ("record", &["diag", "clock", "runbook", "plan", "core", "journal"]),
-        ("runner", &["diag", "clock", "runbook", "plan", "core"]),
+        ("journal", &["diag", "clock", "ownership", "runbook", "plan", "core"]),
+        ("record", &["diag", "clock", "ownership", "runbook", "plan", "core", "journal"]),
+        ("runner", &["diag", "clock", "ownership", "runbook", "plan", "core"]),
         ("operator", &["diag", "clock", "runbook", "plan", "core"]),
-        ("engine", &["diag", "clock", "runbook", "plan", "core", "journal", "record", "runner", "operator"]),
-        ("practice", &["diag", "clock"]),
+        (
+            "engine",
+            &[
+                "diag",
+                "clock",
+                "ownership",
+                "runbook",
+                "plan",
+                "core",
+                "journal",
+                "record",
+                "runner",
+                "operator",
+            ],
+        ),
+        ("practice", &["diag", "clock", "ownership"]),
     ])
 }
 

@@ -42,6 +42,33 @@ fn answers_that_are_refused() {
     assert_eq!(env.touched(), ["one"]);
 }
 
+const LIST: &str = "consigne: v1\nid: list\ntitle: \"A list\"\nsteps:\n\
+    \x20 - id: tick\n    checklist:\n      items:\n        - {id: first, text: \"First\"}\n        - {id: second, text: \"Second\"}\n\
+    \x20 - {id: sure, confirm: {}, message: \"Sure?\"}\n";
+
+#[test]
+fn a_list_that_is_complete_and_a_run_that_is_answered_to_the_end() {
+    let env = TestEnvironment::new();
+    env.write("list.yaml", LIST);
+    env.consigne(&["drill", "list.yaml", "--env", "plain", "--run-id", "r"]).ends(4).code.unwrap();
+    let answer = |step: &str, value: &str| env.consigne(&["answer", "r", step, value]);
+    let as_bob = |step: &str, value: &str| env.consigne(&["answer", "r", step, value, "--as", "bob"]);
+    let all = [
+        answer("tick/zz", "yes").ends(2),
+        answer("tick/first", "yes").ends(4),
+        as_bob("tick/first", "yes").ends(2),
+        as_bob("tick/second", "yes").ends(4),
+        answer("tick/zz", "yes").ends(2),
+        answer("tick/first", "yes").ends(4),
+        answer("tick/first", "no").ends(2),
+        env.consigne(&["resume", "r"]).ends(4),
+        answer("sure", "yes").ends(4),
+        // Taking it up would end it as it stands; it is to end otherwise.
+        env.consigne(&["cancel", "r", "--comment", "not tonight"]).ends(1),
+    ];
+    shows!(all);
+}
+
 #[test]
 fn nobody_is_played_where_answers_are_real() {
     let env = parked("real");

@@ -9,5 +9,6 @@ mod ending;
 mod points;
 mod services;
 mod signals;
+mod spoken;
 mod unbegun;
 mod world;

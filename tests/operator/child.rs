@@ -137,6 +137,7 @@ pub fn play(case: &str) {
             Heard::Signal => terminal.say("SIGNAL"),
             Heard::Order(order) => match order.split_once(' ').unwrap_or((&order, "")) {
                 ("say", line) => terminal.say(line),
+                ("remind", line) => terminal.remind(line),
                 ("answer", _) => {
                     answer_elsewhere(&mut world, &mut terminal, if me == "bob" { "carol" } else { "bob" })
                 }

@@ -233,6 +233,20 @@ fn output_appears_above_what_is_being_typed() {
 }
 
 #[test]
+fn a_reminder_rings_and_leaves_what_is_being_typed() {
+    let mut s = Session::of("approve");
+    s.sees("(approve/reject) > ");
+    s.keys("appr");
+    s.sees("> appr");
+    s.control("remind reminder: an answer is waited for");
+    s.sees("reminder: an answer is waited for\r\n\u{7}");
+    s.sees("(approve/reject) > appr");
+    s.keys("ove\r");
+    s.answers("comment", "");
+    s.ends("succeeded");
+}
+
+#[test]
 fn a_question_answered_elsewhere_disappears_while_it_is_being_typed() {
     let mut s = Session::of("two");
     s.sees("(approve/reject) > ");

@@ -108,7 +108,12 @@ fn arbitrary(rng: &mut Rng, plan: &Plan, state: &State, now: Timestamp) -> Input
             Input::Answer(Box::new(answer))
         }
         14 => Input::Pause { actor: somebody(rng), reason: String::new(), stop: rng.percent(50) },
-        15 | 16 => Input::Resume { actor: somebody(rng), attended: rng.percent(50), tool: String::new() },
+        15 | 16 => Input::Resume {
+            actor: somebody(rng),
+            attended: rng.percent(50),
+            tool: String::new(),
+            end: rng.percent(10).then(String::new),
+        },
         17 if rng.percent(20) => Input::Cancel { actor: somebody(rng), reason: String::new() },
         17 => Input::Note { actor: somebody(rng), text: "x".into() },
         18 => rng.pick(&[

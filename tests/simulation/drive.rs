@@ -261,7 +261,8 @@ impl<'a> Life<'a> {
         }
         let attended = self.rng.percent(70);
         let actor = actor("bob", How::OsUser);
-        self.input(Input::Resume { actor, attended, tool: "consigne test".into() });
+        let end = self.rng.percent(3).then(|| "not now".to_owned());
+        self.input(Input::Resume { actor, attended, tool: "consigne test".into(), end });
     }
 
     fn input(&mut self, input: Input) {

@@ -156,7 +156,7 @@ impl Setting {
                 Input::Pause { actor: actor("alice", How::OsUser), reason: "later".into(), stop: false }
             }
             Move::Resume { attended } => {
-                Input::Resume { actor: actor("alice", How::OsUser), attended, tool: "test".into() }
+                Input::Resume { actor: actor("alice", How::OsUser), attended, tool: "test".into(), end: None }
             }
         };
         let _refused_or_not = decide(&self.plan, state, *now, input);

@@ -39,6 +39,7 @@ pub(super) fn admit(
         return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
     }
     entitled(plan, state, ask, &answer.actor)?;
+    known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
         let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
         return if first.decision == decision && same(&first.actor, &answer.actor) {
@@ -77,16 +78,33 @@ pub(super) fn by_policy(plan: &Plan, state: &State, ask: u32, value: Value) -> O
     check(plan, state, ask, answer).ok()
 }
 
-/// What the same person said before, or what closed the question.
+fn known_part(state: &State, ask: &Ask, answer: &Answer) -> Result<(), Refused> {
+    let Some(part) = &answer.part else { return Ok(()) };
+    if ask.kind != AskKind::Checklist {
+        return Err(Refused::new("unknown-item", format!("the question has no item `{part}`")));
+    }
+    if state.shape().node(ask.step).items.iter().any(|item| item.id == *part) {
+        return Ok(());
+    }
+    Err(Refused::new("unknown-item", format!("the list has no item `{part}`")))
+}
+
+/// What the same person said before, what settled the item, or what closed the question.
 fn earlier<'a>(ask: &'a Ask, answer: &Answer) -> Option<&'a super::super::state::Given> {
     let own = ask.answers.iter().find(|given| {
         given.part == answer.part && same(&given.actor, &answer.actor) && given.decision != Decision::Retry
     });
-    let several = matches!(ask.kind, AskKind::Approve | AskKind::Confirm);
-    if several || ask.kind == AskKind::Checklist {
-        own.or_else(|| ask.end.and(ask.answers.last()))
-    } else {
-        ask.end.and(ask.answers.last())
+    let closing = || ask.end.and(ask.answers.last());
+    match ask.kind {
+        AskKind::Approve | AskKind::Confirm => own.or_else(closing),
+        AskKind::Checklist if answer.part.is_some() => own.or_else(|| {
+            let settled = |given: &&super::super::state::Given| {
+                given.part == answer.part && given.decision != Decision::Retry
+            };
+            ask.answers.iter().find(settled)
+        }),
+        AskKind::Checklist => own.or_else(closing),
+        _ => closing(),
     }
 }
 
@@ -126,9 +144,6 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     }
     hidden.put("value", &choice);
     let node = state.shape().node(ask.step);
-    if let Some(part) = answer.part.as_ref().filter(|_| ask.kind != AskKind::Checklist) {
-        return Err(Refused::new("unknown-item", format!("the question has no item `{part}`")));
-    }
     match ask.kind {
         AskKind::Approve => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,

@@ -170,7 +170,7 @@ impl Draft<'_> {
             Admitted::Answer(answer) => self.answer(*answer),
             Admitted::Input(input) => match *input {
                 Input::Begin(begin) => self.begin(begin),
-                Input::Resume { actor, attended, tool } => self.resume(actor, attended, tool),
+                Input::Resume { actor, attended, tool, end } => self.resume(actor, attended, tool, end),
                 Input::Finished { key, outcome } => self.finished(&key, *outcome),
                 Input::Note { actor, text } => {
                     let mut event = Event::of_run(Fact::NoteRecorded {}).by(actor);
@@ -206,14 +206,17 @@ impl Draft<'_> {
         self.emit(Event::of_run(fact).by(begin.actor));
     }
 
-    fn resume(&mut self, actor: Actor, attended: bool, tool: String) {
+    fn resume(&mut self, actor: Actor, attended: bool, tool: String, end: Option<String>) {
         let cut_off: Vec<usize> = self.state.derived().in_flight.iter().copied().collect();
         for step in cut_off {
             let attempt = self.state.step(step).running.as_ref().map(|running| running.attempt);
             let name = self.name(step);
             self.emit(Event { attempt, ..Event::of_step(&name, Fact::AttemptInterrupted {}) });
         }
-        self.emit(Event::of_run(Fact::RunResumed { attended, tool }).by(actor));
+        self.emit(Event::of_run(Fact::RunResumed { attended, tool }).by(actor.clone()));
+        if let Some(reason) = end.filter(|_| self.state.run.ending.is_none()) {
+            return self.end_run(Ended::Cancelled, "cancelled", false, true, Some((actor, reason)));
+        }
         // What was asked while somebody was there may have a declared answer now that nobody is.
         let open = self.state.open_asks().filter(|ask| entitled::is_own(ask.kind));
         let open: Vec<(usize, u32)> = open.map(|ask| (ask.step, ask.id)).collect();
