@@ -65,7 +65,7 @@ fn choose_services(environment: Option<&Environment>, mode: Mode, dir: &Path) ->
             0
         };
         let state = state_folder(dir, &needs.name).display().to_string();
-        services.insert(needs.name, ServiceAt { port, state });
+        services.insert(needs.name, ServiceAt { port: Some(port), state });
     }
     Ok(services)
 }

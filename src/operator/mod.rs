@@ -16,6 +16,7 @@ mod layout;
 mod line;
 mod parse;
 mod question;
+pub mod request;
 mod screen;
 mod scripted;
 mod terminal;
