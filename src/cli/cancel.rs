@@ -14,10 +14,11 @@ pub(super) fn cancel(args: &CancelArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
-    let reopened = drive::reopen(&dir, &home)?;
+    let mut reopened = drive::reopen(&dir, &home)?;
     if reopened.state.run.finished.is_some() {
         return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id)));
     }
+    drive::surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
     let actor = identity::actor(&reopened.plan.graph.people, &identity::os_user());
     let then = if reopened.state.run.ending.is_some() {
         Vec::new()

@@ -8,13 +8,18 @@ mod chosen;
 mod drive;
 mod error;
 mod exit;
+mod graph;
 mod home;
 mod keys;
 mod list;
+mod picture;
+mod plan;
 mod practice;
+mod preflight;
 mod report;
 mod run;
 mod secret;
+mod sheet;
 mod show;
 mod ui;
 mod verify;
@@ -67,6 +72,9 @@ fn at_first() -> Result<Exit, CliError> {
 fn dispatch(verb: Verb) -> Result<Exit, CliError> {
     match verb {
         Verb::Check(args) => check::check(&args),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::Graph(args) => graph::graph(&args),
+        Verb::Preflight(args) => preflight::preflight(&args),
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),

@@ -88,7 +88,7 @@ fn new_run(
         frozen.insert("environment.yaml".to_owned(), environment.source.text().as_bytes().to_vec());
     }
     let lang = drive::lang(&args.common).code().to_owned();
-    Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services }, frozen, lang })
+    Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services, surroundings: None }, frozen, lang })
 }
 
 /// An id that says when and what, and is its own.

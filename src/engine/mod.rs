@@ -5,10 +5,12 @@
 //! - `sim`: virtual time, for rehearsals and tests.
 //! - `book`: the one way anything is written down; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
+//! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `unbegun`: what is left of runs that died before their first entry.
 //! - `services`: the processes of a practice environment.
 //! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt.
 
+pub mod ambient;
 pub mod book;
 pub mod evidence;
 pub mod identity;
@@ -19,5 +21,6 @@ pub mod preflight;
 pub mod services;
 mod signals;
 pub mod sim;
+pub mod surroundings;
 pub mod unbegun;
 pub mod word;

@@ -11,9 +11,7 @@ use crate::runner::Secrets;
 pub fn programs(plan: &Plan) -> Vec<String> {
     let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
     for (step, values) in &plan.values.steps {
-        let probes = [&values.act, &values.verify, &values.undo, &values.put_back, &values.only_if];
-        let items = values.items.values().filter_map(|item| item.probe.as_ref());
-        for probe in probes.into_iter().flatten().chain(items) {
+        for probe in values.probes() {
             if let Some(program) = program(probe) {
                 wanted.insert((program, step.clone()));
             }

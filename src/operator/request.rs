@@ -3,7 +3,7 @@
 //! Pure: an action in, lines out. Every text from outside is made harmless, and a literal that imitates a reference
 //! (`<secret …>`) is marked, so that what is read is what is sent.
 
-use super::screen::harmless;
+pub use super::screen::harmless;
 use crate::plan::{Action, Auth, Body};
 use crate::runbook::template::{Rendered, Segment, Tree};
 
@@ -152,4 +152,3 @@ fn json(tree: &Tree<Rendered>, depth: usize) -> String {
         }
     }
 }
-

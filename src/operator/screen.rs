@@ -179,7 +179,7 @@ impl Drop for Screen {
 
 /// Text from outside, with every character that could move the cursor, change colours or turn the direction of
 /// writing replaced by a visible stand-in. Line breaks stay.
-pub(super) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let safe = |c: char| match c {
         '\n' => "\n".to_owned(),
         '\t' => "    ".to_owned(),

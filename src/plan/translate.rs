@@ -112,7 +112,7 @@ impl<'a> Translator<'a> {
 }
 
 /// Scheme, host and port of an address, in lower case, as far as they are known before the run.
-pub(super) fn origin(address: &Template, known: &Known<'_>) -> Option<String> {
+pub(super) fn origin(address: &Template, known: &dyn Scope) -> Option<String> {
     let rendered = address.render_address(known).ok()?;
     let text = match rendered.segments().first()? {
         crate::runbook::template::Segment::Text(text) => text.as_str(),
