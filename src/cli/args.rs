@@ -194,7 +194,7 @@ impl Lang {
 /// For verbs that take up a run.
 #[derive(Debug, Args)]
 pub struct AcceptArgs {
-    /// Go on although what steps find around them (variables, cluster, cloud account) is not what it was
+    /// Go on although variables or contexts that steps find have changed since the start
     #[arg(long)]
     pub accept_environment: bool,
 }

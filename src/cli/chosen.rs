@@ -31,9 +31,27 @@ impl Chosen {
     /// # Errors
     /// The runbook, its environment or the inputs make no sense, or do not go together.
     pub(super) fn of(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
+        Self::with(args, mode, ui, |_| true)
+    }
+
+    /// As [`Chosen::of`]; inputs may be left out.
+    ///
+    /// # Errors
+    /// As [`Chosen::of`].
+    pub(super) fn of_any_inputs(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
+        Self::with(args, mode, ui, |problem| problem.code != "missing-input")
+    }
+
+    fn with(
+        args: &ChoiceArgs,
+        mode: Mode,
+        ui: Ui,
+        counts: impl Fn(&Diagnostic) -> bool,
+    ) -> Result<Self, CliError> {
         let (document, environment, others) = read(args, mode, ui)?;
         let given = given(args, mode, ui)?;
-        let (values, problems) = inputs::resolve(&document, &given);
+        let (values, mut problems) = inputs::resolve(&document, &given);
+        problems.retain(counts);
         if crate::diag::has_errors(&problems) {
             let error =
                 CliError::new(Exit::Invalid, "the inputs are not what the runbook asks for").with(problems);

@@ -201,19 +201,16 @@ impl Preview {
     }
 }
 
-/// What is known before a run begins. Everything else is decided later.
-struct Beforehand<'a> {
-    plan: &'a Plan,
-    known: Known<'a>,
-}
+/// The view from before the run: inputs and variables are known, everything else is decided later.
+struct Beforehand<'a>(Known<'a>);
 
 impl<'a> Beforehand<'a> {
     fn of(plan: &'a Plan) -> Self {
-        Self { plan, known: Known { inputs: &plan.values.inputs, vars: &plan.values.vars } }
+        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars })
     }
 
     fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
-        Some(match probe?.render(self) {
+        Some(match probe?.render(&self.0) {
             Ok(request) => Foreseen::Request(Box::new(request)),
             Err(error) => Foreseen::Fails(error.to_string()),
         })
@@ -221,7 +218,7 @@ impl<'a> Beforehand<'a> {
 
     /// A text for people: what fails is shown as it is written.
     fn text(&self, text: &Template) -> Rendered {
-        text.render(self).unwrap_or_else(|_: RenderError| Rendered::literal(text.source()))
+        text.render(&self.0).unwrap_or_else(|_: RenderError| Rendered::literal(text.source()))
     }
 
     fn texts(&self, texts: &Localized<Template>) -> Localized<Rendered> {
@@ -230,15 +227,10 @@ impl<'a> Beforehand<'a> {
     }
 
     fn branch(&self, expr: &Expr) -> Branch {
-        Branch { expr: expr.source().to_owned(), reads: expr.refs().to_vec(), known: expr.holds(self).ok() }
-    }
-}
-
-impl Scope for Beforehand<'_> {
-    fn lookup(&self, root: &str, name: &str) -> Lookup {
-        match (root, name) {
-            ("run", "mode") => Lookup::Known(self.plan.graph.mode.name().into()),
-            _ => self.known.lookup(root, name),
+        Branch {
+            expr: expr.source().to_owned(),
+            reads: expr.refs().to_vec(),
+            known: expr.holds(&self.0).ok(),
         }
     }
 }
