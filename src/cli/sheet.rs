@@ -95,7 +95,7 @@ impl Sheet {
             self.entry("secret", &format!("{name} ({source})"));
         }
         for lock in &preview.locks {
-            self.entry(self.pick("verrou", "lock"), lock);
+            self.entry(self.pick("verrou", "lock"), &plain(&Rendered::literal(lock)));
         }
         for service in &preview.services {
             let argv = service.argv.join(" ");
@@ -134,11 +134,11 @@ impl Sheet {
         };
         if !time.open_ended.is_empty() {
             let steps = time.open_ended.join(", ");
-            let besides = self.pick("; sans compter l'attente de", "; not counting the wait of");
+            let besides = self.pick(" ; sans compter l'attente de", "; not counting the wait of");
             out.push_str(&format!("{besides} {steps}"));
         }
         if let Some(deadline) = deadline {
-            let word = self.pick("; échéance de l'exécution :", "; deadline of the run:");
+            let word = self.pick(" ; échéance de l'exécution :", "; deadline of the run:");
             out.push_str(&format!("{word} {}", duration(deadline)));
         }
         out
@@ -513,11 +513,11 @@ impl Sheet {
                 let more = format!("{} ({})", who.escalated.join(", "), gate.escalate_to.join(", "));
                 match lang {
                     Lang::Fr => format!(
-                        "sans réponse en {after} : {more} peuvent l'ouvrir aussi ; encore {after} et c'est non"
+                        "sans réponse en {after} : ouverte aussi à {more} ; encore {after} et c'est non"
                     ),
-                    Lang::En => format!(
-                        "no answer within {after}: {more} may open it, too; {after} more and it is a no"
-                    ),
+                    Lang::En => {
+                        format!("no answer within {after}: open to {more}, too; {after} more and it is a no")
+                    }
                 }
             }
         };

@@ -206,3 +206,81 @@ fn setting(text: &str, section: &str, key: &str) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around<'a>(variables: &'a BTreeMap<String, OsString>, home: &'a Path) -> Around<'a> {
+        Around { variables, base_dir: home }
+    }
+
+    fn write(home: &Path, name: &str, text: &str) {
+        let path = home.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn variables(home: &Path, more: &[(&str, &str)]) -> BTreeMap<String, OsString> {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value)));
+        more.chain([("HOME".to_owned(), home.as_os_str().to_owned())]).collect()
+    }
+
+    #[test]
+    fn the_first_file_that_names_a_context_counts_and_the_others_complete_it() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        assert_eq!(around(&variables(home, &[]), home).kubernetes(), None);
+        write(home, ".kube/config", "current-context: at-home\n");
+        assert_eq!(around(&variables(home, &[]), home).kubernetes().as_deref(), Some("at-home"));
+        write(home, "a", "current-context: \"\"\nclusters:\n- name: c\n  cluster: {server: \"https://c\"}\n");
+        write(home, "b", "current-context: x\ncontexts:\n- {name: x, context: {cluster: c, namespace: n}}\n");
+        let several = variables(home, &[("KUBECONFIG", "a:gone:b")]);
+        assert_eq!(around(&several, home).kubernetes().as_deref(), Some("x (https://c, n)"));
+    }
+
+    #[test]
+    fn cloud_tools_are_told_as_they_read_their_files() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        let none = variables(home, &[]);
+        assert_eq!(around(&none, home).google(), [None, None]);
+        assert_eq!(around(&none, home).azure(), None);
+        write(home, ".config/gcloud/active_config", "ops\n");
+        let ini = "[auth]\nproject = wrong\n[core]\naccount = a@example.com\nproject = p-1\n";
+        write(home, ".config/gcloud/configurations/config_ops", ini);
+        assert_eq!(around(&none, home).google(), [Some("p-1".to_owned()), Some("a@example.com".to_owned())]);
+        let forced = variables(home, &[("CLOUDSDK_CORE_PROJECT", "p-2")]);
+        assert_eq!(around(&forced, home).google()[0].as_deref(), Some("p-2"));
+        write(
+            home,
+            ".aws/config",
+            "[default]\nregion=r-0\n[profile prod]\nregion = r-1\nsso_account_id = 42\n",
+        );
+        assert_eq!(around(&none, home).amazon(), "default (r-0)");
+        assert_eq!(around(&variables(home, &[("AWS_PROFILE", "prod")]), home).amazon(), "prod (r-1, 42)");
+        let json = "\u{feff}{\"subscriptions\": [{\"name\": \"n\", \"id\": \"i\", \"isDefault\": true, \"user\": {\"name\": \"u\"}}]}";
+        write(home, ".azure/azureProfile.json", json);
+        assert_eq!(around(&none, home).azure().as_deref(), Some("n (i, u)"));
+    }
+
+    #[test]
+    fn only_tools_that_the_runbook_names_are_looked_at() {
+        let plan = |steps: &str| {
+            let text = format!("consigne: v1\nid: r\nsteps:\n{steps}");
+            let source = load::from_bytes("r.yaml", text.into_bytes()).unwrap();
+            crate::plan::outline(&load::runbook(&source).0.unwrap())
+        };
+        let names = |plan: &Plan| -> Vec<&'static str> {
+            let all = contexts(plan, &Inherited::default(), Path::new("/"));
+            all.into_iter().map(|context| context.name).collect()
+        };
+        assert_eq!(names(&plan("  - {id: a, shell: \"echo kubectl-like\", effect: read}\n")), [""; 0]);
+        let script = plan("  - {id: a, shell: \"x=$(/usr/bin/kubectl get pods)\", effect: read}\n");
+        assert_eq!(names(&script), ["kube context"]);
+        let behind = plan(
+            "  - {id: a, argv: [sudo, -u, ops, az, vm], effect: read}\n  - {id: b, argv: [echo, aws], effect: read}\n",
+        );
+        assert_eq!(names(&behind), ["azure subscription"]);
+    }
+}

@@ -75,3 +75,30 @@ fn digest(salt: &str, what: &str, name: &str, value: &[u8]) -> String {
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::launch::Hosting;
+
+    #[test]
+    fn a_host_file_of_an_earlier_version_freezes_nothing_and_keeps_its_bytes() {
+        let old = "{\n  \"base_dir\": \"/x\",\n  \"services\": []\n}";
+        let hosting: Hosting = serde_json::from_str(old).unwrap();
+        assert_eq!(hosting.surroundings, None);
+        assert_eq!(serde_json::to_string_pretty(&hosting).unwrap(), old);
+    }
+
+    #[test]
+    fn a_digest_is_of_one_name_one_value_and_one_salt() {
+        let one = digest("00", "variable", "PATH", b"/bin");
+        for other in [
+            digest("01", "variable", "PATH", b"/bin"),
+            digest("00", "context", "PATH", b"/bin"),
+            digest("00", "variable", "PAT", b"H/bin"),
+            digest("00", "variable", "PATH", b"/bin/"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}
