@@ -31,26 +31,36 @@ impl Chosen {
     /// # Errors
     /// The runbook, its environment or the inputs make no sense, or do not go together.
     pub(super) fn of(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
-        Self::with(args, mode, ui, |_| true)
+        let given = given(args, mode, ui)?;
+        Self::with(args, mode, &given, ui)
+    }
+
+    /// The same, with inputs that were given in another way.
+    ///
+    /// # Errors
+    /// As for [`Chosen::of`].
+    pub(super) fn with(args: &ChoiceArgs, mode: Mode, given: &Given, ui: Ui) -> Result<Self, CliError> {
+        Self::resolved(args, mode, given, ui, |_| true)
     }
 
     /// As [`Chosen::of`]; inputs may be left out.
     ///
     /// # Errors
-    /// As [`Chosen::of`].
+    /// As for [`Chosen::of`].
     pub(super) fn of_any_inputs(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
-        Self::with(args, mode, ui, |problem| problem.code != "missing-input")
+        let given = given(args, mode, ui)?;
+        Self::resolved(args, mode, &given, ui, |problem| problem.code != "missing-input")
     }
 
-    fn with(
+    fn resolved(
         args: &ChoiceArgs,
         mode: Mode,
+        given: &Given,
         ui: Ui,
         counts: impl Fn(&Diagnostic) -> bool,
     ) -> Result<Self, CliError> {
         let (document, environment, others) = read(args, mode, ui)?;
-        let given = given(args, mode, ui)?;
-        let (values, mut problems) = inputs::resolve(&document, &given);
+        let (values, mut problems) = inputs::resolve(&document, given);
         problems.retain(counts);
         if crate::diag::has_errors(&problems) {
             let error =
@@ -58,6 +68,16 @@ impl Chosen {
             return Err(error.hint("give them with --input NAME=VALUE or --inputs FILE"));
         }
         Ok(Self { mode, document, environment, others, values })
+    }
+
+    /// The YAML that a plan is made of, by the names under which a run freezes it.
+    pub(super) fn frozen(&self) -> BTreeMap<String, Vec<u8>> {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(self.document.source.text()))]);
+        if let Some(environment) = &self.environment {
+            frozen.insert("environment.yaml".to_owned(), bytes(environment.source.text()));
+        }
+        frozen
     }
 
     /// # Errors

@@ -17,11 +17,13 @@ mod plan;
 mod practice;
 mod preflight;
 mod report;
+mod rerun;
 mod run;
 mod secret;
 mod sheet;
 mod show;
 mod ui;
+mod unlock;
 mod verify;
 mod waiting;
 
@@ -78,6 +80,8 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),
+        Verb::Rerun(args) => rerun::rerun(&args),
+        Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),

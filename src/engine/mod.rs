@@ -6,7 +6,7 @@
 //! - `book`: the one way anything is written down; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
-//! - `unbegun`: what is left of runs that died before their first entry.
+//! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
 //! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt.
 
@@ -23,4 +23,5 @@ mod signals;
 pub mod sim;
 pub mod surroundings;
 pub mod unbegun;
+pub mod unlock;
 pub mod word;
