@@ -407,7 +407,7 @@ impl Sheet {
                 let errors: Vec<&str> = node.retry.errors.iter().map(|error| error_name(*error)).collect();
                 text.push_str(&format!(
                     "{} {}",
-                    self.pick(", répété sur", ", repeated on"),
+                    self.pick(", répétés sur", ", repeated on"),
                     errors.join(", ")
                 ));
             }
