@@ -115,8 +115,8 @@ impl Around<'_> {
             None => vec![Path::new(&self.text("HOME")?).join(".kube/config")],
         };
         let trees: Vec<Node> = files.iter().filter_map(|path| tree(path)).collect();
-        let name =
-            trees.iter().find_map(|tree| scalar(tree, "current-context")).filter(|name| !name.is_empty())?;
+        let named = |tree: &Node| scalar(tree, "current-context").filter(|name| !name.is_empty());
+        let name = trees.iter().find_map(named)?;
         let entry = |list: &str, name: &str, of: &str| {
             trees.iter().find_map(|tree| {
                 let Value::List(entries) = &value(tree, list)?.value else { return None };
