@@ -205,11 +205,14 @@ pub(super) fn lang(common: &DriveArgs) -> Lang {
 
 /// As asked, else as the locale says.
 pub(super) fn spoken(asked: Option<Lang>) -> Lang {
-    asked.unwrap_or_else(|| {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
-        if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
-    })
+    asked.unwrap_or_else(locale)
+}
+
+/// The language that the locale says.
+pub(super) fn locale() -> Lang {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
+    if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
 }
 
 /// Makes the executor's key where there is none, and says so. What an interrupted making left out is completed; a key
