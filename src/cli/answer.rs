@@ -49,6 +49,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let answer = reopened.book.hear(&reopened.plan, &reopened.state, word, &me).map_err(unheard)?;
     let input = Input::Answer(Box::new(answer));
     if args.resume {
+        drive::surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
     let news = reopened.note_down(input, me).map_err(launch_error)?;

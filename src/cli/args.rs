@@ -23,6 +23,12 @@ pub struct Cli {
 pub enum Verb {
     /// Say whether a runbook makes sense, and where not
     Check(CheckArgs),
+    /// Show what a run would do, and do nothing
+    Plan(PlanArgs),
+    /// Draw the steps of a runbook
+    Graph(GraphArgs),
+    /// Look whether what a run needs is here
+    Preflight(PreflightArgs),
     /// Run a runbook for real
     Run(RunArgs),
     /// Run a runbook for real in a practice environment
@@ -102,6 +108,57 @@ pub struct ChoiceArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// What the run would be (live, unless the environment is one for practice)
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub mode: Option<ModeChoice>,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Language of the plan
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeChoice {
+    Live,
+    Drill,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// The runbook
+    pub file: PathBuf,
+    /// Print Mermaid text
+    #[arg(long)]
+    pub mermaid: bool,
+    /// Language of the picture
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
+pub struct PreflightArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// What the run would be (live, unless the environment is one for practice)
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub mode: Option<ModeChoice>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Language of the findings
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -154,6 +211,22 @@ impl Lang {
             Self::En => "en",
         }
     }
+
+    /// One of two texts.
+    pub const fn pick<'t>(self, fr: &'t str, en: &'t str) -> &'t str {
+        match self {
+            Self::Fr => fr,
+            Self::En => en,
+        }
+    }
+}
+
+/// For verbs that take up a run.
+#[derive(Debug, Args)]
+pub struct AcceptArgs {
+    /// Go on although variables or contexts that steps find have changed since the start
+    #[arg(long)]
+    pub accept_environment: bool,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +236,8 @@ pub struct ResumeArgs {
     /// File of answers
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     #[command(flatten)]
     pub common: DriveArgs,
 }
@@ -226,6 +301,8 @@ pub struct AnswerArgs {
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]
+    pub accept: AcceptArgs,
+    #[command(flatten)]
     pub common: DriveArgs,
 }
 
@@ -260,6 +337,8 @@ pub struct CancelArgs {
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub comment: String,
+    #[command(flatten)]
+    pub accept: AcceptArgs,
     #[command(flatten)]
     pub common: DriveArgs,
 }

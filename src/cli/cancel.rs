@@ -27,6 +27,7 @@ pub(super) fn cancel(args: &CancelArgs) -> Result<Exit, CliError> {
     if reopened.state.run.finished.is_some() {
         return Err(CliError::new(Exit::Usage, format!("run {} is over", reopened.id)));
     }
+    drive::surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
     reopened.to_end(args.comment.clone());
     drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), Vec::new(), ui)
 }

@@ -51,7 +51,7 @@ impl Chosen {
         let readable = read(&file, args, mode, ui)?;
         let mut given = given(&file, args, mode, ui)?;
         complete(&readable.0, &mut given)?;
-        Self::resolved(file, mode, readable, &given)
+        Self::resolved(file, mode, readable, &given, |_| true)
     }
 
     /// The same, with inputs that were given in another way.
@@ -61,12 +61,30 @@ impl Chosen {
     pub(super) fn with(args: &ChoiceArgs, mode: Mode, given: &Given, ui: Ui) -> Result<Self, CliError> {
         let file = shelf::file_of(&args.file, ui)?;
         let readable = read(&file, args, mode, ui)?;
-        Self::resolved(file, mode, readable, given)
+        Self::resolved(file, mode, readable, given, |_| true)
     }
 
-    fn resolved(file: PathBuf, mode: Mode, readable: Readable, given: &Given) -> Result<Self, CliError> {
+    /// As [`Chosen::of`]; inputs may be left out.
+    ///
+    /// # Errors
+    /// As for [`Chosen::of`].
+    pub(super) fn of_any_inputs(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
+        let file = shelf::file_of(&args.file, ui)?;
+        let given = given(&file, args, mode, ui)?;
+        let readable = read(&file, args, mode, ui)?;
+        Self::resolved(file, mode, readable, &given, |problem| problem.code != "missing-input")
+    }
+
+    fn resolved(
+        file: PathBuf,
+        mode: Mode,
+        readable: Readable,
+        given: &Given,
+        counts: impl Fn(&Diagnostic) -> bool,
+    ) -> Result<Self, CliError> {
         let (document, environment, others) = readable;
-        let (values, problems) = inputs::resolve(&document, given);
+        let (values, mut problems) = inputs::resolve(&document, given);
+        problems.retain(counts);
         if crate::diag::has_errors(&problems) {
             let error =
                 CliError::new(Exit::Invalid, "the inputs are not what the runbook asks for").with(problems);

@@ -33,8 +33,9 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
-    let reopened = reopen(&dir, &home)?;
+    let mut reopened = reopen(&dir, &home)?;
     known_steps(&answers, &reopened.plan)?;
+    surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
     if let Some(finished) = &reopened.state.run.finished {
         ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
     }
@@ -204,7 +205,12 @@ fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
 
 /// Language of prompts and report: as asked, else as the locale says.
 pub(super) fn lang(common: &DriveArgs) -> Lang {
-    common.lang.unwrap_or_else(locale)
+    spoken(common.lang)
+}
+
+/// As asked, else as the locale says.
+pub(super) fn spoken(asked: Option<Lang>) -> Lang {
+    asked.unwrap_or_else(locale)
 }
 
 /// The language that the locale says.
@@ -344,9 +350,60 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Missing(list) => {
             CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
         }
+        LaunchError::Surroundings(_) => {
+            CliError::new(Exit::Invalid, message).hint(ACCEPT).hint("nothing was started")
+        }
+        LaunchError::Random(_) => CliError::new(Exit::Bug, message),
         LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),
     }
+}
+
+/// The way to go on in other surroundings.
+const ACCEPT: &str =
+    "set them as they were, or accept the change with --accept-environment: the record will say so";
+
+/// Asks whether a run may go on although what its steps find around them has changed since it started; somebody's
+/// word for it goes into the record.
+pub(super) fn surroundings(
+    reopened: &mut Reopened,
+    common: &DriveArgs,
+    accept: bool,
+    ui: Ui,
+) -> Result<(), CliError> {
+    let changed = reopened.changed_surroundings();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let french = common.lang.map_or(reopened.state.run.lang == "fr", |lang| lang == Lang::Fr);
+    let names = changed.join(", ");
+    let alone = common.unattended || !std::io::stdin().is_terminal();
+    if !accept && (alone || !go_on_with(&names, french, ui)) {
+        return Err(launch_error(LaunchError::Surroundings(changed)));
+    }
+    let text = if french {
+        format!("poursuivie dans un environnement qui n'est plus celui du départ : {names}")
+    } else {
+        format!("resumed in an environment that is not the one it started in: {names}")
+    };
+    ui.say(&text);
+    let actor = identity::actor(&reopened.plan.graph.people, &identity::os_user());
+    reopened.accept_surroundings(actor, text);
+    Ok(())
+}
+
+/// Anything but a clear yes is a no.
+fn go_on_with(names: &str, french: bool, ui: Ui) -> bool {
+    let (what, question) = if french {
+        ("Ce que les étapes trouvent autour d'elles a changé depuis le départ", "Continuer avec cela ? [o/N]")
+    } else {
+        ("What steps find around them has changed since the start", "Go on with it? [y/N]")
+    };
+    ui.say(&format!("{what}: {names}"));
+    ui.prompt(question);
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui")
 }
 
 /// What can be said about a run that is not what it was.

@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod first;
 mod form;
+mod graph;
 mod home;
 mod keys;
 mod list;
@@ -19,13 +20,17 @@ mod man;
 mod new;
 mod overview;
 mod past;
+mod picture;
+mod plan;
 mod practice;
+mod preflight;
 mod print;
 mod report;
 mod rerun;
 mod run;
 mod runbooks;
 mod secret;
+mod sheet;
 mod shelf;
 mod show;
 mod sign;
@@ -82,6 +87,9 @@ pub fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<Exit, CliError> {
     match verb {
         Verb::Check(args) => check::check(&args),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::Graph(args) => graph::graph(&args),
+        Verb::Preflight(args) => preflight::preflight(&args),
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),

@@ -122,7 +122,7 @@ fn mended(
         return Err(CliError::new(Exit::Usage, message));
     }
     let at = |service: &Service| {
-        (service.name.clone(), ServiceAt { port: service.port, state: service.state.clone() })
+        (service.name.clone(), ServiceAt { port: Some(service.port), state: service.state.clone() })
     };
     let plan = chosen.plan(&services.iter().map(at).collect::<Services>())?;
     Ok((plan, chosen.frozen()))

@@ -66,7 +66,7 @@ fn choose_services(environment: Option<&Environment>, mode: Mode, dir: &Path) ->
             0
         };
         let state = state_folder(dir, &needs.name).display().to_string();
-        services.insert(needs.name, ServiceAt { port, state });
+        services.insert(needs.name, ServiceAt { port: Some(port), state });
     }
     Ok(services)
 }
@@ -84,7 +84,8 @@ fn new_run(
     let base_dir = std::fs::canonicalize(folder)
         .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let lang = drive::lang(&args.common).code().to_owned();
-    Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services }, frozen: chosen.frozen(), lang })
+    let hosting = Hosting { base_dir, services, surroundings: None };
+    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang })
 }
 
 /// The directory of a new run.

@@ -97,12 +97,23 @@ impl Shelf {
 /// # Errors
 /// There is neither, or several have the id.
 pub(super) fn file_of(named: &Path, ui: Ui) -> Result<PathBuf, CliError> {
+    let file = located(named)?;
+    if file != named {
+        ui.say(&format!("runbook: {}", file.display()));
+    }
+    Ok(file)
+}
+
+/// The same, said to nobody.
+///
+/// # Errors
+/// As for [`file_of`].
+pub(super) fn located(named: &Path) -> Result<PathBuf, CliError> {
     let is_path = named.exists() && !named.is_dir() || named.components().count() != 1;
     let Some(id) = named.to_str().filter(|name| !is_path && !name.contains(['.', '/'])) else {
         return Ok(named.to_owned());
     };
     let shelf = Shelf::find(&[]);
     let found = shelf.of_id(id)?;
-    ui.say(&format!("runbook: {}", found.path.display()));
     Ok(found.path.clone())
 }

@@ -47,6 +47,12 @@ impl Ui {
         let _closed_pipe = writeln!(std::io::stderr().lock(), "{line}");
     }
 
+    /// A question, with the cursor behind it.
+    pub fn prompt(self, question: &str) {
+        let mut out = std::io::stderr().lock();
+        let _closed_pipe = write!(out, "{question} ").and_then(|()| out.flush());
+    }
+
     /// A value for scripts, on one line.
     pub fn json(self, value: &serde_json::Value) {
         self.data(&value.to_string());

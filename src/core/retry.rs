@@ -13,14 +13,7 @@ pub const MAX_INTERRUPTIONS: u32 = 10;
 /// Milliseconds before the attempt after `tries` finished ones: exponential, capped, up to a fifth shorter by a
 /// jitter that depends on `seed` alone, never shorter than what the server asked for.
 pub fn delay(policy: &RetryPolicy, tries: u32, retry_after_ms: Option<u64>, seed: &str) -> u64 {
-    let mut delay = policy.delay_ms;
-    for _ in 1..tries.min(64) {
-        delay = delay.saturating_mul(u64::from(policy.backoff)) / 1_000;
-        if delay >= policy.max_delay_ms {
-            break;
-        }
-    }
-    let delay = delay.min(policy.max_delay_ms);
+    let delay = policy.longest_delay(tries);
     let draw = u64::from(Sha256::digest(format!("{seed}/{tries}"))[0]);
     let jittered = delay - delay / 5 * draw / 255;
     jittered.max(retry_after_ms.unwrap_or(0)).max(1)

@@ -15,6 +15,7 @@ use super::book::{Book, BookError};
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::signals::Signals;
+use super::surroundings::Surroundings;
 use super::{identity, narrate, preflight, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
@@ -43,6 +44,9 @@ pub struct Hosting {
     /// Folder of the runbook.
     pub base_dir: PathBuf,
     pub services: Vec<Service>,
+    /// What children found around them when the run started. Runs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Surroundings>,
 }
 
 /// Where this process works, and for whom.
@@ -118,6 +122,11 @@ pub enum LaunchError {
     Interrupted,
     #[error("the run is over")]
     Over,
+    /// Names of variables and contexts.
+    #[error("what steps find around them is not what it was when the run started: {} differ{}", .0.join(", "), if .0.len() == 1 { "s" } else { "" })]
+    Surroundings(Vec<String>),
+    #[error("the system gave no random numbers: {0}")]
+    Random(getrandom::Error),
 }
 
 /// Begins a run and drives it until it is over or parked.
@@ -192,7 +201,8 @@ struct Prepared {
 }
 
 async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
-    let NewRun { id, dir, plan, hosting, frozen, lang } = new;
+    let NewRun { id, dir, plan, mut hosting, frozen, lang } = new;
+    hosting.surroundings = Some(Surroundings::freeze(&plan, &hosting.base_dir).map_err(LaunchError::Random)?);
     let folder = dir.join("plan");
     let key = ExecutorKey::load(&host.home)?;
     let mut files = digest::files(&plan).map_err(|error| corrupt(&folder, &error))?;
@@ -292,6 +302,8 @@ pub struct Reopened {
     before: Vec<Input>,
     /// Why it is to end.
     end: Option<String>,
+    /// Somebody's word that it may go on in other surroundings.
+    accepted: Option<Input>,
     lock: RunLock,
 }
 
@@ -321,7 +333,18 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
     }
     let id = state.run.id.clone();
     let plan = Arc::new(plan);
-    Ok(Reopened { id, dir: dir.to_owned(), plan, state, hosting, book, before, end: None, lock })
+    Ok(Reopened {
+        id,
+        dir: dir.to_owned(),
+        plan,
+        state,
+        hosting,
+        book,
+        before,
+        end: None,
+        accepted: None,
+        lock,
+    })
 }
 
 /// The plan of a run, what it needs of the host, and where it stands. Reads only.
@@ -373,6 +396,19 @@ fn started(events: &[Event]) -> Option<&BTreeMap<String, String>> {
 }
 
 impl Reopened {
+    /// Names of the variables and contexts that steps would find changed since the run started. Nothing for a run
+    /// that is over, which starts nothing any more.
+    pub fn changed_surroundings(&self) -> Vec<String> {
+        let over = self.state.phase() == Phase::Finished;
+        let frozen = self.hosting.surroundings.as_ref().filter(|_| !over);
+        frozen.map(|then| then.differing(&self.plan, &self.hosting.base_dir)).unwrap_or_default()
+    }
+
+    /// Takes it on somebody's word that the run may go on in other surroundings. His word goes into the record.
+    pub fn accept_surroundings(&mut self, actor: Actor, text: String) {
+        self.accepted = Some(Input::Note { actor, text });
+    }
+
     /// Goes on until the run is over or parked. `then` follows the resuming itself.
     ///
     /// # Errors
@@ -384,6 +420,10 @@ impl Reopened {
         answering: Answering,
     ) -> Result<(Rest, Vec<Leftover>), LaunchError> {
         let mut this = self;
+        let changed = this.changed_surroundings();
+        if !changed.is_empty() && this.accepted.is_none() {
+            return Err(LaunchError::Surroundings(changed));
+        }
         let swept = sweep_leftovers(&this.dir, &this.id).await?;
         // A crash may have come between the first entry and the ledger.
         ledger(&this.dir, &this.plan, &this.state, &this.book.sign_head()?, Moment::Start, host)?;
@@ -420,6 +460,7 @@ impl Reopened {
             tool: host.tool.clone(),
             end: self.end,
         });
+        first.extend(self.accepted);
         first.extend(then);
         Ok(Prepared {
             dir: self.dir,

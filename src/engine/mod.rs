@@ -5,11 +5,13 @@
 //! - `sim`: virtual time, for rehearsals and tests.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
+//! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
 //! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt; `socket`: how that
 //!   reaches the process that drives the run; `reminders`: when people are reminded of what they are asked.
 
+pub mod ambient;
 pub mod book;
 pub mod evidence;
 pub mod identity;
@@ -23,6 +25,7 @@ mod signals;
 pub mod signed;
 pub mod sim;
 pub mod socket;
+pub mod surroundings;
 pub mod unbegun;
 pub mod unlock;
 pub mod word;

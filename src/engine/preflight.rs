@@ -1,29 +1,53 @@
-//! What can be known to be missing before the first step.
+//! What can be known to be missing before the first step: [`programs`] and [`secrets`] are what a run refuses to start
+//! without, [`Look`] is the whole list for people, of which those two are a part.
 
-use std::collections::BTreeSet;
+mod look;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::plan::{Action, Plan, Probe, SecretSource};
 use crate::runner::Secrets;
 
+pub use look::{About, Finding, Look, Verdict};
+
+/// A program that a step needs.
+struct Wanted {
+    name: String,
+    step: String,
+    place: Place,
+}
+
+enum Place {
+    At(PathBuf),
+    Nowhere,
+    /// Named by a value, by a path that begins where its step runs, or to be found along a `PATH` of its step.
+    WhenItStarts,
+}
+
 /// Programs that the plan names literally and that are not there, one message each.
 pub fn programs(plan: &Plan) -> Vec<String> {
-    let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+    let missing = wanted(plan).into_iter().filter(|wanted| matches!(wanted.place, Place::Nowhere));
+    missing
+        .map(|Wanted { name, step, .. }| {
+            format!("step `{step}` needs the program `{name}`, which is not there")
+        })
+        .collect()
+}
+
+/// Every program of a plan with the first step that needs it, sorted.
+fn wanted(plan: &Plan) -> Vec<Wanted> {
+    let mut out = Vec::new();
     for (step, values) in &plan.values.steps {
-        let probes = [&values.act, &values.verify, &values.undo, &values.put_back, &values.only_if];
-        let items = values.items.values().filter_map(|item| item.probe.as_ref());
-        for probe in probes.into_iter().flatten().chain(items) {
-            if let Some(program) = program(probe) {
-                wanted.insert((program, step.clone()));
+        for probe in values.probes() {
+            if let Some((name, place)) = program(probe) {
+                out.push(Wanted { name, step: step.clone(), place });
             }
         }
     }
-    wanted
-        .into_iter()
-        .filter(|(program, _)| !exists(program))
-        .map(|(program, step)| format!("step `{step}` needs the program `{program}`, which is not there"))
-        .collect()
+    out.sort_by(|one, other| (&one.name, &one.step).cmp(&(&other.name, &other.step)));
+    out.dedup_by(|one, other| one.name == other.name && one.step == other.step);
+    out
 }
 
 /// Secrets that are the caller's to provide and cannot be had, one message each: variables, and files that do not lie
@@ -43,25 +67,32 @@ pub async fn secrets(plan: &Plan, run_dir: &Path, secrets: &Secrets) -> Vec<Stri
     missing
 }
 
-fn program(probe: &Probe) -> Option<String> {
-    match &probe.action {
-        Action::Http(_) => None,
-        Action::Shell(_) => Some("bash".to_owned()),
-        // A program named by a value is known when its step starts.
+fn program(probe: &Probe) -> Option<(String, Place)> {
+    let (name, env) = match &probe.action {
+        Action::Http(_) => return None,
+        Action::Shell(call) => ("bash", &call.env),
         Action::Argv(call) => {
             let first = call.argv.first()?;
-            first.refs().next().is_none().then(|| first.source().to_owned())
+            if first.refs().next().is_some() {
+                return Some((first.source().to_owned(), Place::WhenItStarts));
+            }
+            (first.source(), &call.env)
         }
-    }
+    };
+    let own_path = env.iter().any(|(name, _)| name == "PATH");
+    let later = if name.contains('/') { !name.starts_with('/') } else { own_path };
+    let place = if later { Place::WhenItStarts } else { found(name).map_or(Place::Nowhere, Place::At) };
+    Some((name.to_owned(), place))
 }
 
-fn exists(program: &str) -> bool {
+/// Where a program is, along the `PATH` of this process unless it is named by a path.
+fn found(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
-        // Relative paths begin where the step's `cwd` says, which only its runner knows.
-        return !program.starts_with('/') || is_executable(Path::new(program));
+        return Some(PathBuf::from(program)).filter(|path| is_executable(path));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+    let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
+    candidates.find(|candidate| is_executable(candidate))
 }
 
 fn is_executable(path: &Path) -> bool {

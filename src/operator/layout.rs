@@ -8,13 +8,14 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 
 use super::question::{Question, Tried};
+use super::request;
 use super::screen::harmless;
 use super::wording::{Lang, Text, consequence, effect, kind, mode, word};
 use crate::clock::Timestamp;
 use crate::core::state::ItemState;
 use crate::core::{AskKind, Decision};
-use crate::plan::{Action, Auth, Body, Effect, Evidence, Mode};
-use crate::runbook::template::{Rendered, Segment, Tree};
+use crate::plan::{Action, Effect, Evidence, Mode};
+use crate::runbook::template::Rendered;
 
 /// Lines of each output that are shown unless all are asked for.
 const TAIL: usize = 15;
@@ -165,67 +166,8 @@ impl<'a> Layout<'a> {
     }
 
     fn action(&mut self, action: &Action<Rendered>, indent: &str) {
-        match action {
-            Action::Http(call) => {
-                self.hanging(&format!("{} {}", harmless(&call.method), plain(&call.url)), indent);
-                let authorization = match &call.auth {
-                    Auth::None => None,
-                    Auth::Bearer(name) => Some(format!("Authorization: Bearer <secret {name}>")),
-                    Auth::Basic(user, name) => {
-                        Some(format!("Authorization: Basic {}:<secret {name}>", plain(user)))
-                    }
-                    Auth::Header(header, name) => Some(format!("{}: <secret {name}>", harmless(header))),
-                };
-                self.pairs("?", " = ", &call.query, indent);
-                if let Some(line) = authorization {
-                    self.hanging(&line, indent);
-                }
-                self.pairs("", ": ", &call.headers, indent);
-                self.body(&call.body, indent);
-            }
-            Action::Shell(call) => {
-                for line in harmless(&call.script).trim_end().lines() {
-                    self.line(&format!("{indent}$ {line}"));
-                }
-                self.pairs("", "=", &call.env, indent);
-                self.cwd(call.cwd.as_ref(), indent);
-            }
-            Action::Argv(call) => {
-                let words: Vec<String> = call.argv.iter().map(argument).collect();
-                self.hanging(&words.join(" "), indent);
-                self.pairs("", "=", &call.env, indent);
-                self.cwd(call.cwd.as_ref(), indent);
-            }
-        }
-    }
-
-    fn cwd(&mut self, cwd: Option<&Rendered>, indent: &str) {
-        if let Some(cwd) = cwd {
-            self.hanging(&format!("(cwd {})", plain(cwd)), indent);
-        }
-    }
-
-    fn pairs(&mut self, before: &str, between: &str, pairs: &[(String, Rendered)], indent: &str) {
-        for (name, value) in pairs {
-            self.hanging(&format!("{before}{}{between}{}", harmless(name), plain(value)), indent);
-        }
-    }
-
-    fn body(&mut self, body: &Body<Rendered>, indent: &str) {
-        match body {
-            Body::None => {}
-            Body::Json(tree) => {
-                for line in json(tree, 0).lines() {
-                    self.hanging(line, indent);
-                }
-            }
-            Body::Form(fields) => self.pairs("  ", " = ", fields, indent),
-            Body::Text(text) => {
-                for line in plain(text).lines() {
-                    self.line(&format!("{indent}| {line}"));
-                }
-            }
-            Body::File(path) => self.hanging(&format!("< {}", plain(path)), indent),
+        for line in request::lines(action, indent, self.width) {
+            self.line(&line);
         }
     }
 
@@ -321,67 +263,6 @@ fn duration(millis: u64) -> String {
         (0, 0, s) => format!("{s} s"),
         (0, m, _) => format!("{m} min"),
         (h, m, _) => format!("{h} h {m} min"),
-    }
-}
-
-/// A reference as it is read, or a literal that cannot pass for one.
-fn segment(segment: &Segment) -> String {
-    match segment {
-        Segment::Text(text) => {
-            harmless(text).replace("<secret ", "\\<secret ").replace("<decided later", "\\<decided later")
-        }
-        Segment::Secret(name) => format!("<secret {}>", harmless(name)),
-        Segment::Later(expr) => format!("<decided later by {}>", harmless(expr)),
-    }
-}
-
-fn plain(text: &Rendered) -> String {
-    text.segments().iter().map(segment).collect()
-}
-
-/// An argument as a shell would take it, so that its borders are seen.
-fn argument(text: &Rendered) -> String {
-    match text.as_plain() {
-        Some(text) => segment(&Segment::Text(shell_words::quote(text).into_owned())),
-        None => format!("\"{}\"", plain(text)),
-    }
-}
-
-/// JSON over several lines; a text that is one reference stands without quotes.
-fn json(tree: &Tree<Rendered>, depth: usize) -> String {
-    let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
-    match tree {
-        Tree::Null => "null".to_owned(),
-        Tree::Bool(yes) => yes.to_string(),
-        Tree::Number(number) => number.clone(),
-        Tree::Text(text) => match text.segments() {
-            [Segment::Secret(_) | Segment::Later(_)] => plain(text),
-            segments => {
-                let parts = segments.iter().map(|part| match part {
-                    Segment::Text(literal) => {
-                        let quoted = serde_json::Value::from(literal.as_str()).to_string();
-                        segment(&Segment::Text(quoted[1..quoted.len() - 1].to_owned()))
-                    }
-                    reference => segment(reference),
-                });
-                format!("\"{}\"", parts.collect::<String>())
-            }
-        },
-        Tree::List(list) if list.is_empty() => "[]".to_owned(),
-        Tree::Map(map) if map.is_empty() => "{}".to_owned(),
-        Tree::List(list) => {
-            let items: Vec<String> =
-                list.iter().map(|item| format!("{inner}{}", json(item, depth + 1))).collect();
-            format!("[\n{}\n{outer}]", items.join(",\n"))
-        }
-        Tree::Map(map) => {
-            let entry = |(name, value): &(String, Tree<Rendered>)| {
-                let name = harmless(&serde_json::Value::from(name.as_str()).to_string());
-                format!("{inner}{name}: {}", json(value, depth + 1))
-            };
-            let entries: Vec<String> = map.iter().map(entry).collect();
-            format!("{{\n{}\n{outer}}}", entries.join(",\n"))
-        }
     }
 }
 

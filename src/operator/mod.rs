@@ -19,6 +19,7 @@ mod line;
 mod parse;
 mod prompt;
 mod question;
+pub mod request;
 mod screen;
 mod scripted;
 mod terminal;

@@ -68,6 +68,25 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     Ok(plan)
 }
 
+/// The outline of a checked runbook: its graph and templates, with no environment and no inputs. For pictures; it is
+/// nothing that could be run.
+pub fn outline(document: &Document) -> Plan {
+    let (nothing, services) = (BTreeMap::new(), Services::new());
+    let known = Known { inputs: &nothing, vars: &nothing };
+    let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
+    let builder =
+        Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
+    let request = BuildRequest {
+        mode: Mode::Live,
+        environment: None,
+        others: &[],
+        inputs: &nothing,
+        services: &services,
+    };
+    let graph = builder.graph(&request, &BTreeMap::new());
+    Plan { graph, values: builder.values(&request, &nothing, BTreeMap::new()) }
+}
+
 /// The variables: those of the environment in place of the runbook's.
 fn vars(
     document: &Document,

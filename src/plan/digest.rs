@@ -46,6 +46,12 @@ pub fn digests(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
     files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect()
 }
 
+/// One digest for all of them: over the lines that `sha256sum` prints.
+pub fn of_files(digests: &BTreeMap<String, String>) -> String {
+    let lines: String = digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    sha256(lines.as_bytes())
+}
+
 /// Reads a plan back from its folder; its files must be those of `digests`.
 ///
 /// # Errors

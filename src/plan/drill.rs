@@ -72,9 +72,7 @@ fn targets(
         }
     }
     for (id, step) in &plan.values.steps {
-        let items = step.items.values().filter_map(|item| item.probe.as_ref());
-        let own = [&step.act, &step.verify, &step.undo, &step.put_back, &step.only_if];
-        for probe in own.into_iter().flatten().chain(items) {
+        for probe in step.probes() {
             if let Action::Http(call) = &probe.action
                 && let Some(origin) = origin(&call.url, &known)
             {

@@ -263,6 +263,20 @@ pub struct RetryPolicy {
     pub errors: Vec<ErrorClass>,
 }
 
+impl RetryPolicy {
+    /// Milliseconds before the attempt after `tries` finished ones, before any jitter.
+    pub fn longest_delay(&self, tries: u32) -> u64 {
+        let mut delay = self.delay_ms;
+        for _ in 1..tries.min(64) {
+            delay = delay.saturating_mul(u64::from(self.backoff)) / 1_000;
+            if delay >= self.max_delay_ms {
+                break;
+            }
+        }
+        delay.min(self.max_delay_ms)
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_attempts: 1, delay_ms: 1_000, backoff: 2_000, max_delay_ms: 60_000, errors: Vec::new() }

@@ -10,12 +10,13 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+pub mod preview;
 pub mod service;
 mod translate;
 pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
-pub use build::{BuildRequest, build};
+pub use build::{BuildRequest, build, outline};
 pub use graph::{
     Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode,
     OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun, RetryPolicy,

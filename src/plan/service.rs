@@ -82,8 +82,8 @@ fn service(name: &str, decl: &ServiceDecl, given: &Services) -> Result<Service, 
         .map(|(name, value)| Ok((name, plain(&value)?)))
         .collect::<Result<_, String>>()?;
     let ready = decl.ready.as_ref().map(|ready| probe(ready, given)).transpose()?;
-    let at = given.get(name).cloned().unwrap_or(ServiceAt { port: 0, state: String::new() });
-    Ok(Service { name: name.to_owned(), argv, env, port: at.port, state: at.state, ready })
+    let at = given.get(name).cloned().unwrap_or(ServiceAt { port: None, state: String::new() });
+    Ok(Service { name: name.to_owned(), argv, env, port: at.port.unwrap_or(0), state: at.state, ready })
 }
 
 /// Nothing is ready in the moment that it is started: how often it is asked, and for how long, unless declared.

@@ -9,6 +9,7 @@ use super::graph::{Effect, Evidence, InputKind};
 use super::values::{Accept, Expect, InputField, Localized, Poll, Probe};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
+use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
     Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
@@ -111,7 +112,7 @@ impl<'a> Translator<'a> {
 }
 
 /// Scheme, host and port of an address, in lower case, as far as they are known before the run.
-pub(super) fn origin(address: &Template, known: &Known<'_>) -> Option<String> {
+pub(super) fn origin(address: &Template, known: &dyn Scope) -> Option<String> {
     let rendered = address.render_address(known).ok()?;
     let text = match rendered.segments().first()? {
         crate::runbook::template::Segment::Text(text) => text.as_str(),
@@ -137,7 +138,8 @@ pub(super) fn origin_of(text: &str, whole: bool) -> Option<String> {
         "https" => ":443",
         _ => "",
     };
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let is_port = |port: &str| port == AT_START || port.bytes().all(|b| b.is_ascii_digit());
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| is_port(port));
     (!host.is_empty()).then(|| format!("{scheme}://{host}{}", if has_port { "" } else { port }))
 }
 

@@ -190,12 +190,15 @@ pub struct Assertion {
 }
 
 impl StepValues {
+    /// Every action of the step, those of its checks and reversals included.
+    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
+        let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
+        own.into_iter().flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
+    }
+
     /// Every name that something in the step reads when it runs.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
-        let items = self.items.values();
-        let probes =
-            [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if].into_iter().flatten();
-        let probes = probes.chain(items.clone().filter_map(|item| item.probe.as_ref()));
+        let (items, probes) = (self.items.values(), self.probes());
         let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
         let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();

@@ -103,8 +103,19 @@ pub struct Environment {
 /// Where a service of a practice environment listens, and the folder it keeps its state in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAt {
-    pub port: u16,
+    /// `None`: chosen when the run starts, see [`ServiceAt::at_start`].
+    pub port: Option<u16>,
     pub state: String,
+}
+
+/// What stands in a plan for the port and the folder of a service that nobody has started.
+pub const AT_START: &str = "<chosen at start>";
+
+impl ServiceAt {
+    /// A service of a run that is only foreseen.
+    pub fn at_start() -> Self {
+        Self { port: None, state: AT_START.to_owned() }
+    }
 }
 
 /// The services of a run, by name.
@@ -117,7 +128,10 @@ pub struct ServiceScope<'a>(pub &'a Services);
 impl Scope for ServiceScope<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         match (root, self.0.get(name)) {
-            ("services", Some(at)) => Lookup::Known(serde_json::json!({"port": at.port, "state": at.state})),
+            ("services", Some(at)) => {
+                let port = at.port.map_or_else(|| AT_START.into(), serde_json::Value::from);
+                Lookup::Known(serde_json::json!({"port": port, "state": at.state}))
+            }
             _ => Lookup::Missing,
         }
     }

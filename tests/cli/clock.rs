@@ -52,7 +52,7 @@ async fn a_clock_that_is_set_back() {
         id: "r".to_owned(),
         dir: dir.clone(),
         plan,
-        hosting: Hosting { base_dir: env.path("work"), services: Vec::new() },
+        hosting: Hosting { base_dir: env.path("work"), services: Vec::new(), surroundings: None },
         frozen: BTreeMap::new(),
         lang: "en".to_owned(),
     };

@@ -19,4 +19,7 @@ mod held;
 mod lists;
 mod missing;
 mod people;
+mod plan;
+mod preflight;
 mod reference;
+mod surroundings;

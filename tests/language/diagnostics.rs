@@ -28,7 +28,8 @@ fn said_about(path: &Path) -> Vec<Diagnostic> {
     let (values, mut problems) = inputs::resolve(&document, &given);
     if problems.is_empty() {
         let (others, _) = Environment::all(path);
-        let services = Services::from([("p".to_owned(), ServiceAt { port: 4321, state: "/s".to_owned() })]);
+        let services =
+            Services::from([("p".to_owned(), ServiceAt { port: Some(4321), state: "/s".to_owned() })]);
         let request = BuildRequest {
             mode: if mode == "drill" { Mode::Drill } else { Mode::Live },
             environment: report.environment.as_ref(),

@@ -20,7 +20,7 @@ fn plan_in(head: &str, steps: &str, environment: Option<&str>, mode: Mode) -> Re
     }
     let report = check_file(&path, environment.map(|_| "e"));
     assert!(!report.has_errors(), "{:?}", report.diagnostics);
-    let services = Services::from([("p".to_owned(), ServiceAt { port: 4321, state: "/s".to_owned() })]);
+    let services = Services::from([("p".to_owned(), ServiceAt { port: Some(4321), state: "/s".to_owned() })]);
     let request = BuildRequest {
         mode,
         environment: report.environment.as_ref(),
@@ -117,7 +117,8 @@ fn services_are_filled_in_with_what_was_chosen() {
     let environment = environment.unwrap();
     let needs = service::needs(&environment);
     assert_eq!((needs.len(), needs[0].port, needs[0].state), (1, true, true));
-    let given = Services::from([("platform".to_owned(), ServiceAt { port: 4321, state: "/s".to_owned() })]);
+    let given =
+        Services::from([("platform".to_owned(), ServiceAt { port: Some(4321), state: "/s".to_owned() })]);
     let services = service::services(&environment, &given).unwrap();
     assert_eq!(services[0].argv, ["consigne", "practice", "--port", "4321", "--state", "/s"]);
     let ready = serde_json::to_string(&services[0].ready).unwrap();

@@ -38,7 +38,7 @@ fn drill(path: &Path) -> Plan {
     let (values, problems) = inputs::resolve(&document, &given);
     assert!(problems.is_empty(), "{}", render_all(&problems, Rendering::default(), 50));
     let services =
-        Services::from([("platform".to_owned(), ServiceAt { port: 4321, state: "/state".to_owned() })]);
+        Services::from([("platform".to_owned(), ServiceAt { port: Some(4321), state: "/state".to_owned() })]);
     let (others, _) = Environment::all(path);
     let request = BuildRequest {
         mode: Mode::Drill,

@@ -1,0 +1,58 @@
+//! `consigne plan`: what a run would do, step by step, and nothing of it done. No effect, no connection, no process,
+//! nothing written.
+
+use super::args::{ChoiceArgs, ModeChoice, PlanArgs};
+use super::chosen::{Chosen, invalid};
+use super::drive;
+use super::error::CliError;
+use super::exit::Exit;
+use super::sheet;
+use super::shelf::located;
+use super::ui::Ui;
+use crate::plan::preview::Preview;
+use crate::plan::{Mode, service};
+use crate::runbook::environment::{Environment, ServiceAt, Services};
+
+pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
+    let ui = Ui::new(args.json);
+    let chosen = Chosen::of(&args.choice, mode(&args.choice, args.mode)?, ui)?;
+    let services = undecided(&chosen);
+    let plan = chosen.plan(&services)?;
+    let practice = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
+    let started = match practice {
+        Some(environment) => service::services(environment, &services).map_err(invalid)?,
+        None => Vec::new(),
+    };
+    let preview = Preview::of(&plan, &started)
+        .map_err(|error| CliError::new(Exit::Invalid, format!("the plan cannot be written: {error}")))?;
+    if args.json {
+        let value = serde_json::to_value(&preview)
+            .map_err(|error| CliError::new(Exit::Bug, format!("the plan cannot be written: {error}")))?;
+        ui.json(&value);
+    } else {
+        sheet::lines(&preview, drive::spoken(args.lang)).iter().for_each(|line| ui.data(line));
+    }
+    Ok(Exit::Done)
+}
+
+/// As asked; else a drill where the environment is one for practice, since nothing else can be done there.
+pub(super) fn mode(choice: &ChoiceArgs, asked: Option<ModeChoice>) -> Result<Mode, CliError> {
+    Ok(match asked {
+        Some(ModeChoice::Live) => Mode::Live,
+        Some(ModeChoice::Drill) => Mode::Drill,
+        None => {
+            let file = located(&choice.file)?;
+            let named = choice.env.as_ref().and_then(|name| Environment::find(&file, name).ok());
+            let practice =
+                named.and_then(|path| Environment::load(&path).0).is_some_and(|found| found.has_services());
+            if practice { Mode::Drill } else { Mode::Live }
+        }
+    })
+}
+
+/// The services of a run that nobody has started.
+pub(super) fn undecided(chosen: &Chosen) -> Services {
+    let environment = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
+    let needs = environment.map(service::needs).unwrap_or_default();
+    needs.into_iter().map(|needs| (needs.name, ServiceAt::at_start())).collect()
+}

@@ -1,0 +1,396 @@
+//! What a plan says before anything is done: every step with its requests rendered as far as they are known, who may
+//! open which gate, what each branch decides, and how long machines may take.
+//!
+//! Pure, and the same for the same plan. What is not known yet stays a reference, as a secret does; nothing here
+//! evaluates a filter, looks at the host or asks anybody. The JSON of a [`Preview`] is a format: fields are added,
+//! never removed or reused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
+use super::service::Service;
+use super::translate::{Known, origin};
+use super::values::{Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::{Action, Effect, Plan, digest};
+use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
+
+/// Name and version of the format.
+pub const FORMAT: &str = "consigne.plan/v1";
+/// Where a request goes whose host is not known yet.
+pub const DECIDED_LATER: &str = "<decided later>";
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    pub format: &'static str,
+    /// SHA-256 over `files`, as `sha256sum` would list them.
+    pub digest: String,
+    /// Name to SHA-256 of the files that a run of this plan would freeze.
+    pub files: BTreeMap<String, String>,
+    pub runbook: String,
+    pub title: Localized<String>,
+    pub mode: super::Mode,
+    pub environment: Option<String>,
+    pub protected: bool,
+    pub role_play: bool,
+    pub identity: super::Identity,
+    pub inputs: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Value>,
+    /// Names and sources.
+    pub secrets: BTreeMap<String, SecretSource>,
+    pub env_inherit: Vec<String>,
+    pub locks: Vec<String>,
+    pub services: Vec<ServicePreview>,
+    pub deadline_ms: Option<u64>,
+    pub max_in_flight: u32,
+    pub targets: Vec<Target>,
+    pub machine_time: MachineTime,
+    pub steps: Vec<StepPreview>,
+}
+
+/// A process that a practice environment starts beside the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServicePreview {
+    pub name: String,
+    pub argv: Vec<String>,
+}
+
+/// Scheme, host and port, and the steps that send something there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Target {
+    pub target: String,
+    pub steps: Vec<String>,
+}
+
+/// How long machines may take at most, along the longest way through the plan. People, what they have repeated, and
+/// reversals come on top.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MachineTime {
+    pub at_most_ms: u64,
+    /// Steps that wait until an instant: their time is not in it.
+    pub open_ended: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct StepPreview {
+    /// As in `plan/graph.json`.
+    pub node: StepNode,
+    pub title: Localized<Rendered>,
+    pub message: Localized<Rendered>,
+    pub when: Option<Branch>,
+    pub act: Option<Foreseen>,
+    pub verify: Option<Foreseen>,
+    pub undo: Option<Foreseen>,
+    pub put_back: Option<Foreseen>,
+    pub only_if: Option<Foreseen>,
+    /// Given by the runbook instead of `auto`.
+    pub idempotency_key: Option<Rendered>,
+    /// For a `confirm`: the word to type.
+    pub typed: Option<Rendered>,
+    pub items: Vec<ItemPreview>,
+    pub assertions: Vec<AssertionPreview>,
+    pub until: Option<Rendered>,
+    /// The answer that an unattended run takes.
+    pub unattended: Option<Value>,
+    /// For a question: who may answer it.
+    pub answers: Option<Entitled>,
+    /// For a gate: steps with an effect that lie behind it, up to the next gate. Those that an approval binds are
+    /// `covers` in the node.
+    pub behind: Vec<String>,
+}
+
+/// A request, rendered as far as it is known, or why it cannot be.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Foreseen {
+    Request(Box<ProbeOf<Rendered>>),
+    Fails(String),
+}
+
+/// A condition, and what it comes to if that is known already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Branch {
+    pub expr: String,
+    pub reads: Vec<String>,
+    pub known: Option<bool>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ItemPreview {
+    pub id: String,
+    pub text: Localized<Rendered>,
+    pub probe: Option<Foreseen>,
+    /// The step whose `verify` proves it.
+    pub step: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AssertionPreview {
+    pub claim: Branch,
+    pub message: Localized<Rendered>,
+}
+
+/// The kind of a value, as the runbook spells it.
+pub fn kind_name(kind: &InputKind) -> String {
+    match kind {
+        InputKind::Any => "any".to_owned(),
+        InputKind::String => "string".to_owned(),
+        InputKind::Integer => "integer".to_owned(),
+        InputKind::Number => "number".to_owned(),
+        InputKind::Boolean => "boolean".to_owned(),
+        InputKind::Datetime => "datetime".to_owned(),
+        InputKind::File => "file".to_owned(),
+        InputKind::List(of) => format!("list of {}", kind_name(of)),
+    }
+}
+
+/// Who may answer a question, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entitled {
+    /// Empty: `people` says it, or anybody may.
+    pub roles: Vec<String>,
+    pub people: Vec<String>,
+    pub anybody: bool,
+    pub quorum: u32,
+    pub not_starter: bool,
+    /// Not who answered these.
+    pub not_steps: Vec<String>,
+    /// Entitled besides, once the first time-out has passed.
+    pub escalated: Vec<String>,
+}
+
+impl Preview {
+    /// # Errors
+    /// A number in the inputs that JSON cannot hold.
+    pub fn of(plan: &Plan, services: &[Service]) -> Result<Self, serde_json::Error> {
+        let files = digest::digests(&digest::files(plan)?);
+        let (graph, values) = (&plan.graph, &plan.values);
+        let none = StepValues::default();
+        let steps = graph.steps.iter().enumerate().map(|(at, node)| {
+            let values = values.steps.get(&node.id).unwrap_or(&none);
+            step(plan, at, node, values)
+        });
+        Ok(Self {
+            format: FORMAT,
+            digest: digest::of_files(&files),
+            files,
+            runbook: graph.runbook.clone(),
+            title: values.title.clone(),
+            mode: graph.mode,
+            environment: graph.environment.clone(),
+            protected: graph.protected,
+            role_play: graph.role_play,
+            identity: graph.identity,
+            inputs: values.inputs.clone(),
+            vars: values.vars.clone(),
+            secrets: values.secrets.clone(),
+            env_inherit: values.env_inherit.clone(),
+            locks: values.locks.clone(),
+            services: services
+                .iter()
+                .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })
+                .collect(),
+            deadline_ms: graph.deadline_ms,
+            max_in_flight: graph.max_in_flight,
+            targets: targets(plan),
+            machine_time: machine_time(plan),
+            steps: steps.collect(),
+        })
+    }
+}
+
+/// The view from before the run: inputs and variables are known, everything else is decided later.
+struct Beforehand<'a>(Known<'a>);
+
+impl<'a> Beforehand<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars })
+    }
+
+    fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
+        Some(match probe?.render(&self.0) {
+            Ok(request) => Foreseen::Request(Box::new(request)),
+            Err(error) => Foreseen::Fails(error.to_string()),
+        })
+    }
+
+    /// A text for people: what fails is shown as it is written.
+    fn text(&self, text: &Template) -> Rendered {
+        text.render(&self.0).unwrap_or_else(|_: RenderError| Rendered::literal(text.source()))
+    }
+
+    fn texts(&self, texts: &Localized<Template>) -> Localized<Rendered> {
+        let of = |text: &Option<Template>| text.as_ref().map(|text| self.text(text));
+        Localized { fr: of(&texts.fr), en: of(&texts.en) }
+    }
+
+    fn branch(&self, expr: &Expr) -> Branch {
+        Branch {
+            expr: expr.source().to_owned(),
+            reads: expr.refs().to_vec(),
+            known: expr.holds(&self.0).ok(),
+        }
+    }
+}
+
+/// Inputs that nobody has given yet are decided later, too.
+struct Lenient<'a>(Known<'a>);
+
+impl Scope for Lenient<'_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        match self.0.lookup(root, name) {
+            Lookup::Missing => Lookup::Later,
+            found => found,
+        }
+    }
+}
+
+fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPreview {
+    let view = Beforehand::of(plan);
+    let items = node.items.iter().filter_map(|item| Some((&item.id, values.items.get(&item.id)?)));
+    StepPreview {
+        node: node.clone(),
+        title: view.texts(&values.title),
+        message: view.texts(&values.message),
+        when: values.when.as_ref().map(|when| view.branch(when)),
+        act: view.foreseen(values.act.as_ref()),
+        verify: view.foreseen(values.verify.as_ref()),
+        undo: view.foreseen(values.undo.as_ref()),
+        put_back: view.foreseen(values.put_back.as_ref()),
+        only_if: view.foreseen(values.only_if.as_ref()),
+        idempotency_key: values.idempotency_key.as_ref().map(|key| view.text(key)),
+        typed: values.typed.as_ref().map(|typed| view.text(typed)),
+        items: items
+            .map(|(id, item)| ItemPreview {
+                id: id.clone(),
+                text: view.texts(&item.text),
+                probe: view.foreseen(item.probe.as_ref()),
+                step: item.step.clone(),
+            })
+            .collect(),
+        assertions: values
+            .assertions
+            .iter()
+            .map(|claim| AssertionPreview {
+                claim: view.branch(&claim.expr),
+                message: view.texts(&claim.message),
+            })
+            .collect(),
+        until: values.until.as_ref().map(|until| view.text(until)),
+        unattended: values.unattended.clone(),
+        answers: answers(&plan.graph.people, node),
+        behind: if node.kind.is_gate() { behind(plan, at) } else { Vec::new() },
+    }
+}
+
+fn answers(people: &Populace, node: &StepNode) -> Option<Entitled> {
+    let nobody_special = Who::default();
+    let who = match (&node.gate, &node.by) {
+        (Some(gate), _) => &gate.who,
+        (None, Some(by)) => by,
+        (None, None) if matches!(node.kind, Kind::Input | Kind::Checklist | Kind::Manual) => &nobody_special,
+        (None, None) => return None,
+    };
+    let holders = |roles: &[String]| -> Vec<String> {
+        let all: BTreeSet<&String> =
+            roles.iter().filter_map(|role| people.roles.get(role)).flatten().collect();
+        all.into_iter().cloned().collect()
+    };
+    let gate = node.gate.as_ref();
+    Some(Entitled {
+        roles: who.roles.clone(),
+        people: holders(&who.roles),
+        anybody: who.roles.is_empty() && node.kind != Kind::Approve,
+        quorum: gate.map_or(1, |gate| gate.quorum),
+        not_starter: who.not_starter,
+        not_steps: who.not_steps.clone(),
+        escalated: gate.map(|gate| holders(&gate.escalate_to)).unwrap_or_default(),
+    })
+}
+
+/// Steps with an effect that wait for the gate, up to the next gate that cannot be skipped.
+fn behind(plan: &Plan, gate: usize) -> Vec<String> {
+    let steps = &plan.graph.steps;
+    let mut reached: BTreeSet<&str> = BTreeSet::from([steps[gate].id.as_str()]);
+    let mut out = Vec::new();
+    for node in steps.iter().skip(gate + 1).filter(|node| node.section == steps[gate].section) {
+        if !node.needs.iter().any(|need| reached.contains(need.as_str())) {
+            continue;
+        }
+        let ends = node.kind.is_gate() && !node.conditional;
+        if !ends {
+            reached.insert(&node.id);
+        }
+        if node.effect != Effect::Read && !node.kind.is_gate() {
+            out.push(node.id.clone());
+        }
+    }
+    out
+}
+
+/// Where the calls of a plan go, in the order of its steps.
+pub fn targets(plan: &Plan) -> Vec<Target> {
+    let known = Lenient(Known { inputs: &plan.values.inputs, vars: &plan.values.vars });
+    let mut out: Vec<Target> = Vec::new();
+    for (at, node) in plan.graph.steps.iter().enumerate() {
+        for probe in plan.step_values(at).into_iter().flat_map(StepValues::probes) {
+            let Action::Http(call) = &probe.action else { continue };
+            let target = origin(&call.url, &known).unwrap_or_else(|| DECIDED_LATER.to_owned());
+            match out.iter_mut().find(|known| known.target == target) {
+                Some(known) if known.steps.contains(&node.id) => {}
+                Some(known) => known.steps.push(node.id.clone()),
+                None => out.push(Target { target, steps: vec![node.id.clone()] }),
+            }
+        }
+    }
+    out
+}
+
+fn machine_time(plan: &Plan) -> MachineTime {
+    let mut until: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut open_ended = Vec::new();
+    let (mut main, mut whole) = (0, 0);
+    for (at, node) in plan.graph.steps.iter().enumerate() {
+        let begin = node.needs.iter().filter_map(|need| until.get(need.as_str())).max().copied();
+        let begin = begin.unwrap_or(if node.section == Section::Finally { main } else { 0 });
+        let values = plan.step_values(at);
+        if values.is_some_and(|values| values.until.is_some()) {
+            open_ended.push(node.id.clone());
+        }
+        let end = begin.saturating_add(values.map_or(0, |values| longest(plan, node, values)));
+        until.insert(&node.id, end);
+        whole = whole.max(end);
+        if node.section == Section::Main {
+            main = whole;
+        }
+    }
+    MachineTime { at_most_ms: whole, open_ended }
+}
+
+/// How long a step may keep machines busy, all its attempts together.
+fn longest(plan: &Plan, node: &StepNode, values: &StepValues) -> u64 {
+    let once = |probe: &Probe| {
+        let within = probe.accept.poll.as_ref().map_or(0, |poll| poll.within_ms);
+        within.saturating_add(probe.timeout_ms.unwrap_or(0))
+    };
+    let verify = values.verify.as_ref().map_or(0, once);
+    let proof = |item: &super::Item| match (&item.probe, &item.step) {
+        (Some(probe), _) => once(probe),
+        (None, Some(step)) => {
+            plan.values.steps.get(step).and_then(|other| other.verify.as_ref()).map_or(0, once)
+        }
+        (None, None) => 0,
+    };
+    let items: u64 = values.items.values().map(proof).sum();
+    let Some(act) = &values.act else { return items.saturating_add(node.wait_ms.unwrap_or(0)) };
+    let attempt = once(act).saturating_add(verify);
+    let tries = node.retry.max_attempts.max(1);
+    let delays = (1..tries).map(|tries| node.retry.longest_delay(tries)).fold(0, u64::saturating_add);
+    let all = attempt.saturating_mul(u64::from(tries)).saturating_add(delays);
+    // What has begun before the deadline may go on.
+    let all = node.deadline_ms.map_or(all, |deadline| all.min(deadline.saturating_add(attempt)));
+    let first = node.verify.is_some_and(|verify| verify.first);
+    all.saturating_add(if first { verify } else { 0 })
+}
