@@ -2,10 +2,11 @@
 //!
 //! Raw, base64 in both alphabets at every alignment, percent-encoding, JSON escapes, hexadecimal, HTML entities, the
 //! quoting of shells (`set -x` prints it), and the usual pairs of them: JSON in base64, base64 in a URL or in JSON, JSON
-//! in a URL. Not found: base64 broken into lines at other places than tools do, compression, and what is not here.
+//! in a URL, and all of it quoted in JSON. Base64 is found across the line breaks of the usual tools, unless the secret is
+//! very long. Not found: compression, other charsets, and what is not here.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 /// Lines of a secret of several lines that are found alone as well.
@@ -14,28 +15,43 @@ const LINE_LENGTH: usize = 16;
 const SHORTEST_FORM: usize = 6;
 /// Longer secrets are keys and certificates, which nobody encodes twice; their forms are large.
 const LONGEST_PAIRED: usize = 4 * 1024;
+/// Longer secrets are found in wrapped base64 only where it begins with them.
+const LONGEST_WRAPPED: usize = 1024;
 
 pub(super) fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    let mut out = Vec::new();
-    let mut add = |form: Vec<u8>| {
-        if form.len() >= SHORTEST_FORM {
-            out.push(Zeroizing::new(form));
-        }
-    };
+    let mut out: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let pieces = secret.lines().filter(|line| line.len() >= LINE_LENGTH && line.len() < secret.len());
     for text in std::iter::once(secret).chain(pieces) {
-        add(text.as_bytes().to_vec());
-        base64_forms(text.as_bytes(), &mut add);
-        percent_forms(text, &mut add);
-        json_forms(text, &mut add);
-        hex_forms(text.as_bytes(), &mut add);
-        html_forms(text, &mut add);
-        shell_forms(text, &mut add);
-        if text.len() <= LONGEST_PAIRED {
-            paired_forms(text, &mut add);
+        let mut once = Vec::new();
+        single_forms(text, &mut |form| once.push(Zeroizing::new(form)));
+        if text.len() == secret.len() && text.len() <= LONGEST_WRAPPED {
+            wrapped_forms(text.as_bytes(), &mut |form| out.push(Zeroizing::new(form)));
         }
+        once.sort_by(|a, b| a.as_slice().cmp(b));
+        once.dedup();
+        if text.len() <= LONGEST_PAIRED {
+            paired_forms(text, &mut |form| out.push(Zeroizing::new(form)));
+            // Whatever was printed may be quoted in an answer.
+            for form in once.iter().filter_map(|form| std::str::from_utf8(form).ok()) {
+                for (slash, ascii) in [(false, Ascii::Keep), (false, Ascii::Lower), (true, Ascii::Lower)] {
+                    out.push(Zeroizing::new(json_escape(form, slash, "", ascii).into_bytes()));
+                }
+            }
+        }
+        out.append(&mut once);
     }
+    out.retain(|form| form.len() >= SHORTEST_FORM);
     out
+}
+
+fn single_forms(text: &str, add: &mut impl FnMut(Vec<u8>)) {
+    add(text.as_bytes().to_vec());
+    base64_forms(text.as_bytes(), add);
+    percent_forms(text, add);
+    json_forms(text, add);
+    hex_forms(text.as_bytes(), add);
+    html_forms(text, add);
+    shell_forms(text, add);
 }
 
 /// One encoding inside another.
@@ -43,12 +59,11 @@ fn paired_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
     base64_forms(secret.as_bytes(), &mut |form| {
         if let Ok(text) = std::str::from_utf8(&form) {
             percent_forms(text, add);
-            add(text.replace('/', "\\/").into_bytes());
         }
     });
     for ascii in [Ascii::Keep, Ascii::Lower] {
         for slash in [false, true] {
-            let json = Zeroizing::new(json_escape(secret, slash, false, ascii));
+            let json = Zeroizing::new(json_escape(secret, slash, "", ascii));
             if *json != *secret {
                 base64_forms(json.as_bytes(), add);
                 percent_forms(&json, add);
@@ -83,10 +98,15 @@ fn html_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
     }
 }
 
-/// As shells and those who write for them quote: between single quotes, with backslashes, and `$'...'`.
+/// As shells and those who write for them quote: between single quotes, with backslashes, and `$'...'`; each of them
+/// once more between single quotes, since a trace quotes what was quoted.
 fn shell_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
-    add(secret.replace('\'', r"'\''").into_bytes());
-    add(secret.replace('\'', r#"'"'"'"#).into_bytes());
+    let mut add = |form: String| {
+        add(form.replace('\'', r"'\''").into_bytes());
+        add(form.into_bytes());
+    };
+    add(secret.replace('\'', r"'\''"));
+    add(secret.replace('\'', r#"'"'"'"#));
     // bash leaves different things alone in `printf %q` and in `${x@Q}`.
     for kept in ["%+,-./:=@_~", "%+-./:=@_", "_-./", "_"] {
         let mut form = String::new();
@@ -96,22 +116,24 @@ fn shell_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
             }
             form.push(c);
         }
-        add(form.into_bytes());
+        add(form);
     }
     for octal in [false, true] {
-        let mut form = Vec::new();
-        for byte in secret.bytes() {
-            match byte {
-                b'\n' => form.extend(b"\\n"),
-                b'\t' => form.extend(b"\\t"),
-                b'\r' => form.extend(b"\\r"),
-                b'\'' | b'\\' => form.extend([b'\\', byte]),
-                0x80.. if octal => form.extend(format!("\\{byte:03o}").into_bytes()),
-                0..0x20 | 0x7f => form.extend(format!("\\{byte:03o}").into_bytes()),
-                _ => form.push(byte),
-            }
+        add(secret.chars().map(|c| ansi_c(c, octal)).collect());
+    }
+}
+
+/// A character within `$'...'`.
+fn ansi_c(c: char, octal: bool) -> String {
+    match c {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\'' | '\\' => format!("\\{c}"),
+        _ if c.is_ascii_control() || (octal && !c.is_ascii()) => {
+            c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect()
         }
-        add(form);
+        _ => c.to_string(),
     }
 }
 
@@ -125,14 +147,33 @@ fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
         add(lines.join(&b"\n"[..]));
         add(lines.join(&b"\r\n"[..]));
     }
-    // Inside a longer text only those characters are fixed whose six bits all come from the secret.
+    for form in aligned_forms(secret, &[STANDARD_NO_PAD, URL_SAFE_NO_PAD]) {
+        add(form);
+    }
+}
+
+/// Inside a longer text only those characters are fixed whose six bits all come from the secret.
+fn aligned_forms(secret: &[u8], engines: &[GeneralPurpose]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
     for before in 0..3 {
         let shifted: Zeroizing<Vec<u8>> =
             Zeroizing::new(std::iter::repeat_n(0, before).chain(secret.iter().copied()).collect());
         let first = (before * 8).div_ceil(6);
         let last = shifted.len() * 8 / 6;
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            add(engine.encode(&*shifted).as_bytes()[first..last].to_vec());
+        out.extend(engines.iter().map(|engine| engine.encode(&*shifted).as_bytes()[first..last].to_vec()));
+    }
+    out
+}
+
+/// Base64 of a longer text is broken into lines wherever a line is full.
+fn wrapped_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
+    for form in aligned_forms(secret, &[STANDARD_NO_PAD]) {
+        for width in [64, 76] {
+            for first in 1..form.len().min(width) {
+                let (head, rest) = form.split_at(first);
+                let lines: Vec<&[u8]> = std::iter::once(head).chain(rest.chunks(width)).collect();
+                add(lines.join(&b"\n"[..]));
+            }
         }
     }
 }
@@ -172,13 +213,16 @@ fn percent_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
     }
 }
 
+/// What encoders write as `\u00..` so that it can stand in HTML: none of it, Go, Python and PHP, .NET.
+const CODED: [&str; 4] = ["", "<>&", "<>&'", "<>&'+`\""];
+
 fn json_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
     for slash in [false, true] {
-        for html in [false, true] {
+        for coded in CODED {
             for ascii in [Ascii::Keep, Ascii::Lower, Ascii::Upper] {
-                let once = json_escape(secret, slash, html, ascii);
+                let once = json_escape(secret, slash, coded, ascii);
                 // JSON inside a JSON string is escaped twice.
-                add(json_escape(&once, slash, html, ascii).into_bytes());
+                add(json_escape(&once, slash, coded, ascii).into_bytes());
                 add(once.into_bytes());
             }
         }
@@ -192,12 +236,13 @@ enum Ascii {
     Upper,
 }
 
-fn json_escape(text: &str, slash: bool, html: bool, ascii: Ascii) -> String {
+fn json_escape(text: &str, slash: bool, coded: &str, ascii: Ascii) -> String {
     let unit =
         |unit: u16| if ascii == Ascii::Upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
     let mut out = String::new();
     for c in text.chars() {
         match c {
+            _ if c.is_ascii() && coded.contains(c) => out.push_str(&unit(c as u16)),
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
@@ -206,7 +251,6 @@ fn json_escape(text: &str, slash: bool, html: bool, ascii: Ascii) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '/' if slash => out.push_str("\\/"),
-            '<' | '>' | '&' | '\'' if html => out.push_str(&unit(c as u16)),
             _ if c.is_control() || (!c.is_ascii() && ascii != Ascii::Keep) => {
                 c.encode_utf16(&mut [0; 2]).iter().for_each(|u| out.push_str(&unit(*u)));
             }

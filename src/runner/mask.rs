@@ -10,12 +10,16 @@ use super::forms::forms;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
+/// What begins a secret at the end of a text counts from this length on.
+const SHORTEST_BEGUN: usize = 8;
 /// Up to this many bytes of all forms the fastest automaton is used. Its memory is hundreds of times as large.
 const FAST_BYTES: usize = 32 * 1024;
 
 /// All known forms of a set of secrets.
 pub struct Masker {
     finder: Option<AhoCorasick>,
+    /// Sorted.
+    forms: Vec<Zeroizing<Vec<u8>>>,
     longest: usize,
 }
 
@@ -28,7 +32,7 @@ impl std::fmt::Debug for Masker {
 impl Masker {
     /// Finds nothing.
     pub const fn none() -> Self {
-        Self { finder: None, longest: 1 }
+        Self { finder: None, forms: Vec::new(), longest: 1 }
     }
 
     pub fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
@@ -46,7 +50,7 @@ impl Masker {
             .match_kind(MatchKind::LeftmostLongest)
             .build(forms.iter().map(|form| form.as_slice()))
             .expect("the forms of a run's secrets are far below the size an automaton can have");
-        Self { finder: Some(finder), longest }
+        Self { finder: Some(finder), forms, longest }
     }
 
     pub fn text(&self, text: &str) -> String {
@@ -55,12 +59,32 @@ impl Masker {
 
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
-        self.replace(bytes, bytes.len(), &mut out);
+        self.replace_all(bytes, &mut out);
         out
     }
 
-    /// Masks what begins before `until`; gives the place where the rest begins.
-    fn replace(&self, bytes: &[u8], until: usize, out: &mut Vec<u8>) -> usize {
+    /// Masks a text to its end. Whoever prints a secret may have been stopped on the way: what begins one is masked
+    /// as well.
+    fn replace_all(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        let last = self.replace(bytes, bytes.len(), out).1;
+        let begun = (last.max((bytes.len() + 1).saturating_sub(self.longest))..bytes.len())
+            .take_while(|at| bytes.len() - at >= SHORTEST_BEGUN)
+            .find(|at| self.begins_a_form(&bytes[*at..]));
+        if let Some(at) = begun {
+            out.truncate(out.len() - (bytes.len() - at));
+            debug_assert!(out.len() >= before, "what is cut off was appended here");
+            out.extend_from_slice(MASK.as_bytes());
+        }
+    }
+
+    fn begins_a_form(&self, end: &[u8]) -> bool {
+        let at = self.forms.partition_point(|form| form.as_slice() < end);
+        self.forms.get(at).is_some_and(|form| form.starts_with(end))
+    }
+
+    /// Masks what begins before `until`; gives the places where the rest begins and where the last secret ended.
+    fn replace(&self, bytes: &[u8], until: usize, out: &mut Vec<u8>) -> (usize, usize) {
         let mut at = 0;
         if let Some(finder) = &self.finder {
             for found in finder.find_iter(bytes).take_while(|found| found.start() < until) {
@@ -71,7 +95,7 @@ impl Masker {
         }
         let end = until.max(at);
         out.extend_from_slice(&bytes[at..end]);
-        end
+        (end, at)
     }
 }
 
@@ -94,7 +118,7 @@ impl StreamMasker {
         self.held.extend_from_slice(chunk);
         // A match that starts at p is certain, and the longest there, once `longest` bytes follow p.
         let certain = (self.held.len() + 1).saturating_sub(masker.longest);
-        let rest = masker.replace(&self.held, certain, out);
+        let (rest, _) = masker.replace(&self.held, certain, out);
         self.held.drain(..rest);
     }
 
@@ -105,7 +129,7 @@ impl StreamMasker {
 
     /// The stream is over.
     pub(crate) fn finish(self, masker: &Masker, out: &mut Vec<u8>) {
-        masker.replace(&self.held, self.held.len(), out);
+        masker.replace_all(&self.held, out);
     }
 }
 
@@ -193,6 +217,21 @@ mod tests {
         let text = b"x abcdefghijkl y abcdefghi z";
         for cut in 0..text.len() {
             assert_eq!(streamed(&masker, text, &[cut]), b"x *** y ***i z");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_off_at_the_end_is_masked() {
+        let masker = Masker::of([CANARY]);
+        for (text, masked) in [
+            (format!("a {}", &CANARY[..11]), "a ***".to_owned()),
+            (format!("a {}", &STANDARD.encode(CANARY)[..17]), "a ***".to_owned()),
+            (format!("{CANARY}{}", &CANARY[..8]), "******".to_owned()),
+            (format!("a {}", &CANARY[..7]), format!("a {}", &CANARY[..7])),
+            (format!("{} b", &CANARY[..11]), format!("{} b", &CANARY[..11])),
+        ] {
+            assert_eq!(masker.text(&text), masked);
+            assert_eq!(streamed(&masker, text.as_bytes(), &vec![1; text.len()]), masked.as_bytes());
         }
     }
 
