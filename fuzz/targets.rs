@@ -16,7 +16,7 @@ use consigne::record::{AllowedSigners, Envelope, SignedTreeHead, SshSignature, S
 use consigne::runbook::extract::{self, Document, Globals};
 use consigne::runbook::template::{Lookup, Scope, Template};
 use consigne::runbook::{answers as answers_file, check, load as loading};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub type Target = fn(&[u8]);
 
@@ -132,7 +132,7 @@ pub fn filter(data: &[u8]) {
     let globals = Globals::new(&BTreeMap::from([("name".to_owned(), json!("acme"))]), &BTreeMap::new());
     if let Ok(text) = extract::run(filter, &document, &globals) {
         assert!(text.len() <= extract::OUTPUT_LIMIT);
-        assert!(serde_json::from_str::<Value>(&text).is_ok() || text.len() > 100, "not JSON: {text}");
+        assert!(serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok(), "not JSON: {text}");
     }
     let _ = extract::holds(filter, &document, &globals);
 }

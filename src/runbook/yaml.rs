@@ -250,7 +250,7 @@ impl Tree<'_> {
         let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
         let line = text[start..].lines().next().unwrap_or("");
         let message = format!("this is not YAML: {}", error.info().replace('\n', " "));
-        let mut problem = Diagnostic::error("syntax", Span::new(at, at + 1).at(self.source), message);
+        let mut problem = Diagnostic::error("syntax", character(text, at).at(self.source), message);
         if let Some(help) = syntax_help(line) {
             problem = problem.help(help);
         }
@@ -357,7 +357,20 @@ pub fn inner(source: &Source, span: Span, text: &str, at: usize, length: usize) 
     } else {
         in_block(text, source.text(), start, at)
     };
-    found.map_or(span, |from| Span::new(from, from + length.max(1)))
+    found.map_or(span, |from| {
+        let (first, end) = (character(source.text(), from), from + length);
+        if end > first.end as usize && source.text().is_char_boundary(end) {
+            Span { end: offset(end), ..first }
+        } else {
+            first
+        }
+    })
+}
+
+/// The whole character that a byte belongs to.
+fn character(text: &str, at: usize) -> Span {
+    let start = text.floor_char_boundary(at);
+    Span::new(start, text.ceil_char_boundary(start + 1))
 }
 
 /// The offset in the file of a byte of a block scalar: its lines are those of the file without their indentation.
