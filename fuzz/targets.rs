@@ -96,7 +96,10 @@ pub fn template(data: &[u8]) {
             assert_eq!(rendered.is_ok(), tree.is_ok(), "{rendered:?} {tree:?}");
             if let Ok(rendered) = rendered {
                 let stored = serde_json::to_string(&rendered).unwrap();
-                assert_eq!(serde_json::from_str::<consigne::runbook::template::Rendered>(&stored).unwrap(), rendered);
+                assert_eq!(
+                    serde_json::from_str::<consigne::runbook::template::Rendered>(&stored).unwrap(),
+                    rendered
+                );
             }
         }
         Err(error) => assert!(error.offset <= text.len() && text.is_char_boundary(error.offset), "{error:?}"),
@@ -217,7 +220,7 @@ pub fn tree_head(data: &[u8]) {
         Err(malformed) => within(data, &malformed),
     }
     match VerifierKey::parse(data) {
-        Ok(key) => assert_eq!(key.to_string().as_bytes(), data, "a key has one spelling"),
+        Ok(key) => assert_eq!(format!("{key}\n").as_bytes(), data, "a key has one spelling"),
         Err(malformed) => within(data, &malformed),
     }
 }

@@ -11,6 +11,7 @@
 
 mod dialog;
 mod evidence;
+mod foreground;
 mod keys;
 mod layout;
 mod line;

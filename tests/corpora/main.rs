@@ -23,7 +23,7 @@ fn every_stored_input_keeps_every_promise() {
         let mut inputs: Vec<_> =
             std::fs::read_dir(corpora.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
         inputs.sort();
-        assert!(inputs.len() > 1, "{name} has no corpus");
+        assert!(!inputs.is_empty(), "{name} has no corpus");
         for path in inputs {
             let input = std::fs::read(&path).unwrap();
             bytes += input.len() as u64;
