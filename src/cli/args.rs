@@ -22,10 +22,14 @@ pub enum Verb {
     Drill(RunArgs),
     /// Go on with a run that is paused, or whose process died
     Resume(ResumeArgs),
+    /// Do a part of a finished run again, as a new run
+    Rerun(RerunArgs),
     /// Answer an open question of a run
     Answer(AnswerArgs),
     /// End a run: reversals and `finally` still happen
     Cancel(CancelArgs),
+    /// Show who holds which target, or take one away from a run
+    Unlock(UnlockArgs),
     /// Show the runs, what they wait for, and open toggles
     List(ListArgs),
     /// Show where a run stands
@@ -135,6 +139,41 @@ pub struct ResumeArgs {
     pub answers: Option<PathBuf>,
     #[command(flatten)]
     pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// Id, beginning of the id, or directory of a finished run
+    pub run: String,
+    /// The first step to do again; what succeeded before it, by the same request, is taken over
+    #[arg(long, value_name = "STEP")]
+    pub from: String,
+    /// A mended runbook, instead of the one that the run was made of
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<PathBuf>,
+    /// File of answers
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Id of the new run
+    #[arg(long, value_name = "ID")]
+    pub run_id: Option<String>,
+    #[command(flatten)]
+    pub common: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The target, as `lock:` of the runbook names it; without one, every held target is shown
+    pub target: Option<String>,
+    /// Why it is taken away
+    #[arg(long, value_name = "TEXT", requires = "target")]
+    pub reason: Option<String>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

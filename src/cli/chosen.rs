@@ -31,15 +31,33 @@ impl Chosen {
     /// # Errors
     /// The runbook, its environment or the inputs make no sense, or do not go together.
     pub(super) fn of(args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Self, CliError> {
-        let (document, environment, others) = read(args, mode, ui)?;
         let given = given(args, mode, ui)?;
-        let (values, problems) = inputs::resolve(&document, &given);
+        Self::with(args, mode, &given, ui)
+    }
+
+    /// The same, with inputs that were given in another way.
+    ///
+    /// # Errors
+    /// As for [`Chosen::of`].
+    pub(super) fn with(args: &ChoiceArgs, mode: Mode, given: &Given, ui: Ui) -> Result<Self, CliError> {
+        let (document, environment, others) = read(args, mode, ui)?;
+        let (values, problems) = inputs::resolve(&document, given);
         if crate::diag::has_errors(&problems) {
             let error =
                 CliError::new(Exit::Invalid, "the inputs are not what the runbook asks for").with(problems);
             return Err(error.hint("give them with --input NAME=VALUE or --inputs FILE"));
         }
         Ok(Self { mode, document, environment, others, values })
+    }
+
+    /// The YAML that a plan is made of, by the names under which a run freezes it.
+    pub(super) fn frozen(&self) -> BTreeMap<String, Vec<u8>> {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(self.document.source.text()))]);
+        if let Some(environment) = &self.environment {
+            frozen.insert("environment.yaml".to_owned(), bytes(environment.source.text()));
+        }
+        frozen
     }
 
     /// # Errors

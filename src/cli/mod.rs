@@ -13,10 +13,12 @@ mod keys;
 mod list;
 mod practice;
 mod report;
+mod rerun;
 mod run;
 mod secret;
 mod show;
 mod ui;
+mod unlock;
 mod verify;
 mod waiting;
 
@@ -70,6 +72,8 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Resume(args) => drive::resume(&args),
+        Verb::Rerun(args) => rerun::rerun(&args),
+        Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),

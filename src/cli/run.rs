@@ -1,6 +1,5 @@
 //! `consigne run` and `consigne drill`
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +17,6 @@ use crate::engine::services::{free_port, state_folder};
 use crate::plan::service::{self, Service};
 use crate::plan::{Mode, Plan};
 use crate::runbook::environment::{Environment, ServiceAt, Services};
-use crate::runbook::load::Document;
 
 pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
@@ -27,14 +25,9 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let answers = drive::answers(args.answers.as_deref())?;
     let id = match &args.run_id {
         Some(id) => checked_id(id)?,
-        None => new_id(&chosen.document)?,
+        None => new_id(&chosen.document.runbook.id.value)?,
     };
-    let dir = home.runs.join(&id);
-    if dir.exists() {
-        return Err(CliError::new(Exit::Usage, format!("run `{id}` exists already"))
-            .hint("a run id is used once; leave --run-id out for a new one")
-            .hint(format!("`consigne resume {id}` goes on with that run")));
-    }
+    let dir = unused(&home, &id)?;
     let services = choose_services(chosen.environment.as_ref(), mode, &dir)?;
     let plan = chosen.plan(&services)?;
     drive::known_steps(&answers, &plan)?;
@@ -82,27 +75,33 @@ fn new_run(
         args.choice.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let base_dir = std::fs::canonicalize(folder)
         .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &args.choice.file, &error))?;
-    let mut frozen =
-        BTreeMap::from([("runbook.yaml".to_owned(), chosen.document.source.text().as_bytes().to_vec())]);
-    if let Some(environment) = &chosen.environment {
-        frozen.insert("environment.yaml".to_owned(), environment.source.text().as_bytes().to_vec());
-    }
     let lang = drive::lang(&args.common).code().to_owned();
-    Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services }, frozen, lang })
+    Ok(NewRun { id, dir, plan, hosting: Hosting { base_dir, services }, frozen: chosen.frozen(), lang })
+}
+
+/// The directory of a new run.
+pub(super) fn unused(home: &Home, id: &str) -> Result<PathBuf, CliError> {
+    let dir = home.runs.join(id);
+    if dir.exists() {
+        return Err(CliError::new(Exit::Usage, format!("run `{id}` exists already"))
+            .hint("a run id is used once; leave --run-id out for a new one")
+            .hint(format!("`consigne resume {id}` goes on with that run")));
+    }
+    Ok(dir)
 }
 
 /// An id that says when and what, and is its own.
-fn new_id(document: &Document) -> Result<String, CliError> {
+pub(super) fn new_id(runbook: &str) -> Result<String, CliError> {
     let now = SystemClock::new().now().to_string();
     let stamp: String = now[..19].chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     let mut random = [0_u8; 3];
     getrandom::fill(&mut random)
         .map_err(|error| CliError::new(Exit::Bug, format!("the system gave no random numbers: {error}")))?;
     let tail: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{}-{}-{tail}", stamp.to_lowercase(), document.runbook.id.value))
+    Ok(format!("{}-{runbook}-{tail}", stamp.to_lowercase()))
 }
 
-fn checked_id(id: &str) -> Result<String, CliError> {
+pub(super) fn checked_id(id: &str) -> Result<String, CliError> {
     let fine = !id.is_empty()
         && id.len() <= 100
         && !id.starts_with(['-', '.'])

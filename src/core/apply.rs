@@ -133,6 +133,7 @@ impl State {
             Fact::StepSettled { status, reason } => self.step_settled(at, step, *status, reason)?,
             Fact::StepUnknown { reason } => self.step_unknown(step, reason)?,
             Fact::StepOverridden { how } => self.step_overridden(at, step, *how, event)?,
+            Fact::StepImported { .. } => self.step_imported(at, step, event)?,
             Fact::StepExpanded { .. } => return Err("lists are not part of these rules"),
             Fact::AttemptStarted { role, part, .. } => {
                 self.attempt_started(at, step, event, *role, part.as_deref())?;

@@ -112,6 +112,12 @@ pub enum Fact {
     StepUnknown { reason: String },
     #[serde(rename = "step.overridden")]
     StepOverridden { how: Override },
+    /// It succeeded in the run that this one does again, by the same request: it is not done again.
+    #[serde(rename = "step.imported")]
+    StepImported {
+        /// Declared public; all other outputs are hidden, as `output.NAME`.
+        outputs: BTreeMap<String, String>,
+    },
     /// The list of a step became known: from here its instances are ordinary. Keys are hidden.
     #[serde(rename = "step.expanded")]
     StepExpanded { items: u32 },
@@ -188,6 +194,7 @@ impl Fact {
             Self::StepSettled { .. } => "step.settled",
             Self::StepUnknown { .. } => "step.unknown",
             Self::StepOverridden { .. } => "step.overridden",
+            Self::StepImported { .. } => "step.imported",
             Self::StepExpanded { .. } => "step.expanded",
             Self::AttemptStarted { .. } => "attempt.started",
             Self::AttemptFinished { .. } => "attempt.finished",

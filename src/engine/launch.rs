@@ -404,6 +404,9 @@ impl Reopened {
         if !missing.is_empty() {
             return Err(LaunchError::Missing(missing));
         }
+        // A target may have been taken away, and another run may have it now.
+        let locks = TargetLocks::of(&host.home);
+        unbegun::acquire(&locks, &self.plan.values.locks, &self.id, &self.dir, &host.clock).await?;
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
@@ -502,7 +505,8 @@ fn ledger(
 ) -> Result<(), LaunchError> {
     let finished = state.run.finished.as_ref().filter(|_| moment == Moment::End);
     let status = finished.map(|finished| finished.status.name());
-    let about = About { moment, runbook: &plan.graph.runbook, mode: plan.graph.mode, dir, status };
+    let about =
+        About { moment, runbook: &plan.graph.runbook, mode: plan.graph.mode, dir, status, note: None };
     Ok(Ledger::of(&host.home).append(host.clock.now(), &state.run.id, head, about)?)
 }
 

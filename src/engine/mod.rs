@@ -5,9 +5,9 @@
 //! - `sim`: virtual time, for rehearsals and tests.
 //! - `book`: the one way anything is written down; `evidence`: files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
-//! - `unbegun`: what is left of runs that died before their first entry.
+//! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
-//! - `identity`: who is at this process.
+//! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt.
 
 pub mod book;
 pub mod evidence;
@@ -20,3 +20,5 @@ pub mod services;
 mod signals;
 pub mod sim;
 pub mod unbegun;
+pub mod unlock;
+pub mod word;

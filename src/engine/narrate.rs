@@ -58,6 +58,10 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let why = event.hidden.text("why").map(|why| format!("\n    {why}")).unwrap_or_default();
             format!("{}{why}", settled(french, step, *status, reason))
         }
+        Fact::StepImported { .. } => {
+            let from = plan.graph.rerun.as_ref().map_or("", |rerun| rerun.run.as_str());
+            format!("= {step} {} {from}", pick(french, "reprise de l'exécution", "taken over from run"))
+        }
         Fact::StepUnknown { reason } => {
             format!("? {step}: {} ({reason})", pick(french, "issue inconnue", "outcome unknown"))
         }

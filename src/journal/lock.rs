@@ -4,6 +4,7 @@
 //! dies. A target lock is a file under `$CONSIGNE_HOME/locks` that names its run, taken before entry 0 and released
 //! when the run is finished; a paused or dead run keeps it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -229,6 +230,26 @@ impl TargetLocks {
         serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
     }
 
+    /// Every target that is held, by name.
+    ///
+    /// # Errors
+    /// The locks cannot be listed, or one cannot be read.
+    pub fn all(&self) -> Result<BTreeMap<String, TargetHolder>, LockError> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(e) => return Err(LockError::io("list", &self.dir)(e)),
+        };
+        let mut all = BTreeMap::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let (Some(target), Some(holder)) = (target_of(&name), self.read(&entry.path())?) {
+                all.insert(target, holder);
+            }
+        }
+        Ok(all)
+    }
+
     /// The home directory.
     pub fn home(&self) -> &Path {
         self.dir.parent().unwrap_or(&self.dir)
@@ -270,16 +291,6 @@ impl TargetLocks {
         Ok(files::sync_dir(&self.dir)?)
     }
 
-    /// Takes a lock away from whoever holds it.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn break_open(&self, name: &str) -> Result<Option<TargetHolder>, LockError> {
-        let holder = self.holder(name)?;
-        files::remove(&self.path(name))?;
-        Ok(holder)
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         let mut file = String::new();
         for byte in name.bytes() {
@@ -290,6 +301,22 @@ impl TargetLocks {
         }
         self.dir.join(file)
     }
+}
+
+/// The target that a file in the folder of locks stands for.
+fn target_of(file: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::new(), file.bytes());
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'.' => return None,
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -333,7 +360,8 @@ mod tests {
         assert_eq!(locks.holder("tenant/b").unwrap().unwrap().run, "r1");
         locks.release(&names(&["tenant/b"]), "r1").unwrap();
         take(&["tenant/c", "tenant/b", "../tenant"], "r2").unwrap();
-        assert_eq!(locks.break_open("../tenant").unwrap().unwrap().run, "r2");
+        assert_eq!(locks.all().unwrap()["../tenant"].run, "r2");
+        locks.release(&["../tenant".to_owned()], "r2").unwrap();
         take(&["tenant/d"], "r3").unwrap();
         locks.release_all("r2").unwrap();
         assert_eq!(locks.holder("tenant/b").unwrap(), None);

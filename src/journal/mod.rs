@@ -31,7 +31,7 @@ pub use disclosure::{Commitment, Disclosure};
 pub use entry::{Disclosed, Encoded, Entry, Parsed, Pending};
 pub use error::JournalError;
 pub use file::{Journal, Opened, Recorded, Torn};
-pub use lock::{LockError, RunLock, TargetLocks};
+pub use lock::{LockError, RunLock, TargetHolder, TargetLocks};
 pub use memory::{Memory, MemoryFault};
 pub use outside::{Outside, outside_bytes, outside_json, outside_text};
 pub use place::Malformed;

@@ -196,6 +196,7 @@ impl Builder<'_> {
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
             steps: nodes.collect(),
+            rerun: None,
         }
     }
 
@@ -319,6 +320,7 @@ impl Builder<'_> {
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+            import: None,
         }
     }
 

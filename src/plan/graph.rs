@@ -47,6 +47,22 @@ pub struct Graph {
     pub secrets: Vec<String>,
     /// Steps in an order that respects `needs`; those of `finally` after the others.
     pub steps: Vec<StepNode>,
+    /// The run that this one does again, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Rerun>,
+}
+
+/// A finished run, a part of which is done again. Its journal is named by its head, so that nobody can exchange it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rerun {
+    pub run: String,
+    /// The first step that is done again.
+    pub from: String,
+    /// Number of lines of its journal.
+    pub size: u64,
+    /// Root of the tree over them, in base64.
+    pub root: String,
 }
 
 /// How an approver must prove who he is.
@@ -184,6 +200,9 @@ pub struct StepNode {
     pub end: Option<EndStatus>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
     pub wait_ms: Option<u64>,
+    /// It succeeded in the run that this one does again, and need not run if its request is still the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 impl StepNode {
@@ -218,6 +237,7 @@ impl StepNode {
             outputs: Vec::new(),
             end: None,
             wait_ms: None,
+            imported: false,
         }
     }
 }

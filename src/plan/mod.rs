@@ -18,13 +18,13 @@ pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
 pub use build::{BuildRequest, build};
 pub use graph::{
     Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, Mode,
-    OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn,
-    Section, StepNode, VerifyNode, Who,
+    OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun, RetryPolicy,
+    RunOn, Section, StepNode, VerifyNode, Who,
 };
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, Assertion, Expect, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource, StepValues,
-    Values,
+    Accept, Assertion, Expect, Import, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource,
+    StepValues, Values,
 };
 
 use serde::{Deserialize, Serialize};

@@ -93,6 +93,19 @@ pub struct StepValues {
     pub until: Option<Template>,
     /// The declared answer of an unattended run.
     pub unattended: Option<Value>,
+    /// For a step that need not run again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+}
+
+/// What a step did and gave in an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// Of its request, in the form that approvals bind: lower-case hex SHA-256.
+    pub digest: String,
+    /// Output name to JSON text.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// An action and how its result is judged, as written in a plan.

@@ -1,4 +1,5 @@
-//! The ledger of a home directory: one line at the start and one at the end of every run, chained.
+//! The ledger of a home directory: one line at the start and one at the end of every run, and one for each target that
+//! was taken away from a run, chained.
 //!
 //! A run that was deleted, or whose end was cut off, still stands here; the last line's hash, kept elsewhere, makes
 //! the ledger itself answer for its own end. Appended under a lock; half a line left by a crash is moved aside.
@@ -24,6 +25,8 @@ const TORN: &str = "ledger.torn";
 pub enum Moment {
     Start,
     End,
+    /// A target was taken away from the run.
+    Unlocked,
 }
 
 /// One line.
@@ -46,6 +49,9 @@ pub struct Line {
     pub root: String,
     /// At the end: how it ended.
     pub status: Option<String>,
+    /// For a target that was taken away: which, by whom, why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What is to be said about a run.
@@ -56,6 +62,7 @@ pub struct About<'a> {
     pub mode: Mode,
     pub dir: &'a Path,
     pub status: Option<&'a str>,
+    pub note: Option<&'a str>,
 }
 
 /// Something that the ledger and the runs do not agree on.
@@ -81,7 +88,7 @@ impl Ledger {
         self.home.join(LEDGER)
     }
 
-    /// Appends a line; the same moment of the same run is said once.
+    /// Appends a line; start and end of a run are said once.
     ///
     /// # Errors
     /// The ledger is damaged, or cannot be written.
@@ -104,7 +111,8 @@ impl Ledger {
             kept.and_then(|()| out.set_len(whole as u64)).map_err(JournalError::io("cut", &path))?;
         }
         let (lines, prev) = self.parse(&bytes[..whole])?;
-        if lines.iter().any(|line| line.run == run && line.moment == about.moment) {
+        let once = about.moment != Moment::Unlocked;
+        if once && lines.iter().any(|line| line.run == run && line.moment == about.moment) {
             return Ok(());
         }
         let line = Line {
@@ -120,6 +128,7 @@ impl Ledger {
             size: head.size,
             root: head.root_base64(),
             status: about.status.map(str::to_owned),
+            note: about.note.map(str::to_owned),
         };
         let text = canonical(&line)? + "\n";
         let written = out.write_all(text.as_bytes()).and_then(|()| out.sync_all());
@@ -188,7 +197,7 @@ mod tests {
     fn say(ledger: &Ledger, run: &str, moment: Moment) {
         let dir = ledger.home.join("runs").join(run);
         let head = TreeHead { origin: "x".into(), size: 1, root: Hash::ZERO };
-        let about = About { moment, runbook: "leak", mode: Mode::Live, dir: &dir, status: None };
+        let about = About { moment, runbook: "leak", mode: Mode::Live, dir: &dir, status: None, note: None };
         ledger.append(Timestamp::default(), run, &head, about).unwrap();
     }
 

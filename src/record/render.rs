@@ -17,7 +17,7 @@ use super::note::TreeHead;
 use crate::clock::Timestamp;
 use crate::core::{Actor, Event, Fact, Status};
 use crate::journal::Commitment;
-use crate::plan::Mode;
+use crate::plan::{Mode, Rerun};
 
 /// Version of the templates. Raise it with every change to them, or to what is put into them.
 pub const TEMPLATE: u32 = 1;
@@ -43,6 +43,7 @@ struct Report {
     runbook: String,
     mode: &'static str,
     environment: Option<String>,
+    rerun: Option<Rerun>,
     started: String,
     starter: Option<String>,
     finished: Option<String>,
@@ -253,6 +254,7 @@ fn context(history: &History, commitments: &[Commitment], head: &TreeHead, host:
         runbook: graph.runbook.clone(),
         mode: graph.mode.name(),
         environment: graph.environment.clone(),
+        rerun: graph.rerun.clone(),
         started: run.started.map(|at| at.to_string()).unwrap_or_default(),
         starter: run.starter.as_ref().map(person),
         finished: finished.map(|f| f.at.to_string()),

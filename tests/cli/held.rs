@@ -48,3 +48,44 @@ fn a_target_that_another_run_holds() {
     let cancelled = env.consigne(&["cancel", "r1"]).ends(1);
     shows!([refused, cancelled, drill("r4", "same").ends(4)]);
 }
+
+#[test]
+fn a_target_is_taken_away_with_a_reason() {
+    let env = TestEnvironment::new();
+    let drill = |id: &str, name: &str| {
+        let input = format!("name={name}");
+        env.consigne(&["drill", "small.yaml", "--env", "plain", "--run-id", id, "--input", &input])
+    };
+    let _parked = [drill("r1", "same").ends(4), drill("r2", "gone").ends(4)];
+    let held = env.consigne(&["unlock"]).ends(0);
+    let no_reason = env.consigne(&["unlock", "thing/same"]).ends(2);
+    let unknown = env.consigne(&["unlock", "thing/sane", "--reason", "x"]).ends(2);
+    let taken = env.consigne(&["unlock", "thing/same", "--reason", "nobody is on it"]).ends(0);
+    let second = drill("r3", "same").ends(4);
+    let resumed = env.consigne(&["answer", "r1", "ask", "yes", "--resume"]).ends(6);
+    std::fs::remove_dir_all(env.run("r2")).unwrap();
+    let gone = env.consigne(&["unlock", "thing/gone", "--reason", "it was deleted"]).ends(0);
+    let none_left = env.consigne(&["unlock", "--json"]).ends(0);
+    let ledger = std::fs::read_to_string(env.path("consigne/ledger.jsonl")).unwrap();
+    assert!(ledger.contains("nobody is on it") && ledger.contains("it was deleted"), "{ledger}");
+    let log = std::fs::read_to_string(env.run("r1").join("wal.jsonl")).unwrap();
+    assert!(log.contains("note.recorded"), "{log}");
+    shows!([held, no_reason, unknown, taken, resumed, gone, none_left]);
+    drop(second);
+}
+
+#[test]
+fn no_target_is_taken_from_a_run_that_goes_on() {
+    let env = TestEnvironment::new();
+    env.write("slow.yaml", &SLOW.replace("steps:", "lock: [\"thing/slow\"]\nsteps:"));
+    let mut child = env.start(&["drill", "slow.yaml", "--env", "plain", "--run-id", "held"]);
+    env.until("the step runs", || !env.touched().is_empty());
+    let refused = env.consigne(&["unlock", "thing/slow", "--reason", "now"]).ends(6);
+    assert!(env.path("consigne/locks/thing%2fslow").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let _freed = env.consigne(&["unlock", "thing/slow", "--reason", "now"]).ends(0);
+    assert!(!env.path("consigne/locks/thing%2fslow").exists());
+    let _leftovers_end_with_the_run = env.consigne(&["cancel", "held"]);
+    shows!([refused]);
+}

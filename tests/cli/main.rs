@@ -2,6 +2,7 @@
 //! lower down is tested there; here it is proved that the wiring says it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod again;
 mod clock;
 mod closed;
 mod damage;

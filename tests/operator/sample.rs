@@ -178,6 +178,7 @@ impl World {
             deadline_ms: None,
             secrets: vec!["admin_token".into()],
             steps: nodes,
+            rerun: None,
         };
         let shape = Arc::new(Shape::new(graph.clone()).unwrap());
         let state = State::new(shape, "20261123-1-suspend");

@@ -88,6 +88,7 @@ pub fn graph(kind: Kindness) -> Graph {
         deadline_ms: None,
         secrets: Vec::new(),
         steps: vec![before, go, isolate],
+        rerun: None,
     }
 }
 

@@ -21,7 +21,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 12] = [
+pub const RULES: [(&str, Rule); 13] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -29,6 +29,7 @@ pub const RULES: [(&str, Rule); 12] = [
     ("gate", gates),
     ("binding", binding),
     ("unknown", unknown),
+    ("imports", imports),
     ("put_back", put_back),
     ("reversals", reversals),
     ("ending", ending),
@@ -141,6 +142,7 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Fact::AttemptStarted { .. }
         | Fact::AskOpened { .. }
         | Fact::WaitStarted { .. }
+        | Fact::StepImported { .. }
         | Fact::StepSettled { .. }
             if !seen.begun =>
         {
@@ -320,6 +322,17 @@ fn unknown(model: &Model<'_>, event: &Event) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Only what an earlier run did, and this one has not touched, is taken over.
+fn imports(model: &Model<'_>, event: &Event) -> Result<(), String> {
+    let (Fact::StepImported { .. }, Some((node, seen))) = (&event.fact, model.seen(event)) else {
+        return Ok(());
+    };
+    ensure(node.imported && model.plan.graph.rerun.is_some(), "no earlier run did it")?;
+    ensure(!seen.begun && seen.settled.is_none(), "it has begun in this run")?;
+    ensure(node.put_back.is_none() && node.kind.runs(), "it is not of a kind that can be taken over")?;
+    ensure(model.ending.is_none(), "the run is ending")
 }
 
 /// Rule 10: no toggle is forgotten, none switched back blindly.

@@ -7,6 +7,7 @@
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `gates`: every short sequence of what can happen to a gate.
+//! - `rerun`: a part of a finished run done again.
 //! - `arbitrary`: inputs without sense.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
@@ -19,6 +20,7 @@ mod laws;
 mod model;
 mod people;
 mod plans;
+mod rerun;
 mod rng;
 mod runs;
 mod sabotage;

@@ -234,6 +234,10 @@ impl<'a> Model<'a> {
                 seen.settled = Some((*status, None));
                 seen.retry_due = false;
             }
+            Fact::StepImported { .. } => {
+                seen.begun = true;
+                seen.settled = Some((Status::Succeeded, None));
+            }
             Fact::StepUnknown { .. } => seen.doubt = true,
             Fact::StepOverridden { how } => {
                 match how {

@@ -69,6 +69,7 @@ pub fn graph_of(mode: Mode) -> Graph {
         deadline_ms: None,
         secrets: vec!["token".into()],
         steps: Vec::new(),
+        rerun: None,
     }
 }
 

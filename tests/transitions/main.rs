@@ -134,6 +134,7 @@ fn plan(kind: Kind) -> Graph {
         deadline_ms: None,
         secrets: vec![],
         steps: vec![node],
+        rerun: None,
     }
 }
 
@@ -251,6 +252,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
     for how in [ReversalEnd::Done, ReversalEnd::LeftOpen, ReversalEnd::Failed, ReversalEnd::NotChosen] {
         all.push(of(Fact::ReversalClosed { kind: Reversal::Undo, how, review_at: None }));
     }
+    all.push(of(Fact::StepImported { outputs: BTreeMap::new() }));
     all.push(of(Fact::StepExpanded { items: 1 }));
     all.push(started());
     all.push(run(Fact::RunResumed { attended: true, tool: "t".into() }));

@@ -158,6 +158,18 @@ impl State {
         }
     }
 
+    pub(super) fn step_imported(&mut self, at: Timestamp, step: usize, event: &Event) -> Applied {
+        let Fact::StepImported { outputs } = &event.fact else { return Err("not an import") };
+        let node = self.shape.node(step);
+        need(node.imported && node.kind.runs(), "no earlier run did it")?;
+        let state = &mut self.steps[step];
+        need(state.status == Status::Ready && state.attempts == 0, "its turn has not come, or is over")?;
+        state.outputs = outputs_of(event, outputs);
+        state.belief = Belief::Done;
+        self.settle(at, step, Status::Succeeded, "imported");
+        Ok(())
+    }
+
     pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
         let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact
         else {
@@ -168,9 +180,7 @@ impl State {
             .running
             .take_if(|r| Some(r.attempt) == event.attempt)
             .ok_or("no such attempt is running")?;
-        let mut values: BTreeMap<String, Json> = event.hidden.outputs();
-        values
-            .extend(outputs.iter().filter_map(|(name, text)| Some((name.clone(), Json::parse(text).ok()?))));
+        let values = outputs_of(event, outputs);
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
@@ -279,4 +289,11 @@ impl Step {
             _ => Belief::NotDone,
         };
     }
+}
+
+/// Public and hidden outputs of an event together.
+fn outputs_of(event: &Event, public: &BTreeMap<String, String>) -> BTreeMap<String, Json> {
+    let mut values = event.hidden.outputs();
+    values.extend(public.iter().filter_map(|(name, text)| Some((name.clone(), Json::parse(text).ok()?))));
+    values
 }

@@ -118,10 +118,14 @@ impl Draft<'_> {
         let node = self.state.shape().node(step);
         match node.kind {
             Kind::Http | Kind::Shell | Kind::Argv => {
+                let first = node.verify.is_some_and(|verify| verify.first);
+                if self.import(step) {
+                    return true;
+                }
                 if !self.state.has_slot() {
                     return false;
                 }
-                if node.verify.is_some_and(|verify| verify.first) && self.state.step(step).attempts == 0 {
+                if first && self.state.step(step).attempts == 0 {
                     self.start_first(step);
                 } else {
                     self.start_do(step);

@@ -52,6 +52,28 @@ impl Draft<'_> {
         self.close_proved_checklist(at);
     }
 
+    /// Takes over what the step gave in the run that this one does again, if it would do the very same.
+    pub(super) fn import(&mut self, step: usize) -> bool {
+        let import = self.plan.step_values(step).and_then(|values| values.import.as_ref());
+        let Some(import) = import.filter(|_| self.state.step(step).attempts == 0) else { return false };
+        let now = bind::digest(self.plan, self.state, step, &BTreeSet::new());
+        if !now.is_ok_and(|now| now.as_ref() == Some(&import.digest)) {
+            return false;
+        }
+        let (mut hidden, mut outputs) = (Hidden::default(), std::collections::BTreeMap::new());
+        hidden.put_text("digest", &import.digest);
+        for (name, text) in &import.outputs {
+            let node = self.state.shape().node(step);
+            if node.outputs.iter().any(|output| output.public && output.name == *name) {
+                outputs.insert(name.clone(), text.clone());
+            } else {
+                hidden.0.insert(format!("output.{name}"), text.clone());
+            }
+        }
+        self.emit(Event { hidden, ..Event::of_step(&self.name(step), Fact::StepImported { outputs }) });
+        true
+    }
+
     /// The step's `verify`, before acting.
     pub(super) fn start_first(&mut self, step: usize) {
         let probe = self.plan.step_values(step).and_then(|values| values.verify.as_ref());
@@ -338,6 +360,8 @@ impl Draft<'_> {
     fn after_do(&mut self, step: usize, last: &Last) {
         let (node, state) = (self.state.shape().node(step), self.state.step(step));
         match last.result {
+            // Its proof could not even be asked for, and a person says that nothing happened.
+            AttemptResult::Succeeded if state.belief == Belief::NotDone => self.not_done(step, last),
             AttemptResult::Succeeded if node.verify.is_some() => {
                 if self.state.has_slot() {
                     self.start_verify(step);
@@ -429,7 +453,8 @@ impl Draft<'_> {
             AttemptResult::Cancelled => Status::Cancelled,
             _ => Status::Failed,
         };
-        let reason = if last.reason == ABSENT { "not_done" } else { &last.reason };
+        let done = last.result == AttemptResult::Succeeded;
+        let reason = if done || last.reason == ABSENT { "not_done" } else { &last.reason };
         self.fail(step, status, reason, None);
     }
 

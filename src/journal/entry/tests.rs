@@ -118,6 +118,7 @@ fn step_facts() -> Vec<BoxedStrategy<Fact>> {
         text().prop_map(|reason| Fact::StepUnknown { reason }).boxed(),
         one_of(&[Override::ByHand, Override::NotDone]).prop_map(|how| Fact::StepOverridden { how }).boxed(),
         any::<u32>().prop_map(|items| Fact::StepExpanded { items }).boxed(),
+        texts(ascii(), json_text()).prop_map(|outputs| Fact::StepImported { outputs }).boxed(),
     ]
 }
 
@@ -224,18 +225,19 @@ fn variants(fact: &Fact) -> usize {
         Fact::RunStarted { .. }
         | Fact::RunResumed { .. }
         | Fact::RunPaused { .. }
-        | Fact::RunEnding { .. } => 27,
+        | Fact::RunEnding { .. } => 28,
         Fact::RunFinished { .. }
         | Fact::RunSealed {}
         | Fact::StepSkipped { .. }
-        | Fact::StepSettled { .. } => 27,
-        Fact::StepUnknown { .. } | Fact::StepOverridden { .. } | Fact::StepExpanded { .. } => 27,
-        Fact::AttemptStarted { .. } | Fact::AttemptFinished { .. } | Fact::AttemptInterrupted {} => 27,
-        Fact::RetryScheduled { .. } | Fact::WaitStarted { .. } | Fact::AskOpened { .. } => 27,
-        Fact::AskAnswered { .. } | Fact::AskEscalated { .. } | Fact::AskClosed { .. } => 27,
-        Fact::ApprovalVoided { .. } | Fact::ApprovalAttested { .. } | Fact::ReversalClosed { .. } => 27,
-        Fact::ClockStepped { .. } | Fact::JournalRecovered { .. } | Fact::JournalExported { .. } => 27,
-        Fact::NoteRecorded {} => 27,
+        | Fact::StepSettled { .. } => 28,
+        Fact::StepUnknown { .. } | Fact::StepOverridden { .. } => 28,
+        Fact::StepImported { .. } | Fact::StepExpanded { .. } => 28,
+        Fact::AttemptStarted { .. } | Fact::AttemptFinished { .. } | Fact::AttemptInterrupted {} => 28,
+        Fact::RetryScheduled { .. } | Fact::WaitStarted { .. } | Fact::AskOpened { .. } => 28,
+        Fact::AskAnswered { .. } | Fact::AskEscalated { .. } | Fact::AskClosed { .. } => 28,
+        Fact::ApprovalVoided { .. } | Fact::ApprovalAttested { .. } | Fact::ReversalClosed { .. } => 28,
+        Fact::ClockStepped { .. } | Fact::JournalRecovered { .. } | Fact::JournalExported { .. } => 28,
+        Fact::NoteRecorded {} => 28,
     }
 }
 

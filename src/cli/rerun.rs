@@ -1,0 +1,138 @@
+//! `consigne rerun`: a new run that does a part of a finished one again.
+//!
+//! It is made of the very plan of that run, or of a mended runbook with the same inputs. Nothing is taken over from a
+//! run whose record does not verify.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::{ChoiceArgs, RerunArgs};
+use super::chosen::Chosen;
+use super::drive;
+use super::error::CliError;
+use super::exit::Exit;
+use super::home::Home;
+use super::run::{checked_id, new_id, unused};
+use super::secret::Asked;
+use super::show::{Seen, look};
+use super::ui::Ui;
+use super::verify::verified;
+use crate::core::rerun::{again, imports, take_over};
+use crate::engine::launch::{self, Hosting, NewRun};
+use crate::plan::service::Service;
+use crate::plan::{Plan, Rerun};
+use crate::record::verify::Overall;
+use crate::runbook::environment::{ServiceAt, Services};
+use crate::runbook::inputs::{Given, GivenValue};
+
+pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
+    let ui = Ui::new(args.common.json);
+    let home = Home::find(args.common.runs.as_deref())?;
+    let old_dir = home.run_dir(&args.run)?;
+    let Seen { plan: old, state, .. } = look(&old_dir)?;
+    let name = drive::shown_name(&state.run.id, &old_dir, &home);
+    if state.run.finished.is_none() {
+        return Err(CliError::new(Exit::Usage, format!("run {} is not over", state.run.id))
+            .hint(format!("`consigne resume {name}` goes on with it, `consigne cancel {name}` ends it")));
+    }
+    let found = verified(&old_dir, &home, None, None)?;
+    if found.overall() != Overall::Verified {
+        let message = format!("the record of run {} does not verify: nothing is taken over", state.run.id);
+        return Err(CliError::new(Exit::Damaged, message).hint(format!("consigne verify {name}")));
+    }
+    let hosting = hosting(&old_dir)?;
+    let (mut plan, frozen) = match &args.runbook {
+        None => (old.clone(), frozen(&old_dir)?),
+        Some(file) => mended(args, file, &old, &hosting.services, ui)?,
+    };
+    let over = again(&plan.graph, &args.from).ok_or_else(|| no_step(&plan, &args.from))?;
+    let rerun = Rerun {
+        run: state.run.id.clone(),
+        from: args.from.clone(),
+        size: found.lines,
+        root: found.root.clone(),
+    };
+    take_over(&mut plan, imports(&old, &state, &over), rerun);
+    let answers = drive::answers(args.answers.as_deref())?;
+    drive::known_steps(&answers, &plan)?;
+    let id = match &args.run_id {
+        Some(id) => checked_id(id)?,
+        None => new_id(&plan.graph.runbook)?,
+    };
+    let dir = unused(&home, &id)?;
+    drive::key(&home.root, ui)?;
+    let lang = args.common.lang.map_or_else(|| state.run.lang.clone(), |lang| lang.code().to_owned());
+    let new = NewRun { id, dir, plan, hosting, frozen, lang };
+    let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
+    let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
+    let rest =
+        super::runtime()?.block_on(launch::begin(new, &host, answering)).map_err(drive::launch_error)?;
+    Ok(drive::report(&rest, &home, ui))
+}
+
+/// The same host: a practice platform goes on in the state in which the run left it.
+fn hosting(dir: &Path) -> Result<Hosting, CliError> {
+    let entries = crate::journal::Journal::read(dir).map_err(|error| drive::journal_error(&error))?;
+    let (_, hosting, _) = launch::fold(dir, &entries).map_err(drive::launch_error)?;
+    Ok(hosting)
+}
+
+/// The YAML that the plan was made of, as the run froze it.
+fn frozen(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
+    let mut files = BTreeMap::new();
+    for name in ["runbook.yaml", "environment.yaml"] {
+        let path = dir.join("plan").join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => drop(files.insert(name.to_owned(), bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CliError::file(Exit::Damaged, "read", &path, &error)),
+        }
+    }
+    Ok(files)
+}
+
+/// A plan of another version of the runbook, in the same environment, with the same inputs.
+fn mended(
+    args: &RerunArgs,
+    file: &Path,
+    old: &Plan,
+    services: &[Service],
+    ui: Ui,
+) -> Result<(Plan, BTreeMap<String, Vec<u8>>), CliError> {
+    let choice = ChoiceArgs {
+        file: file.to_owned(),
+        env: old.graph.environment.clone(),
+        inputs: Vec::new(),
+        inputs_file: None,
+    };
+    let mut given = Given::default();
+    for (name, value) in &old.values.inputs {
+        given.values.insert(name.clone(), GivenValue { value: value.clone(), at: None });
+    }
+    let chosen = Chosen::with(&choice, old.graph.mode, &given, ui)?;
+    let id = &chosen.document.runbook.id.value;
+    if *id != old.graph.runbook {
+        let message = format!(
+            "{} is runbook `{id}`, but run {} was one of `{}`",
+            file.display(),
+            args.run,
+            old.graph.runbook
+        );
+        return Err(CliError::new(Exit::Usage, message));
+    }
+    let at = |service: &Service| {
+        (service.name.clone(), ServiceAt { port: service.port, state: service.state.clone() })
+    };
+    let plan = chosen.plan(&services.iter().map(at).collect::<Services>())?;
+    Ok((plan, chosen.frozen()))
+}
+
+fn no_step(plan: &Plan, from: &str) -> CliError {
+    let names = plan.graph.steps.iter().map(|step| step.id.as_str());
+    let error = CliError::new(Exit::Usage, format!("no step `{from}` to begin again with"));
+    match crate::diag::closest(from, names) {
+        Some(near) if near != from => error.hint(format!("did you mean `{near}`?")),
+        _ => error.hint("a step of the main section; `finally` is always done again"),
+    }
+}

@@ -1,0 +1,97 @@
+//! A part of a finished run done again.
+
+use crate::environment::{TestEnvironment, shows};
+
+const RUNBOOK: &str = r#"consigne: v1
+id: again
+title: "Again"
+steps:
+  - id: look
+    argv: ["cat", "@/state"]
+    effect: read
+    outputs: {found: ".stdout"}
+  - id: go
+    confirm: {}
+    message: "Go on?"
+  - id: write
+    argv: ["sh", "@/note", "write", "{{ steps.look.found }}"]
+    effect: write
+    outputs: {said: ".stdout"}
+  - id: last
+    shell: "test -e @/ready; echo \"last $SAID\" >> @/touched"
+    env: {SAID: "{{ steps.write.said }}"}
+    effect: write
+"#;
+
+fn failed_run() -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write("again.yaml", RUNBOOK);
+    env.write("state", "calm");
+    env.write("note", "echo \"$1 $2\" >> @/touched; printf done\n");
+    env.write("answers.yaml", "go: yes\n");
+    let drill = [
+        "drill",
+        "again.yaml",
+        "--env",
+        "plain",
+        "--run-id",
+        "r1",
+        "--answers",
+        "answers.yaml",
+        "--unattended",
+    ];
+    let _failed = env.consigne(&drill).ends(1);
+    assert_eq!(env.touched(), ["write calm"]);
+    env
+}
+
+#[test]
+fn what_succeeded_is_taken_over_and_people_are_asked_again() {
+    let env = failed_run();
+    env.write("ready", "");
+    let parked = env.consigne(&["rerun", "r1", "--from", "last", "--run-id", "r2", "--unattended"]).ends(4);
+    assert_eq!(env.touched(), ["write calm"], "the gate is asked again, and nothing is done before");
+    let answered = env.consigne(&["answer", "r2", "go", "yes", "--resume"]).ends(0);
+    assert_eq!(env.touched(), ["write calm", "last done"], "with the value of the run before");
+    let verified = env.consigne(&["verify", "r2"]).ends(0);
+    let report = env.consigne(&["report", "r2"]).ends(0);
+    assert!(report.stdout.contains("r1") && report.stdout.contains("imported"), "{report}");
+    shows!([parked, answered, verified]);
+}
+
+#[test]
+fn what_would_be_another_request_is_done() {
+    let env = failed_run();
+    env.write("ready", "");
+    env.write("mended.yaml", &RUNBOOK.replace("\"write\", \"{{", "\"mended\", \"{{"));
+    let args = [
+        "rerun",
+        "r1",
+        "--from",
+        "last",
+        "--runbook",
+        "mended.yaml",
+        "--answers",
+        "answers.yaml",
+        "--run-id",
+        "r2",
+    ];
+    let _done = env.consigne(&args).ends(0);
+    assert_eq!(env.touched(), ["write calm", "mended calm", "last done"]);
+}
+
+#[test]
+fn reruns_that_are_refused() {
+    let env = failed_run();
+    let unknown = env.consigne(&["rerun", "r1", "--from", "lasst"]).ends(2);
+    env.write("other.yaml", &RUNBOOK.replace("id: again", "id: other"));
+    let other = env.consigne(&["rerun", "r1", "--from", "last", "--runbook", "other.yaml"]).ends(2);
+    let _parked = env.consigne(&["drill", "again.yaml", "--env", "plain", "--run-id", "r3"]).ends(4);
+    let open = env.consigne(&["rerun", "r3", "--from", "last"]).ends(2);
+    let path = env.run("r1").join("events.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("\"reason\":\"ok\"", "\"reason\":\"no\"", 1)).unwrap();
+    let damaged = env.consigne(&["rerun", "r1", "--from", "last"]).ends(5);
+    shows!([unknown, other, open, damaged]);
+    assert_eq!(env.touched(), ["write calm"]);
+}
