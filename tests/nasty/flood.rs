@@ -1,6 +1,6 @@
 //! More output than memory should hold. How much memory was used is what the kernel says, not how long it took.
 //!
-//! 128 MiB here, in a debug build; `cargo bench --bench whole -- flood` does a gigabyte of each.
+//! 128 MiB by default; `CONSIGNE_FLOOD_MIB=1024 cargo test --test nasty flood` is a gigabyte.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,12 @@ use super::house::House;
 const MIB: u64 = 1024 * 1024;
 /// Less than what is printed: a run that kept it all would be found.
 const MOST_MEMORY: u64 = 100 * MIB;
-const FLOOD: u64 = 64 * MIB;
+
+/// What is printed in all, half of it on each of two streams.
+fn flood() -> u64 {
+    let mib = std::env::var("CONSIGNE_FLOOD_MIB").ok().map_or(128, |mib| mib.parse().unwrap());
+    mib / 2 * 2 * MIB
+}
 
 /// Runs the runbook; gives the most memory that the program had at any time.
 fn peak(house: &House) -> u64 {
@@ -39,14 +44,15 @@ fn blobs(house: &House) -> Vec<u64> {
 
 #[test]
 fn two_streams_of_a_program_at_once() {
+    let half = flood() / 2;
     let text = format!(
-        "consigne: v1\nid: flood\nsecrets:\n  t: {{env: PLANTED}}\nsteps:\n  - id: flood\n    shell: |\n      set +o pipefail\n      (yes \"some line of output, again and again\" | head -c {FLOOD} >&2) &\n      yes \"another line\" | head -c {}\n      wait\n    env: {{T: \"{{{{ secrets.t }}}}\"}}\n    effect: read\n    timeout: 10m\n",
-        FLOOD - 1
+        "consigne: v1\nid: flood\nsecrets:\n  t: {{env: PLANTED}}\nsteps:\n  - id: flood\n    shell: |\n      set +o pipefail\n      (yes \"some line of output, again and again\" | head -c {half} >&2) &\n      yes \"another line\" | head -c {}\n      wait\n    env: {{T: \"{{{{ secrets.t }}}}\"}}\n    effect: read\n    timeout: 10m\n",
+        half - 1
     );
     let house = House::new(&text.replace("{env: PLANTED}", "{file: secret}"));
     std::fs::write(house.path("secret"), "a-secret/with+signs=\"é\"").unwrap();
     let most = peak(&house);
-    assert_eq!(blobs(&house), [FLOOD - 1, FLOOD], "all of it is kept");
+    assert_eq!(blobs(&house), [half - 1, half], "all of it is kept");
     assert!(most < MOST_MEMORY, "{} MiB of memory", most / MIB);
 }
 
@@ -57,7 +63,7 @@ fn an_answer_that_does_not_end_for_long() {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let _ = stream.read(&mut [0; 4096]);
-        let length = 2 * FLOOD;
+        let length = flood();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").unwrap();
         let chunk = vec![b'x'; 64 * 1024];
         for _ in 0..length / chunk.len() as u64 {
@@ -69,6 +75,6 @@ fn an_answer_that_does_not_end_for_long() {
     );
     let house = House::new(&text);
     let most = peak(&house);
-    assert_eq!(blobs(&house), [2 * FLOOD]);
+    assert_eq!(blobs(&house), [flood()]);
     assert!(most < MOST_MEMORY, "{} MiB of memory", most / MIB);
 }
