@@ -40,8 +40,16 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Make and show the executor's key
     Keys(KeysArgs),
+    /// Write a first runbook, or make one of a Markdown procedure
+    New(NewArgs),
+    /// Print a runbook as a checklist for paper, in Markdown
+    Print(PrintArgs),
     /// Print the JSON Schema of the runbook language
     Schema,
+    /// Print the manual page
+    Man(ManArgs),
+    /// Print what makes a shell complete runbooks, runs and steps
+    Completions(CompletionsArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
 }
@@ -293,6 +301,70 @@ pub enum KeysVerb {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// Id of the new runbook: small letters, digits and `-` (with --from: made of the file's name unless told)
+    #[arg(required_unless_present = "from")]
+    pub id: Option<String>,
+    /// Title
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Category
+    #[arg(long, value_parser = ["routine", "emergency", "maintenance", "check"], default_value = "routine")]
+    pub category: String,
+    /// Folder to write to (`runbooks` if there is one here, else this folder)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Make it of this Markdown procedure: each list item becomes a step by hand
+    #[arg(long, value_name = "FILE.md", value_hint = clap::ValueHint::FilePath)]
+    pub from: Option<PathBuf>,
+    /// Of the Markdown, only what stands below the heading that holds this text
+    #[arg(long, value_name = "HEADING", requires = "from")]
+    pub section: Option<String>,
+    /// Language of the comments
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
+pub struct PrintArgs {
+    /// The runbook
+    pub file: PathBuf,
+    /// Environment, for its variables and the people of its roles
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// An input that is known already; may be given several times
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub inputs: Vec<String>,
+    /// File to write to, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Language of the checklist
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this folder, instead of the main page to stdout
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: ShellArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellArg {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]

@@ -199,11 +199,14 @@ fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
 
 /// Language of prompts and report: as asked, else as the locale says.
 pub(super) fn lang(common: &DriveArgs) -> Lang {
-    common.lang.unwrap_or_else(|| {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
-        if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
-    })
+    common.lang.unwrap_or_else(locale)
+}
+
+/// The language that the locale says.
+pub(super) fn locale() -> Lang {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default();
+    if locale.starts_with("fr") { Lang::Fr } else { Lang::En }
 }
 
 /// Makes the executor's key where there is none, and says so. What an interrupted making left out is completed; a key

@@ -5,13 +5,17 @@ mod args;
 mod cancel;
 mod check;
 mod chosen;
+mod completions;
 mod drive;
 mod error;
 mod exit;
 mod home;
 mod keys;
 mod list;
+mod man;
+mod new;
 mod practice;
+mod print;
 mod report;
 mod rerun;
 mod run;
@@ -35,6 +39,9 @@ use ui::Ui;
 
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
+    if completions::answered() {
+        return Exit::Done.into();
+    }
     log_to_stderr();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -81,6 +88,10 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Report(args) => report::report(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Keys(args) => keys::keys(&args),
+        Verb::New(args) => new::new(&args),
+        Verb::Print(args) => print::print(&args),
+        Verb::Man(args) => man::man(&args),
+        Verb::Completions(args) => completions::completions(args.shell),
         Verb::Schema => {
             Ui::new(true).json(&crate::runbook::schema::json_schema());
             Ok(Exit::Done)

@@ -163,6 +163,16 @@ impl Environment {
         (out, problems)
     }
 
+    /// Names of the environments that a runbook could run in; none of them is read.
+    pub fn names(runbook: &Path) -> Vec<String> {
+        let files = folders(runbook).into_iter().flat_map(|folder| listed(&folder));
+        let mut names: Vec<String> =
+            files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     pub fn is_protected(&self) -> bool {
         self.decl.protected == Some(true)
     }

@@ -37,6 +37,7 @@ fn may_import() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("diag", &[] as &[_]),
         ("clock", &[]),
         ("runbook", &["diag", "clock"]),
+        ("author", &["diag", "clock", "runbook"]),
         ("plan", &["diag", "clock", "runbook"]),
         ("core", &["diag", "clock", "runbook", "plan"]),
         ("journal", &["diag", "clock", "runbook", "plan", "core"]),

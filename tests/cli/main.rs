@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
 mod again;
+mod author;
 mod clock;
 mod closed;
+mod completion;
 mod damage;
 mod disk;
 mod environment;
