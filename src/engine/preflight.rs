@@ -50,15 +50,16 @@ fn wanted(plan: &Plan) -> Vec<Wanted> {
     out
 }
 
-/// Secrets that are the caller's to provide and cannot be had, one message each: variables, and files that do not lie
-/// in the run, where a service may be yet to write them. Before any service is started.
+/// Secrets that are the caller's to provide and cannot be had, one message each: variables, what was
+/// typed, and files that do not lie in the run, where a service may be yet to write them. Before any service is started.
 pub async fn secrets(plan: &Plan, run_dir: &Path, secrets: &Secrets) -> Vec<String> {
     let mut missing = Vec::new();
     for (name, source) in &plan.values.secrets {
         let provided = match source {
             SecretSource::Env(_) => true,
             SecretSource::File(path) => !secrets.base_dir().join(path).starts_with(run_dir),
-            SecretSource::Command(_) | SecretSource::Prompt => false,
+            SecretSource::Prompt => secrets.can_ask(),
+            SecretSource::Command(_) => false,
         };
         if provided && let Err(error) = secrets.get(name).await {
             missing.push(error.to_string());

@@ -12,6 +12,7 @@
 mod dialog;
 pub mod elsewhere;
 mod evidence;
+mod foreground;
 mod form;
 mod keys;
 mod layout;

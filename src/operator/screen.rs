@@ -1,7 +1,8 @@
 //! The one place of this module that prints, and the terminal's modes.
 //!
 //! Everything goes to stderr, since stdout is data; prompts go to the terminal itself when stderr is a file. A
-//! write that fails is not an error of the run: whoever closed the terminal has stopped reading. Text from outside
+//! write that fails is not an error of the run: whoever closed the terminal has stopped reading. A program that a step
+//! started may have taken the terminal or changed its modes; both are put right ([`super::foreground`]). Text from outside
 //! is made harmless before it gets here (see [`harmless`]).
 
 use std::fs::{File, OpenOptions};
@@ -13,6 +14,7 @@ use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
+use super::foreground;
 use super::line::is_unsafe;
 
 /// Why there is nobody to ask here.
@@ -58,7 +60,9 @@ pub(super) struct Screen {
     talk: Talk,
     /// Lines, when stderr is something else.
     log: Option<Talk>,
-    raw: Option<Termios>,
+    /// How the terminal was found, while this process may set it.
+    found: Option<Termios>,
+    raw: bool,
     /// The terminal can mark what is pasted.
     marks_pastes: bool,
 }
@@ -86,7 +90,8 @@ impl Screen {
         let talk = if on_stderr { Talk::stderr() } else { Talk::of(copy) };
         let marks_pastes =
             std::env::var("TERM").is_ok_and(|term| !["dumb", "cons25", "emacs"].contains(&&*term));
-        Ok(Self { tty, talk, log: (!on_stderr).then(Talk::stderr), raw: None, marks_pastes })
+        let found = if foreground::is_ours(&tty) { tcgetattr(&tty).ok() } else { None };
+        Ok(Self { tty, talk, log: (!on_stderr).then(Talk::stderr), found, raw: false, marks_pastes })
     }
 
     pub fn print(&mut self, text: &str) {
@@ -117,14 +122,18 @@ impl Screen {
     /// Bytes come one by one, unechoed, and Ctrl-C is a byte like any other; what is pasted comes between marks. A
     /// read gives up after a tenth of a second: that is how a prompt hears that it is withdrawn, without signals.
     pub fn raw(&mut self) {
-        let Ok(before) = tcgetattr(&self.tty) else { return };
-        let mut raw = before.clone();
+        self.retake();
+        if self.found.is_none() {
+            self.found = tcgetattr(&self.tty).ok();
+        }
+        let Some(found) = &self.found else { return };
+        let mut raw = found.clone();
         raw.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
         raw.input_modes &= !(InputModes::ICRNL | InputModes::INLCR | InputModes::IXON | InputModes::ISTRIP);
         raw.special_codes[SpecialCodeIndex::VMIN] = 0;
         raw.special_codes[SpecialCodeIndex::VTIME] = 1;
         if tcsetattr(&self.tty, OptionalActions::Drain, &raw).is_ok() {
-            self.raw.get_or_insert(before);
+            self.raw = true;
             self.mark_pastes(PASTES_MARKED);
         }
     }
@@ -139,10 +148,24 @@ impl Screen {
 
     /// Back to how the terminal was found.
     pub fn cooked(&mut self) {
-        if let Some(before) = self.raw.take() {
+        if std::mem::take(&mut self.raw) {
             self.mark_pastes(PASTES_PLAIN);
+            self.retake();
+            self.restore();
+        }
+    }
+
+    /// Puts right what a program did to the terminal while no prompt is up.
+    pub fn retake(&mut self) {
+        if foreground::retake(&self.tty) && !self.raw {
+            self.restore();
+        }
+    }
+
+    fn restore(&self) {
+        if let Some(found) = &self.found {
             // It fails when the terminal is gone, and then nobody sees it.
-            let _ = tcsetattr(&self.tty, OptionalActions::Drain, &before);
+            let _ = tcsetattr(&self.tty, OptionalActions::Drain, found);
         }
     }
 
@@ -159,6 +182,10 @@ impl Screen {
 
     pub fn read(&mut self) -> Heard {
         let mut bytes = [0; 64];
+        if foreground::retake(&self.tty) {
+            // It may have set the modes as well.
+            self.raw();
+        }
         match self.tty.read(&mut bytes) {
             // In raw mode nothing read means that time is over, or that the terminal has hung up.
             Ok(0) if tcgetattr(&self.tty).is_ok() => Heard::Silence,
@@ -180,6 +207,11 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.cooked();
+        self.retake();
+        // A program may have changed the modes without taking the terminal.
+        if foreground::is_ours(&self.tty) {
+            self.restore();
+        }
     }
 }
 

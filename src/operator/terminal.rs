@@ -10,8 +10,9 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -117,6 +118,9 @@ impl Drop for Terminal {
     }
 }
 
+/// How often the terminal is looked after while nothing is asked.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// What the thread knows.
 struct Console {
     prompt: Prompt,
@@ -139,13 +143,15 @@ impl Console {
     fn run(&mut self) {
         loop {
             let Some(question) = self.queue.pop_front() else {
-                match self.orders.recv() {
+                match self.orders.recv_timeout(LOOK_AGAIN) {
                     Ok(order) => match self.take(order) {
                         Ok(()) => continue,
                         Err(_) => return,
                     },
-                    Err(_) => return,
+                    Err(RecvTimeoutError::Timeout) => self.prompt.screen.retake(),
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
+                continue;
             };
             if self.gone {
                 continue;

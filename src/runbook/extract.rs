@@ -2,7 +2,8 @@
 //!
 //! Owns how a filter is compiled and run, and how a schema is checked. Filters are jq without what reaches outside
 //! or ends the process: no `halt`, `env`, `input`, `debug`, `stderr`, `$ENV`, no modules. They define no functions,
-//! and everything that may repeat spends [`FUEL`], so a filter ends by itself: no clock is needed to stop it. What
+//! and everything that may repeat spends [`FUEL`], so a filter ends by itself: no clock is needed to stop it. Nesting, of a
+//! filter, of a value that it builds and of a text that it reads, never overflows a stack. What
 //! fuel cannot bound is the size of one value (`"x" * 1000000000`); runners call this on a blocking thread and stop
 //! waiting after a while. No message quotes the document, which may hold secrets.
 
@@ -23,6 +24,12 @@ pub const FUEL: u64 = 100_000;
 pub const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 /// Nesting that a document may have.
 pub const DEPTH_LIMIT: usize = 128;
+/// Bytes that a filter may have.
+pub const SOURCE_LIMIT: usize = 16 * 1024;
+/// Longer filters may be nested so deeply that reading them takes more stack than a thread commonly has.
+const SHORT: usize = 256;
+/// Stack for what recurses over a filter or a value: reserved, and used only as far as it is needed.
+const ROOM: usize = 512 * 1024 * 1024;
 /// Compiled filters that are kept.
 const CACHE_LIMIT: usize = 1_024;
 
@@ -75,7 +82,7 @@ impl Document {
     /// # Errors
     /// The text is not exactly one JSON value, or is nested too deeply.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
-        if too_deep(text) {
+        if too_deep(text.as_bytes()) {
             return Err(DocumentError::TooDeep);
         }
         // jaq reads a superset of JSON (comments, NaN): what is stored has to be JSON.
@@ -106,7 +113,7 @@ pub fn check_filter(source: &str) -> Result<(), FilterError> {
 /// # Errors
 /// See [`RunError`].
 pub fn run(filter: &str, document: &Document, globals: &Globals) -> Result<String, RunError> {
-    let text = first(filter, document, globals)?.to_string();
+    let text = roomy(|| first(filter, document, globals).map(|value| value.to_string()))?;
     if text.len() > OUTPUT_LIMIT {
         return Err(RunError::TooLarge);
     }
@@ -119,7 +126,7 @@ pub fn run(filter: &str, document: &Document, globals: &Globals) -> Result<Strin
 /// # Errors
 /// See [`RunError`].
 pub fn holds(filter: &str, document: &Document, globals: &Globals) -> Result<bool, RunError> {
-    first(filter, document, globals).map(|value| !matches!(value, Val::Null | Val::Bool(false)))
+    roomy(|| first(filter, document, globals).map(|value| !matches!(value, Val::Null | Val::Bool(false))))
 }
 
 /// # Errors
@@ -173,6 +180,15 @@ fn kind_of(text: &str) -> &'static str {
     KINDS.iter().find(|(start, _)| text.starts_with(start)).map_or("an error was raised", |(_, kind)| kind)
 }
 
+/// Does something recursive where there is stack for it: a filter can build a value that is nested as deeply as it may
+/// repeat, and dropping that recurses as well.
+fn roomy<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| match std::thread::Builder::new().stack_size(ROOM).spawn_scoped(scope, work) {
+        Ok(thread) => thread.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)),
+        Err(error) => panic!("the system gives no thread for a filter: {error}"),
+    })
+}
+
 type Compiled = Filter<data::JustLut<Val>>;
 
 static CACHE: Mutex<BTreeMap<String, Arc<Compiled>>> = Mutex::new(BTreeMap::new());
@@ -182,7 +198,10 @@ fn compiled(source: &str) -> Result<Arc<Compiled>, FilterError> {
     if let Some(filter) = known {
         return Ok(filter);
     }
-    let filter = Arc::new(compile(source)?);
+    if source.len() > SOURCE_LIMIT {
+        return Err(at(source, "", format!("the filter is longer than {SOURCE_LIMIT} bytes")));
+    }
+    let filter = Arc::new(if source.len() > SHORT { roomy(|| compile(source)) } else { compile(source) }?);
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     if cache.len() >= CACHE_LIMIT {
         cache.clear();
@@ -232,7 +251,7 @@ fn lexed(expected: &load::lex::Expect<&str>) -> &'static str {
 
 /// Words that define, load or reach outside, wherever they stand but in plain strings.
 fn forbidden<'a>(tokens: &[Token<&'a str>]) -> Option<&'a str> {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 15] = [
         "def",
         "import",
         "include",
@@ -245,6 +264,8 @@ fn forbidden<'a>(tokens: &[Token<&'a str>]) -> Option<&'a str> {
         "stderr",
         "consigne_tick",
         "consigne_range",
+        "consigne_shallow",
+        "consigne_fromjson",
         "modulemeta",
     ];
     tokens.iter().enumerate().find_map(|(i, Token(text, kind))| match kind {
@@ -278,6 +299,7 @@ thread_local! {
 /// What jq repeats with, rewritten so that each round spends fuel.
 const REPEATERS: &str = "
 def range($from; $to; $by): consigne_range($from; $to; $by) | consigne_tick as $t | .;
+def fromjson: consigne_shallow | consigne_fromjson;
 def repeat(f): def rec: consigne_tick as $t | f, rec; rec;
 def recurse(f): def rec: consigne_tick as $t | ., (f | rec); rec;
 def while(cond; update): def rec: consigne_tick as $t | if cond then ., (update | rec) else empty end; rec;
@@ -286,7 +308,8 @@ def until(cond; update): def rec: consigne_tick as $t | if cond then . else upda
 
 fn definitions() -> impl Iterator<Item = load::parse::Def<&'static str>> {
     let mut ours = load::parse(REPEATERS, |p| p.defs()).unwrap_or_default();
-    let range = (!ours.is_empty()).then(|| ours.remove(0));
+    // What has no definition elsewhere stands in front of those that use it.
+    let natives: Vec<_> = ours.drain(..ours.len().min(2)).collect();
     let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let kept =
         theirs.filter(|def| !["halt", "halt_error", "debug", "stderr"].contains(&def.name)).map(move |def| {
@@ -295,7 +318,7 @@ fn definitions() -> impl Iterator<Item = load::parse::Def<&'static str>> {
                 None => def,
             }
         });
-    range.into_iter().chain(kept)
+    natives.into_iter().chain(kept)
 }
 
 fn functions() -> impl Iterator<Item = Fun<data::JustLut<Val>>> {
@@ -304,12 +327,24 @@ fn functions() -> impl Iterator<Item = Fun<data::JustLut<Val>>> {
         let spent = SPENT.get() > FUEL;
         bome(if spent { Err(jaq_core::Error::str("out of fuel")) } else { Ok(Val::Null) })
     };
+    // Data from outside may hold a text that is nested deeper than the stack.
+    let shallow: jaq_core::RunPtr<data::JustLut<Val>> = |cv| {
+        let deep = matches!(&cv.1, Val::TStr(text) | Val::BStr(text) if !is_shallow(text));
+        bome(if deep { Err(jaq_core::Error::str("nested too deeply")) } else { Ok(cv.1) })
+    };
     jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())
         .filter(|(name, ..)| !["halt", "env", "debug_empty", "stderr_empty"].contains(name))
-        .map(|(name, args, run)| (if name == "range" { "consigne_range" } else { name }, args, run))
-        .chain([jaq_core::native::run::<data::JustLut<Val>>(("consigne_tick", v(0), tick))])
+        .map(|(name, args, run)| match name {
+            "range" => ("consigne_range", args, run),
+            "fromjson" => ("consigne_fromjson", args, run),
+            _ => (name, args, run),
+        })
+        .chain(
+            [("consigne_tick", tick), ("consigne_shallow", shallow)]
+                .map(|(name, run)| jaq_core::native::run::<data::JustLut<Val>>((name, v(0), run))),
+        )
 }
 
 fn object(map: &BTreeMap<String, Value>) -> Val {
@@ -318,9 +353,9 @@ fn object(map: &BTreeMap<String, Value>) -> Val {
 }
 
 /// Nesting is counted before parsing: the parser of jaq recurses without a limit.
-fn too_deep(text: &str) -> bool {
+fn too_deep(text: &[u8]) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
@@ -338,6 +373,16 @@ fn too_deep(text: &str) -> bool {
     false
 }
 
+/// Whether jaq may read these values. What is not JSON (it knows comments, in which a quote is no quote) may hold few
+/// brackets at all.
+fn is_shallow(text: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<serde::de::IgnoredAny>();
+    if values.all(|value| value.is_ok()) {
+        return !too_deep(text);
+    }
+    text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= DEPTH_LIMIT
+}
+
 fn bounded(text: &str) -> String {
     const LIMIT: usize = 160;
     match text.char_indices().nth(LIMIT) {
@@ -349,6 +394,27 @@ fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_overflows_no_stack() {
+        let document = Document::parse(&format!("{{\"deep\":\"{}\"}}", "[".repeat(100_000))).unwrap();
+        let failed = Err(RunError::Failed("an error was raised"));
+        assert_eq!(run(".deep | fromjson", &document, &Globals::default()), failed);
+        assert_eq!(run("\"#\\\"\\n\" + .deep | fromjson", &document, &Globals::default()), failed);
+        assert_eq!(run("\"[1] 2\" | [fromjson] | length", &document, &Globals::default()).unwrap(), "2");
+        let built = run("reduce range(90000) as $i (0; [.]) | 1", &document, &Globals::default());
+        assert_eq!(built.unwrap(), "1");
+        for (open, inner, close) in
+            [("(", ".", ")"), ("[", "1", "]"), ("-", "1", ""), ("try ", ".", ""), ("", ".", ".a?")]
+        {
+            let times = SOURCE_LIMIT / 2 / (open.len() + close.len()) - 2;
+            let filter = format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+            let _any = run(&filter, &document, &Globals::default());
+        }
+        let long = format!(".{}", " ".repeat(SOURCE_LIMIT));
+        assert!(check_filter(&long).unwrap_err().message.contains("longer"));
+    }
+
     use serde_json::json;
 
     fn doc(value: &Value) -> Document {

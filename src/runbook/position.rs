@@ -8,8 +8,15 @@ use std::borrow::Cow;
 
 use crate::diag::{Source, Span};
 
-/// The place in the file of the bytes from `at` of a scalar's text; the whole scalar where they cannot be matched.
+/// The place in the file of the bytes from `at` of a scalar's text, in whole characters; the whole scalar where they
+/// cannot be matched.
 pub fn inner(source: &Source, span: Span, text: &str, at: usize, length: usize) -> Span {
+    let (file, place) = (source.text(), place(source, span, text, at, length));
+    let start = file.floor_char_boundary(place.start as usize);
+    Span::new(start, file.ceil_char_boundary((place.end as usize).min(file.len()).max(start)))
+}
+
+fn place(source: &Source, span: Span, text: &str, at: usize, length: usize) -> Span {
     let written = source.slice(span);
     let start = span.start as usize;
     if written.starts_with(text) {

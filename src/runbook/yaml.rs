@@ -264,7 +264,7 @@ impl Tree<'_> {
         let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
         let line = text[start..].lines().next().unwrap_or("");
         let message = format!("this is not YAML: {}", error.info().replace('\n', " "));
-        let mut problem = Diagnostic::error("syntax", Span::new(at, at + 1).at(self.source), message);
+        let mut problem = Diagnostic::error("syntax", character(text, at).at(self.source), message);
         if let Some(help) = syntax_help(line, text[at..].chars().next(), &error.info()) {
             problem = problem.help(help);
         }
@@ -402,6 +402,12 @@ impl Node {
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, style: Style::Plain } if resolve(text) == Plain::Null)
     }
+}
+
+/// The whole character that a byte belongs to.
+fn character(text: &str, at: usize) -> Span {
+    let start = text.floor_char_boundary(at);
+    Span::new(start, text.ceil_char_boundary(start + 1))
 }
 
 /// What a plain scalar means in the YAML 1.2 core schema.

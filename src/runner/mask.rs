@@ -1,22 +1,25 @@
 //! Masking: finds secrets in bytes, raw or encoded, and writes `***` in their place.
 //!
-//! Owns which forms of a secret are known (raw, base64 in both alphabets at every alignment, percent-encoding, JSON
-//! escapes) and how a stream is masked so that it does not matter where its chunks end: what comes out equals the
-//! masking of the whole. Not found: base64 broken into lines at arbitrary places, and encodings not listed here.
+//! Owns how a stream is masked so that it does not matter where its chunks end: what comes out equals the masking of
+//! the whole. Which forms of a secret are looked for is decided in [`super::forms`].
 
-use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use zeroize::Zeroizing;
+
+use super::forms::forms;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
-/// Lines of a secret of several lines that are found alone as well.
-const LINE_LENGTH: usize = 16;
+/// What begins a secret at the end of a text counts from this length on.
+const SHORTEST_BEGUN: usize = 8;
+/// Up to this many bytes of all forms the fastest automaton is used. Its memory is hundreds of times as large.
+const FAST_BYTES: usize = 32 * 1024;
 
 /// All known forms of a set of secrets.
 pub struct Masker {
     finder: Option<AhoCorasick>,
+    /// Sorted.
+    forms: Vec<Zeroizing<Vec<u8>>>,
     longest: usize,
 }
 
@@ -29,7 +32,7 @@ impl std::fmt::Debug for Masker {
 impl Masker {
     /// Finds nothing.
     pub const fn none() -> Self {
-        Self { finder: None, longest: 1 }
+        Self { finder: None, forms: Vec::new(), longest: 1 }
     }
 
     pub fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
@@ -40,11 +43,14 @@ impl Masker {
         if forms.is_empty() {
             return Self::none();
         }
+        let small = forms.iter().map(|form| form.len()).sum::<usize>() <= FAST_BYTES;
+        let kind = if small { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let finder = AhoCorasick::builder()
+            .kind(Some(kind))
             .match_kind(MatchKind::LeftmostLongest)
             .build(forms.iter().map(|form| form.as_slice()))
             .expect("the forms of a run's secrets are far below the size an automaton can have");
-        Self { finder: Some(finder), longest }
+        Self { finder: Some(finder), forms, longest }
     }
 
     pub fn text(&self, text: &str) -> String {
@@ -53,12 +59,32 @@ impl Masker {
 
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
-        self.replace(bytes, bytes.len(), &mut out);
+        self.replace_all(bytes, &mut out);
         out
     }
 
-    /// Masks what begins before `until`; gives the place where the rest begins.
-    fn replace(&self, bytes: &[u8], until: usize, out: &mut Vec<u8>) -> usize {
+    /// Masks a text to its end. Whoever prints a secret may have been stopped on the way: what begins one is masked
+    /// as well.
+    fn replace_all(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        let last = self.replace(bytes, bytes.len(), out).1;
+        let begun = (last.max((bytes.len() + 1).saturating_sub(self.longest))..bytes.len())
+            .take_while(|at| bytes.len() - at >= SHORTEST_BEGUN)
+            .find(|at| self.begins_a_form(&bytes[*at..]));
+        if let Some(at) = begun {
+            out.truncate(out.len() - (bytes.len() - at));
+            debug_assert!(out.len() >= before, "what is cut off was appended here");
+            out.extend_from_slice(MASK.as_bytes());
+        }
+    }
+
+    fn begins_a_form(&self, end: &[u8]) -> bool {
+        let at = self.forms.partition_point(|form| form.as_slice() < end);
+        self.forms.get(at).is_some_and(|form| form.starts_with(end))
+    }
+
+    /// Masks what begins before `until`; gives the places where the rest begins and where the last secret ended.
+    fn replace(&self, bytes: &[u8], until: usize, out: &mut Vec<u8>) -> (usize, usize) {
         let mut at = 0;
         if let Some(finder) = &self.finder {
             for found in finder.find_iter(bytes).take_while(|found| found.start() < until) {
@@ -69,7 +95,7 @@ impl Masker {
         }
         let end = until.max(at);
         out.extend_from_slice(&bytes[at..end]);
-        end
+        (end, at)
     }
 }
 
@@ -92,7 +118,7 @@ impl StreamMasker {
         self.held.extend_from_slice(chunk);
         // A match that starts at p is certain, and the longest there, once `longest` bytes follow p.
         let certain = (self.held.len() + 1).saturating_sub(masker.longest);
-        let rest = masker.replace(&self.held, certain, out);
+        let (rest, _) = masker.replace(&self.held, certain, out);
         self.held.drain(..rest);
     }
 
@@ -103,7 +129,7 @@ impl StreamMasker {
 
     /// The stream is over.
     pub(crate) fn finish(self, masker: &Masker, out: &mut Vec<u8>) {
-        masker.replace(&self.held, self.held.len(), out);
+        masker.replace_all(&self.held, out);
     }
 }
 
@@ -113,128 +139,13 @@ impl Drop for StreamMasker {
     }
 }
 
-fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    let mut out = Vec::new();
-    let mut add = |form: Vec<u8>| {
-        if form.len() >= 6 {
-            out.push(Zeroizing::new(form));
-        }
-    };
-    let pieces = secret.lines().filter(|line| line.len() >= LINE_LENGTH && line.len() < secret.len());
-    for text in std::iter::once(secret).chain(pieces) {
-        add(text.as_bytes().to_vec());
-        base64_forms(text.as_bytes(), &mut add);
-        percent_forms(text, &mut add);
-        json_forms(text, &mut add);
-    }
-    out
-}
-
-fn base64_forms(secret: &[u8], add: &mut impl FnMut(Vec<u8>)) {
-    for engine in [STANDARD, URL_SAFE, STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        add(engine.encode(secret).into_bytes());
-    }
-    let whole = STANDARD.encode(secret);
-    for width in [64, 76].into_iter().filter(|width| whole.len() > *width) {
-        let lines: Vec<&[u8]> = whole.as_bytes().chunks(width).collect();
-        add(lines.join(&b"\n"[..]));
-        add(lines.join(&b"\r\n"[..]));
-    }
-    // Inside a longer text only those characters are fixed whose six bits all come from the secret.
-    for before in 0..3 {
-        let shifted: Zeroizing<Vec<u8>> =
-            Zeroizing::new(std::iter::repeat_n(0, before).chain(secret.iter().copied()).collect());
-        let first = (before * 8).div_ceil(6);
-        let last = shifted.len() * 8 / 6;
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            add(engine.encode(&*shifted).as_bytes()[first..last].to_vec());
-        }
-    }
-}
-
-/// What percent-encoders leave alone besides letters and digits, and whether they write a space as `+`: RFC 3986
-/// strictly, encodeURIComponent, forms, encodeURI; Python's `quote` and `quote_plus`, of a path too; a segment, a path
-/// and a query of RFC 3986; a path and a query as browsers write them.
-const PERCENT_KEPT: [(&str, bool); 13] = [
-    ("-_.~", false),
-    ("-_.!~*'()", false),
-    ("-_.*", true),
-    ("-_.!~*'();/?:@&=+$,#", false),
-    ("-_.~/", false),
-    ("-_.~", true),
-    ("-_.~/", true),
-    ("-_.~!$&'()*+,;=:@", false),
-    ("-_.~!$&'()*+,;=:@/", false),
-    ("-_.~!$&'()*+,;=:@/?", false),
-    ("-_.~!$&'()*+,;=:@/%[]\\^|", false),
-    ("-_.~!$&()*+,;=:@/?%[]\\^|`{}", false),
-    ("-_.~!$&'()*+,;=:@/?%[]\\^|`{}", false),
-];
-
-fn percent_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
-    for (kept, plus) in PERCENT_KEPT {
-        for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
-            let mut form = Vec::new();
-            for byte in secret.bytes() {
-                match byte {
-                    b' ' if plus => form.push(b'+'),
-                    _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => form.push(byte),
-                    _ => form.extend([b'%', hex[usize::from(byte >> 4)], hex[usize::from(byte & 15)]]),
-                }
-            }
-            add(form);
-        }
-    }
-}
-
-fn json_forms(secret: &str, add: &mut impl FnMut(Vec<u8>)) {
-    for slash in [false, true] {
-        for html in [false, true] {
-            for ascii in [Ascii::Keep, Ascii::Lower, Ascii::Upper] {
-                let once = json_escape(secret, slash, html, ascii);
-                // JSON inside a JSON string is escaped twice.
-                add(json_escape(&once, slash, html, ascii).into_bytes());
-                add(once.into_bytes());
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Ascii {
-    Keep,
-    Lower,
-    Upper,
-}
-
-fn json_escape(text: &str, slash: bool, html: bool, ascii: Ascii) -> String {
-    let unit =
-        |unit: u16| if ascii == Ascii::Upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") };
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '/' if slash => out.push_str("\\/"),
-            '<' | '>' | '&' | '\'' if html => out.push_str(&unit(c as u16)),
-            _ if c.is_control() || (!c.is_ascii() && ascii != Ascii::Keep) => {
-                c.encode_utf16(&mut [0; 2]).iter().for_each(|u| out.push_str(&unit(*u)));
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
+
+    use super::*;
 
     const CANARY: &str = "c4n\"ary/é <k>&y+==~ ß\nline";
 
@@ -306,6 +217,21 @@ mod tests {
         let text = b"x abcdefghijkl y abcdefghi z";
         for cut in 0..text.len() {
             assert_eq!(streamed(&masker, text, &[cut]), b"x *** y ***i z");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_off_at_the_end_is_masked() {
+        let masker = Masker::of([CANARY]);
+        for (text, masked) in [
+            (format!("a {}", &CANARY[..11]), "a ***".to_owned()),
+            (format!("a {}", &STANDARD.encode(CANARY)[..17]), "a ***".to_owned()),
+            (format!("{CANARY}{}", &CANARY[..8]), "******".to_owned()),
+            (format!("a {}", &CANARY[..7]), format!("a {}", &CANARY[..7])),
+            (format!("{} b", &CANARY[..11]), format!("{} b", &CANARY[..11])),
+        ] {
+            assert_eq!(masker.text(&text), masked);
+            assert_eq!(streamed(&masker, text.as_bytes(), &vec![1; text.len()]), masked.as_bytes());
         }
     }
 

@@ -14,6 +14,7 @@ mod capture;
 mod context;
 mod fill;
 mod findings;
+mod forms;
 mod http;
 mod judge;
 mod leftovers;

@@ -106,12 +106,17 @@ impl Secrets {
         &self.inherited
     }
 
-    /// Fetches all that can be had without asking anybody, so that they are masked from the start. Gives what could
-    /// not be had; a file that a service is yet to write is among it and is tried again when needed.
+    /// Whether somebody is there to type a secret.
+    pub fn can_ask(&self) -> bool {
+        self.prompt.is_some()
+    }
+
+    /// Fetches all that can be had, so that they are masked from the start. Gives what could not be had; a file that a
+    /// service is yet to write is among it and is tried again when needed. Where nobody can be asked, nobody is.
     pub async fn preflight(&self) -> Vec<SecretError> {
         let mut missing = Vec::new();
         for (name, source) in &self.sources {
-            if *source != SecretSource::Prompt
+            if (*source != SecretSource::Prompt || self.can_ask())
                 && let Err(error) = self.get(name).await
             {
                 missing.push(error);

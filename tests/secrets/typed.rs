@@ -1,0 +1,91 @@
+//! At a terminal: a secret that is typed, and the menu of a failure.
+
+use rexpect::session::{PtySession, spawn_command};
+
+use super::canary::{ENV, TYPED};
+use super::house::House;
+
+const RUNBOOK: &str = r#"consigne: v1
+id: typed
+title: "Typed"
+secrets:
+  typed: {prompt: true}
+  env: {env: PLANTED}
+steps:
+  - id: uses
+    shell: |
+      echo "out $T"; echo "err $T $A" >&2; printf '%s' "$T" | base64; sleep 0.2; exit 5
+    env: {T: "{{ secrets.typed }}", A: "{{ secrets.env }}"}
+    effect: read
+"#;
+
+/// A terminal, and everything that stood on it so far.
+struct Screen {
+    pty: PtySession,
+    seen: String,
+}
+
+impl Screen {
+    fn open(house: &House, args: &[&str]) -> Self {
+        let mut command = house.command(args);
+        command.env_remove("CONSIGNE_LOG").env("NO_COLOR", "1");
+        Self { pty: spawn_command(command, Some(60_000)).unwrap(), seen: String::new() }
+    }
+
+    fn sees(&mut self, text: &str) {
+        let before = self.pty.exp_string(text);
+        self.seen +=
+            &before.unwrap_or_else(|error| panic!("{text:?} does not appear: {error}\n{}", self.seen));
+        self.seen += text;
+    }
+
+    fn ends(mut self) -> Vec<u8> {
+        self.seen += &self.pty.exp_eof().unwrap();
+        // The library takes each byte for a character.
+        self.seen.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
+    }
+}
+
+#[test]
+fn a_typed_secret_is_not_echoed_and_reaches_nothing() {
+    let house = House::new();
+    house.write("typed.yaml", RUNBOOK);
+    let mut screen = Screen::open(&house, &["run", "typed.yaml", "--run-id", "r"]);
+    screen.sees("typed: ");
+    screen.pty.send_line(TYPED).unwrap();
+    screen.sees("out ***");
+    screen.sees("uses (retry/by_hand/skip/end) > ");
+    house.smell("while the menu is open");
+    house.smell_command_lines();
+    // The end of the input pauses the run.
+    screen.pty.send("\u{4}").unwrap();
+    screen.pty.flush().unwrap();
+    let seen = screen.ends();
+    house.clean("the screen", &seen);
+    let shown = String::from_utf8_lossy(&seen).into_owned();
+    assert!(shown.contains("err *** ***"), "the menu shows what was printed: {shown}");
+
+    let mut screen = Screen::open(&house, &["resume", "r"]);
+    screen.sees("typed: ");
+    screen.pty.send_line(TYPED).unwrap();
+    screen.sees("uses (retry/by_hand/skip/end) > ");
+    screen.pty.send("\u{4}").unwrap();
+    screen.pty.flush().unwrap();
+    house.clean("the screen", &screen.ends());
+    house.smell("after the run was paused twice");
+    for args in [&["show", "r"][..], &["report", "r", "--open"], &["list"]] {
+        house.say(args, 0);
+    }
+}
+
+#[test]
+fn a_short_typed_secret_is_refused_before_anything_happens() {
+    let house = House::new();
+    house.write("typed.yaml", &RUNBOOK.replace("sleep 0.2", "echo > acted"));
+    let mut screen = Screen::open(&house, &["run", "typed.yaml", "--run-id", "r"]);
+    screen.sees("typed: ");
+    screen.pty.send_line("aBc1234").unwrap();
+    let seen = String::from_utf8(screen.ends()).unwrap();
+    assert!(seen.contains("shorter than 8 bytes") && !seen.contains("aBc1234"), "{seen}");
+    assert!(!house.books().join("acted").exists() && !seen.contains(ENV));
+}
