@@ -49,6 +49,7 @@ enum Order {
     Withdraw { ask: u32, note: String },
     Refused { ask: u32, why: Refused },
     Say(String),
+    Redraw,
     Close,
 }
 
@@ -99,6 +100,10 @@ impl Operator for Terminal {
 
     fn say(&mut self, line: &str) {
         self.order(Order::Say(line.to_owned()));
+    }
+
+    fn redraw(&mut self) {
+        self.order(Order::Redraw);
     }
 
     fn close(&mut self) {
@@ -260,6 +265,8 @@ impl Console {
                 self.print_refusal(lang, &why);
             }
             Order::Say(line) => self.screen.say(&harmless(&line)),
+            // No prompt is up.
+            Order::Redraw => {}
             Order::Close => return Err(Break::Closed),
         }
         Ok(())
@@ -297,6 +304,8 @@ impl Console {
                     }
                     return Err(Break::Withdrawn);
                 }
+                // Whoever had the terminal meanwhile may have left it in another mode.
+                Order::Redraw => self.screen.raw(),
                 other => self.take(other)?,
             }
             let drawn = line.draw(prompt, self.screen.columns());
