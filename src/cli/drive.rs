@@ -164,6 +164,9 @@ pub(super) fn answering(
     dir: &Path,
     plan: &Plan,
 ) -> Result<Answering, CliError> {
+    if common.plain {
+        anstream::ColorChoice::Never.write_global();
+    }
     let (send, replies) = mpsc::unbounded_channel();
     let me = identity::actor(&plan.graph.people, &identity::os_user());
     let alone = common.unattended || !std::io::stdin().is_terminal();

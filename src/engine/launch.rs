@@ -181,7 +181,7 @@ async fn unless_interrupted<T>(work: impl Future<Output = Result<T, LaunchError>
     tokio::select! {
         biased;
         done = work => done,
-        _ = signals.next() => Err(LaunchError::Interrupted),
+        () = signals.end() => Err(LaunchError::Interrupted),
     }
 }
 

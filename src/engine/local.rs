@@ -235,6 +235,7 @@ impl Loop {
             }
             Woken::Reply(Reply::Interrupt) | Woken::Signal(Signal::Interrupt) => self.interrupt(batch),
             Woken::Reply(Reply::Hangup) | Woken::Signal(Signal::Hangup) => self.hang_up(batch),
+            Woken::Signal(Signal::Continued) => self.it.operator.redraw(),
             Woken::Tail(line) => {
                 let text = narrate::tail(&line);
                 self.it.operator.say(&text);

@@ -3,7 +3,8 @@
 //!
 //! - `local`: this process, real time, files. `narrate` is what it tells people, `signals` what wakes it besides.
 //! - `sim`: virtual time, for rehearsals and tests.
-//! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`: files that people attach.
+//! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
+//!   files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.

@@ -1,4 +1,4 @@
-//! Signals of the process: Ctrl-C, TERM and HUP, as things that wake the driver.
+//! Signals of the process: Ctrl-C, TERM, HUP and CONT, as things that wake the driver.
 
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
@@ -9,12 +9,15 @@ pub(super) enum Signal {
     Interrupt,
     /// The terminal is gone.
     Hangup,
+    /// The process was stopped and goes on.
+    Continued,
 }
 
 pub(super) struct Signals {
     interrupt: Stream,
     terminate: Stream,
     hangup: Stream,
+    continued: Stream,
 }
 
 impl Signals {
@@ -23,7 +26,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            continued: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
+    }
+
+    /// Returns once the process is asked to end, in whatever way.
+    pub(super) async fn end(&mut self) {
+        while self.next().await == Signal::Continued {}
     }
 
     pub(super) async fn next(&mut self) -> Signal {
@@ -31,6 +40,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Interrupt,
             _ = self.hangup.recv() => Signal::Hangup,
+            _ = self.continued.recv() => Signal::Continued,
         }
     }
 }

@@ -64,6 +64,9 @@ pub trait Operator: Send {
         self.say(line);
     }
 
+    /// The process was stopped and goes on: somebody else had the screen.
+    fn redraw(&mut self);
+
     /// Asks nothing more and restores whatever was changed. Returns when that is done.
     fn close(&mut self);
 }

@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use anstream::AutoStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
@@ -181,11 +182,19 @@ impl Screen {
     }
 
     pub fn read(&mut self) -> Heard {
-        let mut bytes = [0; 64];
         if foreground::retake(&self.tty) {
             // It may have set the modes as well.
             self.raw();
         }
+        // The time-out of raw mode is not enough: after a stop the terminal may be in another mode, where a read waits
+        // for a whole line.
+        let mut ready = [PollFd::new(&self.tty, PollFlags::IN)];
+        let tenth = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        match poll(&mut ready, Some(&tenth)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Heard::Silence,
+            _ => {}
+        }
+        let mut bytes = [0; 64];
         match self.tty.read(&mut bytes) {
             // In raw mode nothing read means that time is over, or that the terminal has hung up.
             Ok(0) if tcgetattr(&self.tty).is_ok() => Heard::Silence,

@@ -190,6 +190,10 @@ impl Operator for Scripted {
         self.inner.remind(line);
     }
 
+    fn redraw(&mut self) {
+        self.inner.redraw();
+    }
+
     fn close(&mut self) {
         self.inner.close();
     }
@@ -266,6 +270,8 @@ mod tests {
         fn say(&mut self, line: &str) {
             self.0.lock().unwrap().push(line.to_owned());
         }
+
+        fn redraw(&mut self) {}
 
         fn close(&mut self) {}
     }

@@ -52,6 +52,7 @@ enum Order {
     Refused { ask: u32, why: Refused },
     Say(String),
     Remind(String),
+    Redraw,
     Close,
 }
 
@@ -102,6 +103,10 @@ impl Operator for Terminal {
 
     fn remind(&mut self, line: &str) {
         self.order(Order::Remind(line.to_owned()));
+    }
+
+    fn redraw(&mut self) {
+        self.order(Order::Redraw);
     }
 
     fn close(&mut self) {
@@ -253,13 +258,11 @@ impl Console {
             }
             Order::Say(line) => self.prompt.screen.say(&harmless(&line)),
             Order::Remind(line) => {
-                self.prompt.screen.print(&format!(
-                    "{}
-",
-                    harmless(&line)
-                ));
+                self.prompt.screen.print(&(harmless(&line) + "\n"));
                 self.prompt.screen.ring();
             }
+            // No prompt is up.
+            Order::Redraw => {}
             Order::Close => return Err(Break::Closed),
         }
         Ok(())
@@ -297,6 +300,8 @@ impl Console {
                     }
                     return Err(Break::Withdrawn);
                 }
+                // Whoever had the terminal meanwhile may have left it in another mode.
+                Order::Redraw => self.prompt.screen.raw(),
                 other => self.take(other)?,
             }
             let drawn = line.draw(prompt, self.prompt.screen.columns());

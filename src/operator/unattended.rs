@@ -44,5 +44,7 @@ impl Operator for Unattended {
         self.talk.line(&harmless(line));
     }
 
+    fn redraw(&mut self) {}
+
     fn close(&mut self) {}
 }

@@ -1,0 +1,8 @@
+//! The program itself in a pseudo-terminal, as a person meets it: every kind of question, and everything that can
+//! happen to a terminal in between. What is typed and read is real; so are the journal and the record afterwards.
+#![allow(clippy::disallowed_methods, reason = "what the core must not do, tests may")]
+
+mod happens;
+mod kinds;
+mod looks;
+mod session;
