@@ -2,6 +2,8 @@
 //!
 //! Pure: a preview in, lines out; the same lines for the same preview.
 
+mod beside;
+
 use serde_json::Value;
 
 use super::args::Lang;
@@ -114,6 +116,7 @@ impl Sheet {
         }
         let time = self.time(&preview.machine_time, preview.deadline_ms);
         self.entry(self.pick("durée", "time"), &time);
+        self.beside(preview);
         self.entry(self.pick("empreinte", "digest"), &preview.digest);
     }
 
@@ -167,6 +170,7 @@ impl Sheet {
             let text = plain(message);
             self.note(&text);
         }
+        self.beside_step(step);
         self.act(step);
         self.person(step);
         self.ways(step);

@@ -12,7 +12,7 @@ use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
 use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, needed_outputs};
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, Mode, OutputNode, Plan, StepNode, Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, Link, Mode, OutputNode, Plan, StepNode, Who,
 };
 use crate::runbook::template::Rendered;
 
@@ -29,6 +29,10 @@ pub struct Question {
     pub lang: Lang,
     pub title: Option<String>,
     pub prompt: Option<String>,
+    /// Pages to look at.
+    pub links: Vec<Link<String>>,
+    /// How long the step usually takes.
+    pub estimate_ms: Option<u64>,
     /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
     pub reason: Option<String>,
     /// Its explanation.
@@ -178,6 +182,8 @@ impl Question {
             lang,
             title: text(ask, "title"),
             prompt: text(ask, "prompt"),
+            links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
+            estimate_ms: plan.step_values(ask.step).and_then(|values| values.estimate_ms),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),

@@ -24,7 +24,7 @@ pub use graph::{
 };
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, Assertion, Expect, Import, InputField, Item, Localized, Poll, Probe, ProbeOf, SecretSource,
+    Accept, Assertion, Expect, Import, InputField, Item, Link, Localized, Poll, Probe, ProbeOf, SecretSource,
     StepValues, Values,
 };
 

@@ -138,6 +138,10 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     let mut all = Collector { out: Vec::new(), after: false };
     all.words(step.title.as_ref());
     all.words(step.message.as_ref());
+    for link in step.links.iter().flatten() {
+        all.one(Some(&link.url), Use::Words);
+        all.words(link.title.as_ref());
+    }
     all.condition(step.when.as_ref());
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());

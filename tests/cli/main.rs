@@ -23,3 +23,4 @@ mod plan;
 mod preflight;
 mod reference;
 mod surroundings;
+mod told;

@@ -29,6 +29,10 @@ impl Paper<'_> {
             self.say("heure", "time"),
         );
         let mut blocks = self.conditions(known, step);
+        if let Some(estimate) = &step.estimate {
+            let word = self.say("Durée habituelle :", "Usually takes");
+            blocks.push(format!("{word} {}.", duration(estimate.value)));
+        }
         blocks.extend(self.action(known, step));
         blocks.extend(self.result(known, step));
         blocks.extend(self.otherwise(known, step));
@@ -123,6 +127,7 @@ impl Paper<'_> {
     /// What is to be done.
     fn action(&self, known: &Known, step: &Step) -> Vec<String> {
         let mut out: Vec<String> = step.message.iter().map(|message| known.words(message)).collect();
+        out.extend(self.links(known, step.links.as_deref()));
         let keyed = step.idempotency_key.is_some();
         if step.runs() {
             if step.verify.as_ref().is_some_and(|verify| verify.first == Some(true)) {

@@ -27,6 +27,14 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     for text in runbook.title.iter().chain(&runbook.description).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
+    for link in runbook.links.iter().flatten() {
+        read(checker, Reader::Runbook, &plain(&link.url, Use::Words));
+    }
+    let titles = runbook.links.iter().flatten().filter_map(|link| link.title.as_ref());
+    let changes = runbook.changelog.iter().flatten().map(|change| &change.text);
+    for text in titles.chain(changes).flat_map(Text::templates) {
+        read(checker, Reader::Runbook, &plain(text, Use::Words));
+    }
     for lock in runbook.lock.iter().flatten() {
         read(checker, Reader::Runbook, &plain(lock, Use::Other));
     }
