@@ -334,7 +334,7 @@ mod tests {
         let world = World::of_tenant("a/b", Mode::Drill, false, "en", vec![go]);
         let shown = view(&world.questions().remove(0), false);
         assert!(shown.contains("  Usually takes 5 min\n  Curves of a/b\n"), "{shown}");
-        let link = format!("  → https://graphs.example.com/a%2Fb?from=1794996400{long}\n");
+        let link = format!("  → https://graphs.example.com/a%2Fb?from=1794996401{long}\n");
         assert!(shown.contains(&link), "{shown}");
     }
 
