@@ -267,12 +267,13 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
                     Err(error) => ui.error(&error),
                 }
             }
+            ui.hint(&format!("consigne report {name}"));
             ui.hint(&format!("consigne verify {name}"));
         }
         None => {
             ui.say(&format!("{}: {}", state.run.id, pick("en pause", "paused")));
             for line in super::waiting::waits(&rest.plan, state) {
-                ui.say(&format!("  {line}"));
+                ui.told("  ", &line);
             }
             blocks(rest, home, &name, ui);
             for answer in super::waiting::answers(&rest.plan, state, &name) {
@@ -328,8 +329,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Lock(LockError::TargetHeld { dir, .. }) => {
             let dir = dir.display();
             CliError::new(Exit::Held, message)
-                .hint(format!("`consigne show {dir}` says what it waits for"))
-                .hint(format!("`consigne resume {dir}` or `consigne cancel {dir}` frees the target"))
+                .hint(format!("consigne show {dir}    (what it waits for)"))
+                .hint(format!("consigne resume {dir}    (goes on with it)"))
+                .hint(format!("consigne cancel {dir}    (ends it: the target is free)"))
         }
         LaunchError::Lock(lock) => {
             let held = matches!(lock, LockError::Held { .. });

@@ -32,6 +32,18 @@ impl Ui {
         self.data(&crate::operator::harmless(line));
     }
 
+    /// Prose as data, behind an indent: a terminal gets no line that is wider than it is.
+    pub fn listed(self, indent: &str, text: &str) {
+        let out = std::io::stdout();
+        self.data(&laid_out(indent, text, out.is_terminal().then(|| columns(&out))));
+    }
+
+    /// Prose as talk, in the same way.
+    pub fn told(self, indent: &str, text: &str) {
+        let out = std::io::stderr();
+        self.say(&laid_out(indent, text, out.is_terminal().then(|| columns(&out))));
+    }
+
     /// A line of data that others stand under.
     pub fn heading(self, line: &str) {
         if self.color && std::io::stdout().is_terminal() {
@@ -61,8 +73,7 @@ impl Ui {
     /// Findings, each with its place, on stderr.
     pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
         if !list.is_empty() {
-            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(110, |size| size.ws_col);
-            let width = usize::from(columns).clamp(60, 140);
+            let width = columns(&std::io::stderr()).clamp(60, 140);
             let how = Rendering { colour: self.color, unicode: self.color, width };
             self.say(&render_all(list, how, MOST_DIAGNOSTICS));
         }
@@ -78,5 +89,37 @@ impl Ui {
 
     pub fn hint(self, hint: &str) {
         self.say(&format!("hint: {hint}"));
+    }
+}
+
+/// How wide a terminal is.
+fn columns(terminal: &impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(terminal).map(|size| usize::from(size.ws_col));
+    size.ok().filter(|columns| *columns > 0).unwrap_or(110)
+}
+
+/// Text that may come from anywhere, in lines of that width; in one line where nobody looks.
+fn laid_out(indent: &str, text: &str, width: Option<usize>) -> String {
+    let text = crate::operator::harmless(text);
+    match width {
+        None => format!("{indent}{text}"),
+        Some(width) => {
+            let deeper = format!("{indent}  ");
+            let how = textwrap::Options::new(width.max(20)).initial_indent(indent).subsequent_indent(&deeper);
+            textwrap::fill(&text, how.break_words(false))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_fits_a_terminal_and_is_one_line_elsewhere() {
+        let text = "waits for a person: go (approve)\u{1b}[2J and so on";
+        assert_eq!(laid_out("  ", text, None), "  waits for a person: go (approve)␛[2J and so on");
+        let narrow = laid_out("  ", text, Some(30));
+        assert_eq!(narrow, "  waits for a person: go\n    (approve)␛[2J and so on");
     }
 }
