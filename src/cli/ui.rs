@@ -1,12 +1,21 @@
 //! The one place that prints. stdout is data, stderr is talk; everything is readable without colour, and a closed
 //! pipe ends nothing but the printing.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::diag::{Rendering, render_all};
 
 /// Findings that a person is shown at once.
 const MOST_DIAGNOSTICS: usize = 100;
+
+/// Data was printed that arrived nowhere, and not because nobody reads it any more.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether some of the data could not be written: to a disk that is full.
+pub(super) fn data_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// Where a verb prints to.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +33,17 @@ impl Ui {
 
     /// A line of data.
     pub fn data(self, line: &str) {
-        let _closed_pipe = writeln!(std::io::stdout().lock(), "{line}");
+        self.bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Data as it is.
+    pub fn bytes(self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            LOST.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A line of data with texts from files in it: they do not drive the terminal.
@@ -81,14 +100,14 @@ impl Ui {
 
     pub fn error(self, error: &super::error::CliError) {
         self.diagnostics(&error.diagnostics);
-        self.say(&format!("error: {}", error.message));
+        self.say(&format!("error: {}", crate::operator::harmless(&error.message)));
         for hint in &error.hints {
             self.hint(hint);
         }
     }
 
     pub fn hint(self, hint: &str) {
-        self.say(&format!("hint: {hint}"));
+        self.say(&format!("hint: {}", crate::operator::harmless(hint)));
     }
 }
 
