@@ -239,7 +239,11 @@ pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
         ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name())
     };
     let key = key.map_err(super::keys::key_error)?;
-    ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
+    let (principal, folder) = (key.principal(), home.join("keys"));
+    ui.say(&match spoken(None) {
+        Lang::Fr => format!("clé de l'exécuteur faite : {principal}, dans {}", folder.display()),
+        Lang::En => format!("made the executor's key {principal} in {}", folder.display()),
+    });
     Ok(())
 }
 

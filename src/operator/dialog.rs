@@ -446,6 +446,12 @@ mod tests {
         let (answer, read) = typed(&world, "os:root", &["approve", "bob", "seen"]);
         assert!(read.contains("first, who says \"approve\"?"), "{read}");
         assert_eq!((answer.value, answer.actor.who), (json!("approve"), "bob".to_owned()));
+        let mut list = checklist("l", &[("one", false, Evidence::None), ("two", false, Evidence::None)]);
+        list.0.in_order = true;
+        let world = World::new(Mode::Drill, true, "fr", vec![list]);
+        let (answer, read) = typed(&world, "os:root", &["oui", "bob"]);
+        assert!(read.contains("d'abord, qui dit « oui » ?"), "{read}");
+        assert_eq!((answer.part.as_deref(), answer.value), (Some("one"), json!("yes")));
     }
 
     #[test]

@@ -19,6 +19,16 @@ impl Lang {
         if code == "fr" { Self::Fr } else { Self::En }
     }
 
+    /// A decision, as it is said to have been made.
+    pub fn decision(self, decision: Decision) -> String {
+        self.text(word(decision)).replace('_', " ")
+    }
+
+    /// What a request does to the world.
+    pub fn effect(self, of: Effect) -> String {
+        self.text(effect(of)).to_lowercase()
+    }
+
     pub fn text(self, text: Text) -> &'static str {
         let [fr, en] = text.both();
         if self == Self::Fr { fr } else { en }

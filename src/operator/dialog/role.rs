@@ -51,7 +51,11 @@ impl Dialog<'_> {
                 let all = [self.text(Text::WordAll), "all"].contains(&first.to_lowercase().as_str());
                 numbered || all && rest.is_empty() || self.q.items.iter().any(known)
             }
-            AskKind::Checklist | AskKind::Input => false,
+            AskKind::Checklist => {
+                let next = self.q.open_items().next().map(|item| self.q.item_choices(item));
+                next.is_some_and(|next| matches!(choose(typed, &self.ways(&next)), Chosen::One(_)))
+            }
+            AskKind::Input => false,
             AskKind::Confirm if self.q.typed.is_some() => false,
             _ => matches!(choose(typed, &self.ways(&self.q.choices)), Chosen::One(_)),
         }
