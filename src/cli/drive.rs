@@ -239,7 +239,11 @@ pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
         ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name())
     };
     let key = key.map_err(super::keys::key_error)?;
-    ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
+    let (principal, folder) = (key.principal(), home.join("keys"));
+    ui.say(&match spoken(None) {
+        Lang::Fr => format!("clé de l'exécuteur faite : {principal}, dans {}", folder.display()),
+        Lang::En => format!("made the executor's key {principal} in {}", folder.display()),
+    });
     Ok(())
 }
 
@@ -276,12 +280,13 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
                     }
                 }
             }
+            ui.hint(&format!("consigne report {name}"));
             ui.hint(&format!("consigne verify {name}"));
         }
         None => {
             ui.say(&format!("{}: {}", state.run.id, pick("en pause", "paused")));
             for line in super::waiting::waits(&rest.plan, state) {
-                ui.say(&format!("  {line}"));
+                ui.told("  ", &line);
             }
             blocks(rest, home, &name, ui);
             for answer in super::waiting::answers(&rest.plan, state, &name) {
@@ -337,8 +342,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Lock(LockError::TargetHeld { dir, .. }) => {
             let dir = dir.display();
             CliError::new(Exit::Held, message)
-                .hint(format!("`consigne show {dir}` says what it waits for"))
-                .hint(format!("`consigne resume {dir}` or `consigne cancel {dir}` frees the target"))
+                .hint(format!("consigne show {dir}    (what it waits for)"))
+                .hint(format!("consigne resume {dir}    (goes on with it)"))
+                .hint(format!("consigne cancel {dir}    (ends it: the target is free)"))
         }
         LaunchError::Lock(lock) => {
             let held = matches!(lock, LockError::Held { .. });
