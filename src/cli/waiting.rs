@@ -89,23 +89,7 @@ fn question_line(question: &Question) -> String {
 
 /// The command that answers a question.
 pub(super) fn answer_line(question: &Question, name: &str) -> String {
-    let open = question.items.iter().find(|item| item.state.is_open());
-    let (step, words): (String, Vec<&str>) = match open {
-        Some(item) => {
-            let words = question.item_choices(item);
-            (format!("{}/{}", question.step, item.id), words.iter().map(|choice| choice.word).collect())
-        }
-        None => (question.step.clone(), question.choices.iter().map(|choice| choice.word).collect()),
-    };
-    let value = if question.kind == AskKind::Input {
-        let fields: Vec<String> =
-            question.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
-        format!("'{{{}}}'", fields.join(", "))
-    } else if let Some(typed) = &question.typed {
-        format!("'{typed}'|no")
-    } else {
-        words.join("|")
-    };
+    let (step, value) = question.on_a_command_line();
     let played = if question.role_play {
         let people: Vec<&str> = question.who.people.iter().map(String::as_str).collect();
         if people.is_empty() { String::new() } else { format!(" --as {}", people.join("|")) }

@@ -4,6 +4,9 @@
 //! for what the core will demand (a reason, evidence, values that a later step reads) before it answers; whether
 //! the answer is taken is still the core's to say.
 
+mod checklist;
+mod role;
+
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -11,12 +14,11 @@ use serde_json::{Map, Value, json};
 use super::evidence::EvidenceError;
 use super::layout::words;
 use super::parse::{self, Chosen, choose};
-use super::question::{self, Choice, Field, Point, Question};
+use super::question::{Choice, Field, Question};
 use super::screen::harmless;
-use super::wording::{Lang, Text, consequence, word};
+use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
-use crate::core::state::ItemState;
-use crate::core::{Actor, Answer, AskKind, Decision, EvidenceRef, How};
+use crate::core::{Answer, AskKind, Decision, EvidenceRef};
 use crate::plan::Evidence;
 
 /// Why a conversation stops without an answer.
@@ -54,7 +56,7 @@ pub(super) trait Talker: Reader {
 
 /// Asks until there is an answer.
 pub(super) fn converse(talker: &mut dyn Talker, question: &Question, me: &str) -> Result<Answer, Break> {
-    let mut dialog = Dialog { talker, q: question, me };
+    let mut dialog = Dialog { talker, q: question, me, early: None };
     let actor = dialog.actor()?;
     let said = dialog.said()?;
     Ok(Answer {
@@ -115,6 +117,8 @@ struct Dialog<'a> {
     talker: &'a mut dyn Talker,
     q: &'a Question,
     me: &'a str,
+    /// An answer that was typed before it was said who answers.
+    early: Option<String>,
 }
 
 impl Dialog<'_> {
@@ -128,30 +132,9 @@ impl Dialog<'_> {
     }
 
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
-        line(&mut *self.talker, prompt, offer)
-    }
-
-    /// Who answers: the user, or with role play whom he names.
-    fn actor(&mut self) -> Result<Actor, Break> {
-        if !self.q.role_play {
-            return Ok(question::actor(self.me, None, How::OsUser));
-        }
-        let mut people = self.q.who.people.clone();
-        if self.q.who.may(self.me) && !people.iter().any(|person| person == self.me) {
-            people.push(self.me.to_owned());
-        }
-        if people.is_empty() {
-            return Ok(question::actor(self.me, None, How::OsUser));
-        }
-        let offered: Vec<Vec<&str>> = people.iter().map(|person| vec![person.as_str()]).collect();
-        let prompt = format!("{} ({})", self.text(Text::AnswerAs), people.join("/"));
-        loop {
-            let typed = self.line(&prompt, &Offer::Words(people.clone()))?;
-            if let Some(at) = self.found(&typed, &offered) {
-                let who = &people[at];
-                let plays = (who != self.me).then_some(who.as_str());
-                return Ok(question::actor(self.me, plays, How::OsUser));
-            }
+        match self.early.take() {
+            Some(typed) => Ok(typed),
+            None => line(&mut *self.talker, prompt, offer),
         }
     }
 
@@ -195,16 +178,27 @@ impl Dialog<'_> {
         }
     }
 
+    /// The ways to say each of the choices; what it is called comes first. "yes" and "done" mean the same.
+    fn ways(&self, choices: &[Choice]) -> Vec<Vec<&'static str>> {
+        let lang = self.q.lang;
+        let ways = |choice: &Choice| {
+            let mut ways = words(lang, [choice.decision]);
+            if choice.word != ways[0] {
+                ways.push(choice.word);
+            }
+            if choice.decision == Decision::Done && choice.word == "yes" {
+                ways.push(lang.text(Text::WordYes));
+            }
+            ways
+        };
+        choices.iter().map(ways).collect()
+    }
+
     /// One of the choices, by its word in either language.
     fn choice(&mut self, choices: &[Choice], about: &str) -> Result<Choice, Break> {
         let lang = self.q.lang;
         let names = words(lang, choices.iter().map(|choice| choice.decision));
-        let offered: Vec<Vec<&str>> = if choices.iter().zip(&names).all(|(choice, name)| choice.word == *name)
-        {
-            names.iter().map(|name| vec![*name]).collect()
-        } else {
-            choices.iter().zip(&names).map(|(choice, name)| vec![*name, choice.word]).collect()
-        };
+        let offered = self.ways(choices);
         let prompt = format!("{about} ({})", names.join("/"));
         let offer = Offer::Words(names.iter().map(|name| (*name).to_owned()).collect());
         loop {
@@ -284,69 +278,6 @@ impl Dialog<'_> {
             value.insert(field.name.clone(), given);
         }
         Ok(Said { value: Value::Object(value), ..Said::default() })
-    }
-
-    /// One item, or all that need nothing but a yes.
-    fn checklist(&mut self) -> Result<Said, Break> {
-        let all = self.text(Text::WordAll);
-        let open: Vec<&Point> = self.q.open_items().collect();
-        if self.q.in_order
-            && let Some(first) = open.first()
-        {
-            return self.item(first, "");
-        }
-        let prompt = self.q.lang.fill(Text::WhichItem, &[("all", all)]);
-        loop {
-            let ids = open.iter().map(|item| item.id.clone()).chain([all.to_owned()]).collect();
-            let typed = self.line(&prompt, &Offer::Words(ids))?;
-            let (which, answer) = typed.split_once(' ').unwrap_or((&typed, ""));
-            if [all, "all"].contains(&which.to_lowercase().as_str()) {
-                let plain =
-                    |item: &&&Point| item.state == ItemState::Open && item.evidence != Evidence::Required;
-                if open.iter().any(|item| plain(&item)) {
-                    return Ok(Said { value: json!("yes"), ..Said::default() });
-                }
-                self.explain(Text::WordUnanswerable, &[]);
-                continue;
-            }
-            let number = which.trim_end_matches('.').parse::<usize>().ok();
-            let numbered = number.and_then(|number| self.q.items.get(number.checked_sub(1)?));
-            let named = || self.q.items.iter().find(|item| item.id == which);
-            match numbered.or_else(named).filter(|item| item.state.is_open()) {
-                Some(item) => return self.item(item, answer),
-                None => self.explain(Text::NoSuchItem, &[("word", which)]),
-            }
-        }
-    }
-
-    /// One item. `answer` is what was typed behind its number.
-    fn item(&mut self, item: &Point, answer: &str) -> Result<Said, Break> {
-        let choices = self.q.item_choices(item);
-        let names = words(self.q.lang, choices.iter().map(|choice| choice.decision));
-        let offered: Vec<Vec<&str>> =
-            choices.iter().zip(&names).map(|(choice, name)| vec![*name, choice.word]).collect();
-        let choice = match choose(answer, &offered) {
-            Chosen::One(at) => choices[at].clone(),
-            _ => {
-                for choice in &choices {
-                    let name = self.text(word(choice.decision));
-                    let line =
-                        format!("  {name:10} {}\n", self.text(consequence(self.q.kind, choice.decision)));
-                    self.talker.print(&line);
-                }
-                self.choice(&choices, &item.text)?
-            }
-        };
-        let evidence = match choice.decision {
-            Decision::Done | Decision::ByHand => self.evidence(item.evidence)?,
-            _ => Vec::new(),
-        };
-        let comment = match choice.decision {
-            Decision::ByHand => self.reason(true)?,
-            Decision::No => self.reason(false)?,
-            _ => None,
-        };
-        Ok(Said { part: Some(item.id.clone()), value: json!(choice.word), comment, evidence })
     }
 
     /// A step that failed, or whose outcome is not known.
@@ -439,7 +370,7 @@ mod tests {
     use super::super::evidence::measure;
     use super::super::sample::*;
     use super::*;
-    use crate::core::{AttemptResult, Input};
+    use crate::core::{Actor, AttemptResult, How, Input};
     use crate::plan::{Kind, Mode};
 
     /// Types lines, remembers what it read.
@@ -507,6 +438,30 @@ mod tests {
             Actor { who: "bob".into(), how: How::Played, played_by: Some("os:root".into()) }
         );
         taken(&mut world, answer);
+    }
+
+    #[test]
+    fn an_answer_typed_before_its_name_is_kept_until_the_name_is_said() {
+        let world = World::new(Mode::Drill, true, "en", vec![gate("go", Kind::Approve, &["s"]), call("s")]);
+        let (answer, read) = typed(&world, "os:root", &["approve", "bob", "seen"]);
+        assert!(read.contains("first, who says \"approve\"?"), "{read}");
+        assert_eq!((answer.value, answer.actor.who), (json!("approve"), "bob".to_owned()));
+        let mut list = checklist("l", &[("one", false, Evidence::None), ("two", false, Evidence::None)]);
+        list.0.in_order = true;
+        let world = World::new(Mode::Drill, true, "fr", vec![list]);
+        let (answer, read) = typed(&world, "os:root", &["oui", "bob"]);
+        assert!(read.contains("d'abord, qui dit « oui » ?"), "{read}");
+        assert_eq!((answer.part.as_deref(), answer.value), (Some("one"), json!("yes")));
+    }
+
+    #[test]
+    fn an_item_is_confirmed_in_french_by_oui_as_by_fait() {
+        for lines in [&["1 oui"][..], &["1 fait"], &["1 yes"], &["1", "OUI"]] {
+            let list = checklist("l", &[("one", false, Evidence::None)]);
+            let world = World::new(Mode::Live, false, "fr", vec![list]);
+            let (answer, _) = typed(&world, "alice", lines);
+            assert_eq!((answer.part.as_deref(), answer.value), (Some("one"), json!("yes")));
+        }
     }
 
     #[test]

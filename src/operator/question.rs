@@ -235,6 +235,25 @@ impl Question {
         }
     }
 
+    /// The step, or the item of it, and what may be said to it, as a command line has them.
+    pub fn on_a_command_line(&self) -> (String, String) {
+        let join =
+            |choices: &[Choice]| choices.iter().map(|choice| choice.word).collect::<Vec<_>>().join("|");
+        if let Some(item) = self.open_items().next() {
+            return (format!("{}/{}", self.step, item.id), join(&self.item_choices(item)));
+        }
+        let value = if self.kind == AskKind::Input {
+            let fields: Vec<String> =
+                self.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
+            format!("'{{{}}}'", fields.join(", "))
+        } else if let Some(typed) = &self.typed {
+            format!("'{typed}'|no")
+        } else {
+            join(&self.choices)
+        };
+        (self.step.clone(), value)
+    }
+
     /// The open items, in order.
     pub fn open_items(&self) -> impl Iterator<Item = &Point> {
         self.items.iter().filter(|item| item.state.is_open())
@@ -424,6 +443,15 @@ mod tests {
         );
         assert!(q.is_for("bob", false) && !q.is_for("alice", false) && !q.is_for("os:root", false));
         assert_eq!(q.expires, Some(q.opened.plus(60_000)));
+    }
+
+    #[test]
+    fn an_approval_shows_its_requests_in_the_order_in_which_they_run() {
+        let covers = ["zeta", "alpha", "mid"];
+        let steps = [gate("go", Kind::Approve, &covers)].into_iter().chain(covers.map(call)).collect();
+        let q = World::new(Mode::Live, false, "en", steps).questions().remove(0);
+        let shown: Vec<&str> = q.requests.iter().map(|shown| shown.step.as_str()).collect();
+        assert_eq!(shown, covers);
     }
 
     #[test]
