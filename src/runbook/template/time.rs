@@ -73,7 +73,7 @@ fn duration(filter: &str, value: &Value) -> Result<i64, Error> {
     }
     let by: Duration = humantime::parse_duration(text)
         .map_err(|_| refused(format!("`{filter}` takes {wanted}, found another text")))?;
-    if by.subsec_nanos() % 1_000_000 != 0 {
+    if !by.subsec_nanos().is_multiple_of(1_000_000) {
         return Err(refused(format!("`{filter}` counts in milliseconds, found a finer duration")));
     }
     i64::try_from(by.as_millis()).map_err(|_| beyond(filter))
