@@ -84,10 +84,12 @@ fn links(checker: &mut Checker<'_>, links: Option<&[LinkDecl]>) {
 }
 
 fn times(checker: &mut Checker<'_>, step: &Step) {
-    for (name, time) in
-        [("timeout", &step.timeout), ("deadline", &step.deadline), ("estimate", &step.estimate)]
-    {
+    for (name, time) in [("timeout", &step.timeout), ("deadline", &step.deadline)] {
         no_time(checker, name, time.as_ref().map(|time| time.value), time.as_ref().map(|time| time.span));
+    }
+    if let Some(time) = step.estimate.as_ref().filter(|time| time.value.0 == 0) {
+        let problem = checker.error("bad-duration", time.span, "an estimate of nothing says nothing");
+        checker.push(problem.help("write how long it usually takes, such as 5m, or leave `estimate` out"));
     }
     let asked = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
     no_time(checker, "timeout", asked.map(|time| time.value), asked.map(|time| time.span));
