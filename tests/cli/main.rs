@@ -10,6 +10,7 @@ mod completion;
 mod damage;
 mod disk;
 mod elsewhere;
+mod signed;
 mod environment;
 mod files;
 mod first;
