@@ -176,3 +176,23 @@ fn a_signed_word_that_was_confirmed_outlives_a_kill() {
     assert_eq!(office.env.touched(), ["one"]);
     office.verifies("r", 2);
 }
+
+#[test]
+fn nothing_is_confirmed_that_could_not_be_kept() {
+    let Some(office) = office("exclude: [starter]") else { return };
+    let mut run = Driven::start(&office, "quorum: 1");
+    let signed = by(&office, &office.block("r", "go"), "bob");
+    // The driver cannot write the signature down, and so not the decision either.
+    let folder = office.env.run("r").join("approvals");
+    std::fs::write(&folder, "").unwrap();
+    assert_eq!(reply(run.hand_in("approve", &signed)), Value::Null);
+    assert_eq!(run.driver.wait().unwrap().code(), Some(74));
+    assert_eq!(run.answers(), 0);
+    std::fs::remove_file(folder).unwrap();
+    office.env.write("go_on", "");
+    std::fs::write(office.env.work("back"), &signed).unwrap();
+    let said = office.env.consigne(&["answer", "r", "go", "approve", "--signature", "back"]).ends(4);
+    assert!(said.stderr.contains("the answer is recorded"), "{said}");
+    office.env.consigne(&["resume", "r"]).ends(0).code.unwrap();
+    office.verifies("r", 1);
+}
