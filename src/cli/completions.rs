@@ -3,6 +3,7 @@
 //! While a shell waits nothing is written, nothing is started and nothing is said: whatever goes wrong, there is
 //! simply nothing to complete with.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,8 +96,8 @@ struct Environments;
 
 impl ValueCompleter for Runbooks {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {
-        let ids = known_runbooks().into_iter().filter_map(|(_, id)| id);
-        let mut all = beginning(current, ids);
+        let ids: BTreeSet<String> = known_runbooks().into_iter().filter_map(|(_, id)| id).collect();
+        let mut all = beginning(current, ids.into_iter());
         all.extend(PathCompleter::file().filter(looks_like_a_runbook).complete(current));
         all
     }

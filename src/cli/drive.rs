@@ -26,6 +26,7 @@ use crate::plan::Plan;
 use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
 use crate::record::sshsig::FileKey;
+use crate::record::verify::Overall;
 use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
@@ -245,7 +246,7 @@ pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
 /// Says how the run came to rest.
 pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
     let state = &rest.state;
-    let exit = exit_of(state, rest.stopped);
+    let mut exit = exit_of(state, rest.stopped);
     let name = shown_name(&state.run.id, &rest.dir, home);
     if ui.json {
         ui.json(&super::show::summary(state, &rest.dir, Some(&rest.head)));
@@ -263,8 +264,16 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
             // For the person who is there; a script that ran unattended verifies where it reports.
             if state.run.attended {
                 match super::verify::verified(&rest.dir, home, None, None) {
-                    Ok(found) => ui.say(&super::verify::one_line(&found, french)),
-                    Err(error) => ui.error(&error),
+                    Ok(found) => {
+                        ui.say(&super::verify::one_line(&found, french));
+                        if found.overall() == Overall::Failed {
+                            exit = Exit::Damaged;
+                        }
+                    }
+                    Err(error) => {
+                        ui.error(&error);
+                        exit = error.exit;
+                    }
                 }
             }
             ui.hint(&format!("consigne verify {name}"));

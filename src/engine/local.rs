@@ -2,7 +2,8 @@
 //!
 //! The loop: reconcile what the core wants with what is in flight · wait until something happens · take in everything
 //! that is ready, `decide` and `apply` in memory · append all of it with one sync · tell the operator, and whoever
-//! spoke from elsewhere. A failed sync ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
+//! spoke from elsewhere. A failed sync ends the driver: what is not on disk has not happened, and nothing it would have
+//! enabled has been started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

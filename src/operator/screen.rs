@@ -182,17 +182,23 @@ impl Screen {
     }
 
     pub fn read(&mut self) -> Heard {
-        if foreground::retake(&self.tty) {
-            // It may have set the modes as well.
-            self.raw();
-        }
         // The time-out of raw mode is not enough: after a stop the terminal may be in another mode, where a read waits
         // for a whole line.
         let mut ready = [PollFd::new(&self.tty, PollFlags::IN)];
         let tenth = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         match poll(&mut ready, Some(&tenth)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Heard::Silence,
+            Ok(0) | Err(rustix::io::Errno::INTR) => {
+                if foreground::retake(&self.tty) {
+                    self.raw();
+                }
+                return Heard::Silence;
+            }
             _ => {}
+        }
+        if foreground::retake(&self.tty) {
+            // It may have set the modes as well.
+            self.raw();
+            return Heard::Silence;
         }
         let mut bytes = [0; 64];
         match self.tty.read(&mut bytes) {

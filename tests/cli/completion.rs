@@ -63,7 +63,7 @@ fn bash_completes_verbs_runbooks_runs_steps_and_environments() {
             "tick/first tick/second tick",
             "ask",
             "",
-            "small.yaml",
+            "small small.yaml",
             "runbooks/big.yaml",
             "plain practice",
             "fr en",

@@ -77,7 +77,6 @@ fn each_kind_is_asked_left_and_answered() {
     s.answers("number (and answer), or all > ", "2 yes");
     s.answers("file as evidence (required) > ", "proof.txt");
     s.answers("another file", "");
-    s.answers("comment", "");
     let mut s = interrupted(&desk, s, "(done/not_done) > ");
     s.answers("(done/not_done) > ", "done");
     s.answers("file as evidence", "");
