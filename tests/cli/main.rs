@@ -22,4 +22,5 @@ mod people;
 mod plan;
 mod preflight;
 mod reference;
+mod signed;
 mod surroundings;
