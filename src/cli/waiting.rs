@@ -84,7 +84,8 @@ fn question_line(question: &Question) -> String {
     if !text.is_empty() {
         line.push_str(&format!(" {text}"));
     }
-    line
+    // What a system answered may stand in it: it does not drive the terminal.
+    crate::operator::harmless(&line)
 }
 
 /// The command that answers a question.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::book::{Book, BookError};
+use super::book::{self, Book, BookError};
 use super::reminders::Reminders;
 use super::signals::{Signal, Signals};
 use super::socket::{Remote, Said, Socket, Verb};
@@ -175,6 +175,11 @@ impl Loop {
             self.drain(&mut inputs);
             for woken in inputs {
                 self.take(woken, &mut batch);
+                // A signature is under the question as it stood: nothing that comes later may change that before both
+                // are filed.
+                if batch.last().is_some_and(book::is_signed) {
+                    self.commit(std::mem::take(&mut batch))?;
+                }
             }
             self.commit(batch)?;
             self.head_if_due()?;

@@ -22,5 +22,6 @@ mod people;
 mod plan;
 mod preflight;
 mod reference;
+mod signed;
 mod surroundings;
 mod told;
