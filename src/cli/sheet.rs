@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::Lang;
 use crate::operator::request::{self, plain};
-use crate::plan::preview::{Branch, Entitled, Foreseen, MachineTime, Preview, StepPreview};
+use crate::plan::preview::{Branch, ChoicePreview, Entitled, Foreseen, MachineTime, Preview, StepPreview};
 use crate::plan::{
     Accept, Effect, EndStatus, ErrorClass, Evidence, Expect, GateNode, Identity, Kind, Localized, Mode,
     OnFailure, OnTimeout, OtherwisePutBack, ProbeOf, RunOn, SecretSource, Section, StepNode,
@@ -333,6 +333,23 @@ impl Sheet {
             if let Some(probe) = &item.probe {
                 self.request(self.pick("prouvé par :", "proved by:"), 3, Some(probe));
             }
+        }
+        match &step.choice {
+            Some(ChoicePreview::Listed(options)) => {
+                for option in options {
+                    let text = self.of(&option.text).map(plain).unwrap_or_default();
+                    self.note(&format!("( ) {}: {text}", option.id));
+                }
+            }
+            Some(ChoicePreview::Computed(list)) => {
+                let text = self.pick("à choisir dans", "to be chosen from");
+                self.note(&format!("{text} {}", list.from.source()));
+            }
+            None => {}
+        }
+        if let Some(many) = step.node.many {
+            let most = many.max.map_or_else(|| self.pick("tous", "all").to_owned(), |max| max.to_string());
+            self.note(&format!("{} {} {} {most}", self.pick("de", "from"), many.min, self.pick("à", "to")));
         }
         for field in &step.node.fields {
             let kind = crate::plan::preview::kind_name(&field.kind);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::core::event::ReversalEnd;
 use crate::core::{AskKind, RunStatus, State, Status};
+use crate::operator::request::harmless;
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
@@ -101,6 +102,8 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
         let fields: Vec<String> =
             question.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
         format!("'{{{}}}'", fields.join(", "))
+    } else if question.kind == AskKind::Choice {
+        chosen(question)
     } else if let Some(typed) = &question.typed {
         format!("'{typed}'|no")
     } else {
@@ -114,6 +117,20 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
     };
     let signed = if question.signed && !question.role_play { " --signature FILE" } else { "" };
     format!("consigne answer {name} {step} {value}{played}{signed}")
+}
+
+/// The ids of a choice, each as a shell takes it; of long lists the first few.
+fn chosen(question: &Question) -> String {
+    const FEW: usize = 6;
+    let ids = question.options.iter().take(FEW).map(|option| harmless(&option.id));
+    let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+    if question.options.len() > FEW {
+        out.push_str("|…");
+    }
+    if question.many.is_some() {
+        out.push_str("[,…]");
+    }
+    out
 }
 
 const fn is_trouble(kind: AskKind) -> bool {

@@ -55,6 +55,7 @@ impl<'a> Layout<'a> {
         self.trouble();
         self.requests();
         self.items();
+        self.options();
         self.people();
         self.choices();
         self.out
@@ -187,6 +188,24 @@ impl<'a> Layout<'a> {
                 notes.push(self.text(Text::WithEvidence));
             }
             let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
+            self.hanging(&line, "  ");
+        }
+    }
+
+    fn options(&mut self) {
+        let q = self.question;
+        if q.options.is_empty() {
+            return;
+        }
+        let head = match q.how_many() {
+            Some(wanted) => self.fill(Text::ChooseMany, &[("wanted", &wanted)]),
+            None => self.text(Text::ChooseOne).to_owned(),
+        };
+        self.line(&head);
+        for (at, option) in q.options.iter().enumerate() {
+            let number = if q.is_numbered() { format!("{}. ", at + 1) } else { String::new() };
+            let (id, text) = (harmless(&option.id), harmless(&option.text).replace('\n', " "));
+            let line = if id == text { format!("{number}{id}") } else { format!("{number}{id}  {text}") };
             self.hanging(&line, "  ");
         }
     }

@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::wording::Lang;
+use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, needed_outputs};
+use crate::core::{
+    Actor, AskKind, Choosable, Decision, Reversal, Shown, State, choices, listed, needed_outputs,
+};
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, Mode, OutputNode, Plan, StepNode, Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, ManyNode, Mode, OutputNode, Plan, StepNode,
+    Who,
 };
 use crate::runbook::template::Rendered;
 
@@ -47,6 +50,10 @@ pub struct Question {
     /// What may be said, in the order of offering. Empty for a form.
     pub choices: Vec<Choice>,
     pub fields: Vec<Field>,
+    /// The list of a choice.
+    pub options: Vec<Choosable>,
+    /// Several of it may be chosen.
+    pub many: Option<ManyNode>,
     /// Evidence that goes with a "done".
     pub evidence: Evidence,
     /// Declared outputs that an override may give.
@@ -188,6 +195,8 @@ impl Question {
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offered(state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
+            options: listed(ask),
+            many: node.many,
             evidence: evidence(ask.kind, node),
             outputs,
             tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(node, last)),
@@ -227,6 +236,20 @@ impl Question {
             _ if item.probe => vec![yes, no, retry],
             _ => vec![yes, no],
         }
+    }
+
+    /// Its options have numbers of their own: no id could be taken for one.
+    pub fn is_numbered(&self) -> bool {
+        !self.options.iter().any(|option| option.id.parse::<usize>().is_ok())
+    }
+
+    /// How many of the list may be chosen, in words; `None`: one.
+    pub fn how_many(&self) -> Option<String> {
+        let many = self.many?;
+        let most = many.max.map_or(self.options.len(), |max| max as usize).to_string();
+        let least = many.min.to_string();
+        let text = if least == most { Text::Exactly } else { Text::FromTo };
+        Some(self.lang.fill(text, &[("least", &least), ("most", &most)]))
     }
 
     /// The open items, in order.
@@ -350,7 +373,9 @@ fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
     let (who, closed) = match ask.kind {
         AskKind::Approve => (gate.map_or(&nobody, |gate| &gate.who), true),
         AskKind::Confirm => (gate.map_or(&nobody, |gate| &gate.who), false),
-        AskKind::Input | AskKind::Checklist | AskKind::Manual => (node.by.as_ref().unwrap_or(&nobody), false),
+        AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
+            (node.by.as_ref().unwrap_or(&nobody), false)
+        }
         AskKind::Failure | AskKind::Unknown | AskKind::PutBack => (&nobody, false),
     };
     let mut roles: Vec<&String> = who.roles.iter().collect();

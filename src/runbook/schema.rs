@@ -180,6 +180,8 @@ record! {
         may approve: Approve,
         /// Kind: a form that a person fills in.
         may input: Form,
+        /// Kind: one or many of a list, which a person chooses and later steps read.
+        may choice: ChoiceDecl,
         /// Kind: points that are proven by probes or ticked by people.
         may checklist: Checklist,
         /// Kind: something a person does outside, told in `message`.
@@ -236,7 +238,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["choice", "notify", "revert", "runbook", "group", "links", "estimate", "host", "for_each", "repeat",
+    } later ["notify", "revert", "runbook", "group", "links", "estimate", "host", "for_each", "repeat",
         "timebox", "show", "artifacts", "pool"]
 }
 
@@ -285,7 +287,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 13] = [
+    const HOMES: [(&str, &[&str]); 14] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -296,6 +298,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`poll`", Poll::NAMES),
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
+        ("`choice`", ChoiceDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),
         ("an input", InputDecl::NAMES),

@@ -4,6 +4,7 @@
 
 mod again;
 mod author;
+mod choice;
 mod clock;
 mod closed;
 mod completion;

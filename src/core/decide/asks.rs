@@ -6,7 +6,7 @@ use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Status};
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
-use super::{Draft, answer};
+use super::{Draft, answer, choose};
 use crate::plan::{Action, Effect, Kind};
 use crate::runbook::template::Rendered;
 
@@ -28,6 +28,7 @@ impl Draft<'_> {
             Kind::Approve => AskKind::Approve,
             Kind::Confirm => AskKind::Confirm,
             Kind::Input => AskKind::Input,
+            Kind::Choice => AskKind::Choice,
             _ => AskKind::Manual,
         };
         let covers = node.gate.as_ref().map(|gate| gate.covers.clone()).unwrap_or_default();
@@ -55,6 +56,12 @@ impl Draft<'_> {
         if kind == AskKind::Confirm {
             // Said, not left out: what is missing from a disclosed record is withheld.
             hidden.put("shown", &Vec::<Shown>::new());
+        }
+        if kind == AskKind::Choice {
+            match choose::options(self.plan, self.state, step) {
+                Ok(options) => hidden.put("options", &options),
+                Err(why) => return self.fail(step, Status::Failed, "options", Some(&why)),
+            }
         }
         let expires = self.state.shape().node(step).timeout_ms.map(|timeout| self.at.plus(timeout));
         let ask = self.open(step, kind, expires, covers, Vec::new(), None, hidden);

@@ -9,11 +9,13 @@ mod advance;
 mod answer;
 mod asks;
 mod attempts;
+mod choose;
 mod ending;
 mod entitled;
 
 pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
+pub use choose::{Choosable, listed, picked};
 
 use std::collections::BTreeMap;
 
