@@ -163,6 +163,9 @@ impl Sheet {
         if let Some(when) = &step.when {
             self.when(when, node);
         }
+        for text in &step.show {
+            self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
+        }
         if let Some(message) = self.of(&step.message) {
             let text = plain(message);
             self.note(&text);

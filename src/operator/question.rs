@@ -11,7 +11,8 @@ use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
 use crate::core::{
-    Actor, AskKind, Choosable, Decision, Reversal, Shown, State, choices, listed, needed_outputs,
+    Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, choices, exhibited, listed,
+    needed_outputs,
 };
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, ManyNode, Mode, OutputNode, Plan, StepNode,
@@ -32,6 +33,8 @@ pub struct Question {
     pub lang: Lang,
     pub title: Option<String>,
     pub prompt: Option<String>,
+    /// Texts and values that are put before whoever answers.
+    pub show: Vec<Exhibit>,
     /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
     pub reason: Option<String>,
     /// Its explanation.
@@ -185,6 +188,7 @@ impl Question {
             lang,
             title: text(ask, "title"),
             prompt: text(ask, "prompt"),
+            show: exhibited(ask),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),

@@ -310,6 +310,7 @@ impl Builder<'_> {
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
+            show: step.show.iter().flat_map(|show| &show.0).map(|text| text.value.clone()).collect(),
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
                 probe.accept.outputs = translate::outputs(step.outputs.as_ref());

@@ -79,6 +79,8 @@ pub struct StepPreview {
     pub node: StepNode,
     pub title: Localized<Rendered>,
     pub message: Localized<Rendered>,
+    /// What people see with its questions.
+    pub show: Vec<Rendered>,
     pub when: Option<Branch>,
     pub act: Option<Foreseen>,
     pub verify: Option<Foreseen>,
@@ -269,6 +271,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         node: node.clone(),
         title: view.texts(&values.title),
         message: view.texts(&values.message),
+        show: values.show.iter().map(|text| view.text(text)).collect(),
         when: values.when.as_ref().map(|when| view.branch(when)),
         act: view.foreseen(values.act.as_ref()),
         verify: view.foreseen(values.verify.as_ref()),

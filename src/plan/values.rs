@@ -72,6 +72,9 @@ pub enum SecretSource {
 pub struct StepValues {
     pub title: Localized<Template>,
     pub message: Localized<Template>,
+    /// What people see with its questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub show: Vec<Template>,
     pub when: Option<Expr>,
     /// For http, shell and argv.
     pub act: Option<Probe>,
@@ -236,6 +239,7 @@ impl StepValues {
         };
         let texts = texts.chain(listed.iter().map(|option| &option.text));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
+        let texts = texts.chain(&self.show);
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
         let exprs = exprs.chain(computed.map(|list| &list.from));

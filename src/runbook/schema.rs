@@ -8,7 +8,7 @@ mod editor;
 mod people;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
-use super::scalar::{Condition, Data, Day, Entries, Millis, Text};
+use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
 use super::template::Template;
 use super::yaml::Node;
 
@@ -168,6 +168,8 @@ record! {
         may title: Text,
         /// What people are told or asked here.
         may message: Text,
+        /// What people see with its questions: texts, and values that earlier steps gave.
+        may show: Many<Spanned<Template>>,
         /// Kind: one HTTP call.
         may http: Box<Http>,
         /// Kind: a script for bash. Values come in through `env`, never by `{{ }}`.
@@ -239,7 +241,7 @@ record! {
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
     } later ["notify", "revert", "runbook", "group", "links", "estimate", "host", "for_each", "repeat",
-        "timebox", "show", "artifacts", "pool"]
+        "timebox", "artifacts", "pool"]
 }
 
 record! {

@@ -140,6 +140,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     let mut all = Collector { out: Vec::new(), after: false };
     all.words(step.title.as_ref());
     all.words(step.message.as_ref());
+    step.show.iter().flat_map(|show| &show.0).for_each(|text| all.one(Some(text), Use::Words));
     all.condition(step.when.as_ref());
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());

@@ -12,6 +12,7 @@ mod damage;
 mod disk;
 mod elsewhere;
 mod environment;
+mod exhibits;
 mod files;
 mod first;
 mod flow;

@@ -100,6 +100,9 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
     order(rng, plan, &mut node);
     let mut values =
         StepValues { message: Localized::both(text(rng, plan, &node, false)), ..StepValues::default() };
+    if rng.percent(20) {
+        values.show = vec![text(rng, plan, &node, false), text(rng, plan, &node, false)];
+    }
     if rng.percent(15) {
         values.when = Some(condition(rng, plan, &node));
         node.conditional = true;

@@ -123,6 +123,9 @@ impl Paper<'_> {
     /// What is to be done.
     fn action(&self, known: &Known, step: &Step) -> Vec<String> {
         let mut out: Vec<String> = step.message.iter().map(|message| known.words(message)).collect();
+        for text in step.show.iter().flat_map(|show| &show.0) {
+            out.push(format!("{} {}", self.say("À lire :", "To be read:"), code(&known.plain(&text.value))));
+        }
         let keyed = step.idempotency_key.is_some();
         if step.runs() {
             if step.verify.as_ref().is_some_and(|verify| verify.first == Some(true)) {

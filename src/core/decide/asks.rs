@@ -6,7 +6,7 @@ use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Status};
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
-use super::{Draft, answer, choose};
+use super::{Draft, answer, choose, exhibit};
 use crate::plan::{Action, Effect, Kind};
 use crate::runbook::template::Rendered;
 
@@ -134,6 +134,10 @@ impl Draft<'_> {
         }
         if let Some(typed) = values.typed.as_ref().and_then(|typed| typed.render(&names).ok()) {
             hidden.put_text("typed", &typed.to_string());
+        }
+        let shows = exhibit::exhibits(&values.show, &names);
+        if !shows.is_empty() {
+            hidden.put("show", &shows);
         }
         for (id, item) in &values.items {
             if let Some(text) = item.text.in_lang(lang) {

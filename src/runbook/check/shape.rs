@@ -201,7 +201,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "poll" | "deadline" => runs,
             "effect" | "ungated" => runs || kind == "manual",
             "class" => runs || kind == "input",
-            "timeout" => runs || human,
+            "timeout" | "show" => runs || human,
             "by" => human && kind != "approve",
             "unattended" => human,
             "on_failure" => runs || human || kind == "assert",
