@@ -163,12 +163,12 @@ impl Sheet {
         if let Some(when) = &step.when {
             self.when(when, node);
         }
-        for text in &step.show {
-            self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
-        }
         if let Some(message) = self.of(&step.message) {
             let text = plain(message);
             self.note(&text);
+        }
+        for text in &step.show {
+            self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
         }
         self.act(step);
         self.person(step);

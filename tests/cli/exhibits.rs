@@ -39,7 +39,9 @@ fn what_is_shown_is_asked_signed_and_held_back() {
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
     let shown = |text: &String| -> Vec<String> {
-        text.lines().filter(|line| line.starts_with("shown:")).map(str::to_owned).collect()
+        let lines = text.lines().filter(|line| line.starts_with("shown:")).map(str::to_owned);
+        // The request has its own tests, and a path of this folder.
+        lines.take_while(|line| !line.contains(" sha256:")).collect()
     };
     let mut all: Vec<Vec<String>> = texts.iter().map(shown).collect();
     all.sort();
