@@ -24,6 +24,7 @@ use crate::record::sshsig::FileKey;
 use crate::runbook::answers::Answers;
 
 const TAKEN: &str = "the answer is recorded, and the run goes on where it is driven";
+const NOTED: &str = "the answer is recorded; no process drives the run, so it stays parked";
 const SAID_BEFORE: &str = "that was said before: nothing has changed";
 
 pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
@@ -53,7 +54,7 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
         return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
     }
     let news = reopened.note_down(input, me).map_err(launch_error)?;
-    ui.say(if news { "the answer is recorded" } else { SAID_BEFORE });
+    ui.say(if news { NOTED } else { SAID_BEFORE });
     let name = drive::shown_name(&reopened.id, &dir, &home);
     for answer in waiting::answers(&reopened.plan, &reopened.state, &name) {
         ui.hint(&answer);

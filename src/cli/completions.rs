@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::shelf::Shelf;
+use super::ui::Ui;
 use crate::plan::Graph;
 use crate::plan::digest::GRAPH_FILE;
 use crate::runbook::environment::Environment;
@@ -37,7 +37,7 @@ pub(super) fn completions(shell: ShellArg) -> Result<Exit, CliError> {
     shell
         .write_registration(VARIABLE, "consigne", "consigne", &program.to_string_lossy(), &mut script)
         .map_err(|error| CliError::new(Exit::Bug, format!("the script cannot be made: {error}")))?;
-    let _closed_pipe = std::io::stdout().lock().write_all(&script);
+    Ui::new(false).bytes(&script);
     Ok(Exit::Done)
 }
 

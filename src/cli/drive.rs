@@ -26,6 +26,7 @@ use crate::plan::Plan;
 use crate::record::build::RecordError;
 use crate::record::keys::{DEFAULT_ORG, ExecutorKey};
 use crate::record::sshsig::FileKey;
+use crate::record::verify::Overall;
 use crate::runbook::answers::{self, Answers, FileAnswer};
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
@@ -238,14 +239,18 @@ pub(super) fn key(home: &Path, ui: Ui) -> Result<(), CliError> {
         ExecutorKey::init(home, DEFAULT_ORG, &super::keys::host_name())
     };
     let key = key.map_err(super::keys::key_error)?;
-    ui.say(&format!("made the executor's key {} in {}", key.principal(), home.join("keys").display()));
+    let (principal, folder) = (key.principal(), home.join("keys"));
+    ui.say(&match spoken(None) {
+        Lang::Fr => format!("clé de l'exécuteur faite : {principal}, dans {}", folder.display()),
+        Lang::En => format!("made the executor's key {principal} in {}", folder.display()),
+    });
     Ok(())
 }
 
 /// Says how the run came to rest.
 pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
     let state = &rest.state;
-    let exit = exit_of(state, rest.stopped);
+    let mut exit = exit_of(state, rest.stopped);
     let name = shown_name(&state.run.id, &rest.dir, home);
     if ui.json {
         ui.json(&super::show::summary(state, &rest.dir, Some(&rest.head)));
@@ -263,16 +268,25 @@ pub(super) fn report(rest: &Rest, home: &Home, ui: Ui) -> Exit {
             // For the person who is there; a script that ran unattended verifies where it reports.
             if state.run.attended {
                 match super::verify::verified(&rest.dir, home, None, None) {
-                    Ok(found) => ui.say(&super::verify::one_line(&found, french)),
-                    Err(error) => ui.error(&error),
+                    Ok(found) => {
+                        ui.say(&super::verify::one_line(&found, french));
+                        if found.overall() == Overall::Failed {
+                            exit = Exit::Damaged;
+                        }
+                    }
+                    Err(error) => {
+                        ui.error(&error);
+                        exit = error.exit;
+                    }
                 }
             }
+            ui.hint(&format!("consigne report {name}"));
             ui.hint(&format!("consigne verify {name}"));
         }
         None => {
             ui.say(&format!("{}: {}", state.run.id, pick("en pause", "paused")));
             for line in super::waiting::waits(&rest.plan, state) {
-                ui.say(&format!("  {line}"));
+                ui.told("  ", &line);
             }
             blocks(rest, home, &name, ui);
             for answer in super::waiting::answers(&rest.plan, state, &name) {
@@ -328,8 +342,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Lock(LockError::TargetHeld { dir, .. }) => {
             let dir = dir.display();
             CliError::new(Exit::Held, message)
-                .hint(format!("`consigne show {dir}` says what it waits for"))
-                .hint(format!("`consigne resume {dir}` or `consigne cancel {dir}` frees the target"))
+                .hint(format!("consigne show {dir}    (what it waits for)"))
+                .hint(format!("consigne resume {dir}    (goes on with it)"))
+                .hint(format!("consigne cancel {dir}    (ends it: the target is free)"))
         }
         LaunchError::Lock(lock) => {
             let held = matches!(lock, LockError::Held { .. });

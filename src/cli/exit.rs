@@ -21,7 +21,7 @@ pub enum Exit {
     Held,
     /// A bug in consigne; resuming is safe.
     Bug,
-    /// The journal could not be written.
+    /// The journal, or what was to be printed, could not be written.
     Unwritable,
 }
 
@@ -63,7 +63,7 @@ impl Exit {
             Self::Damaged => "verification failed or journal damaged",
             Self::Held => "run or target held by another run",
             Self::Bug => "a bug; resuming is safe",
-            Self::Unwritable => "the journal could not be written",
+            Self::Unwritable => "the journal, or the output, could not be written",
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
                 "5 verification failed or journal damaged",
                 "6 run or target held by another run",
                 "70 a bug; resuming is safe",
-                "74 the journal could not be written",
+                "74 the journal, or the output, could not be written",
             ]
         );
     }

@@ -22,7 +22,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
                 if args.json {
                     ui.json(&serde_json::json!({"run": id, "dir": dir, "error": error.message}));
                 } else {
-                    ui.data(&format!("{id}  damaged or unreadable: {}", error.message));
+                    ui.listed("", &format!("{id}  damaged or unreadable: {}", error.message));
                 }
                 shown += 1;
                 continue;
@@ -41,24 +41,25 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             continue;
         }
         let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-        ui.data(&format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));
+        let french = state.run.lang == "fr";
+        let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
+        ui.listed("", &format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));
         if driven {
-            ui.data("    driven by a process");
+            ui.data(pick("    menée par un processus", "    driven by a process"));
         }
         let waits = waiting::waits(&plan, &state);
         for line in &waits {
-            ui.data(&format!("    {line}"));
+            ui.listed("    ", line);
         }
         if status == UNSEALED {
-            ui.data(&format!(
-                "    the record is not complete: consigne resume {}",
-                shown_name(&id, &dir, &home)
-            ));
+            let why = pick("le dossier n'est pas complet :", "the record is not complete:");
+            ui.data(&format!("    {why} consigne resume {}", shown_name(&id, &dir, &home)));
         } else if !driven && !done && (waits.is_empty() || status == "interrupted") {
-            ui.data(&format!("    goes on with: consigne resume {}", shown_name(&id, &dir, &home)));
+            let how = pick("pour continuer :", "goes on with:");
+            ui.data(&format!("    {how} consigne resume {}", shown_name(&id, &dir, &home)));
         }
         for toggle in open {
-            ui.data(&format!("    OPEN TOGGLE: {toggle}"));
+            ui.listed("    ", &format!("{} {toggle}", pick("ENCORE BASCULÉ :", "OPEN TOGGLE:")));
         }
     }
     if shown == 0 && !args.json {

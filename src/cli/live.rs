@@ -103,7 +103,7 @@ pub(super) fn goes_on(dir: &Path, home: &Home, ui: Ui) -> Result<Exit, CliError>
         ui.say(&format!("{}: {} ({})", state.run.id, finished.status.name(), finished.reason));
     }
     for line in waiting::waits(&plan, &state) {
-        ui.say(&format!("  {line}"));
+        ui.told("  ", &line);
     }
     if !over {
         for answer in waiting::answers(&plan, &state, &name) {

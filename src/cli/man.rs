@@ -1,7 +1,5 @@
 //! `consigne man`: the manual, made of the same words as the help.
 
-use std::io::Write;
-
 use clap::CommandFactory;
 
 use super::args::{Cli, ManArgs};
@@ -17,7 +15,7 @@ pub(super) fn man(args: &ManArgs) -> Result<Exit, CliError> {
         clap_mangen::Man::new(command)
             .render(&mut page)
             .map_err(|error| CliError::new(Exit::Bug, format!("the page cannot be made: {error}")))?;
-        let _closed_pipe = std::io::stdout().lock().write_all(&page);
+        Ui::new(false).bytes(&page);
         return Ok(Exit::Done);
     };
     let unwritable = |error: std::io::Error| CliError::file(Exit::Usage, "write to", dir, &error);

@@ -72,6 +72,10 @@ pub fn main() -> ExitCode {
         Some(verb) => dispatch(verb),
         None => first::first(&cli),
     })) {
+        Ok(Ok(Exit::Done)) if ui::data_lost() => {
+            ui.say("error: what was to be printed could not be written; is the disk full?");
+            Exit::Unwritable.into()
+        }
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(error)) => {
             ui.error(&error);

@@ -15,9 +15,11 @@ use crate::runbook::environment::{Environment, ServiceAt, Services};
 
 pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
-    let chosen = Chosen::of(&args.choice, mode(&args.choice, args.mode)?, ui)?;
+    let mode = mode(&args.choice, args.mode)?;
+    let practise = |error| or_practise(error, &args.choice, mode);
+    let chosen = Chosen::of(&args.choice, mode, ui).map_err(practise)?;
     let services = undecided(&chosen);
-    let plan = chosen.plan(&services)?;
+    let plan = chosen.plan(&services).map_err(practise)?;
     let practice = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
     let started = match practice {
         Some(environment) => service::services(environment, &services).map_err(invalid)?,
@@ -48,6 +50,15 @@ pub(super) fn mode(choice: &ChoiceArgs, asked: Option<ModeChoice>) -> Result<Mod
             if practice { Mode::Drill } else { Mode::Live }
         }
     })
+}
+
+/// What is missing for a live run is often there for a drill.
+pub(super) fn or_practise(error: CliError, choice: &ChoiceArgs, mode: Mode) -> CliError {
+    if mode == Mode::Live && choice.env.is_none() && error.exit == Exit::Invalid {
+        error.hint("--mode drill looks at a drill: the practice environment, the inputs beside the runbook")
+    } else {
+        error
+    }
 }
 
 /// The services of a run that nobody has started.

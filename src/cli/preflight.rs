@@ -21,9 +21,10 @@ pub(super) fn preflight(args: &PreflightArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let home = Home::find(args.runs.as_deref())?;
     let mode = plan::mode(&args.choice, args.mode)?;
-    let chosen = Chosen::of_any_inputs(&args.choice, mode, ui)?;
+    let practise = |error| plan::or_practise(error, &args.choice, mode);
+    let chosen = Chosen::of_any_inputs(&args.choice, mode, ui).map_err(practise)?;
     let services = plan::undecided(&chosen);
-    let plan = chosen.plan(&services)?;
+    let plan = chosen.plan(&services).map_err(practise)?;
     let started = match chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill) {
         Some(environment) => service::services(environment, &services).map_err(invalid)?,
         None => Vec::new(),
@@ -56,7 +57,7 @@ pub(super) fn preflight(args: &PreflightArgs) -> Result<Exit, CliError> {
         }));
     } else {
         let lang = drive::spoken(args.lang);
-        findings.iter().for_each(|finding| ui.data(&line(finding, lang)));
+        findings.iter().for_each(|finding| ui.listed("", &line(finding, lang)));
         ui.data(&summary(&findings, lang));
     }
     Ok(if missing { Exit::Invalid } else { Exit::Done })

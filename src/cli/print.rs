@@ -1,7 +1,6 @@
 //! `consigne print`: any runbook as a checklist on paper. Starts nothing, opens nothing, writes one file at most.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use serde_json::Value;
 
@@ -11,6 +10,7 @@ use super::exit::Exit;
 use super::shelf::file_of;
 use super::ui::Ui;
 use crate::author::paper::Paper;
+use crate::operator::harmless;
 use crate::runbook::check_file;
 use crate::runbook::inputs;
 use crate::runbook::load::Document;
@@ -28,9 +28,10 @@ pub(super) fn print(args: &PrintArgs) -> Result<Exit, CliError> {
     let french = args.lang.unwrap_or_else(super::drive::locale) == Lang::Fr;
     let paper =
         Paper { document: &document, environment: report.environment.as_ref(), inputs: &inputs, french };
-    let text = paper.markdown();
+    // Tabs belong to scripts.
+    let text = paper.markdown().split('\t').map(harmless).collect::<Vec<_>>().join("\t");
     let Some(path) = &args.output else {
-        let _closed_pipe = std::io::stdout().lock().write_all(text.as_bytes());
+        Ui::new(false).bytes(text.as_bytes());
         return Ok(Exit::Done);
     };
     std::fs::write(path, text).map_err(|error| CliError::file(Exit::Usage, "write", path, &error))?;

@@ -58,7 +58,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-    ui.data(&format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
+    ui.listed("", &format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
     let status = state.run.finished.as_ref().map_or_else(
         || standing(&state, driven, &dir).to_owned(),
         |finished| format!("{} ({})", finished.status.name(), finished.reason),
@@ -67,10 +67,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     ui.data(&format!("status: {status}{by}"));
     for (node, step) in state.steps() {
         let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        ui.data(&format!("  {} {:<24} {}{reason}", mark(step.status), node.id, step.status.name()));
+        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), node.id, step.status.name()));
     }
     for line in waiting::waits(&plan, &state) {
-        ui.data(&line);
+        ui.listed("", &line);
     }
     for open in waiting::toggles(&state) {
         ui.data(&format!("OPEN TOGGLE: {open}"));

@@ -1,12 +1,21 @@
 //! The one place that prints. stdout is data, stderr is talk; everything is readable without colour, and a closed
 //! pipe ends nothing but the printing.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::diag::{Rendering, render_all};
 
 /// Findings that a person is shown at once.
 const MOST_DIAGNOSTICS: usize = 100;
+
+/// Data was printed that arrived nowhere, and not because nobody reads it any more.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether some of the data could not be written: to a disk that is full.
+pub(super) fn data_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
 
 /// Where a verb prints to.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +33,34 @@ impl Ui {
 
     /// A line of data.
     pub fn data(self, line: &str) {
-        let _closed_pipe = writeln!(std::io::stdout().lock(), "{line}");
+        self.bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Data as it is.
+    pub fn bytes(self, bytes: &[u8]) {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            LOST.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A line of data with texts from files in it: they do not drive the terminal.
     pub fn line(self, line: &str) {
         self.data(&crate::operator::harmless(line));
+    }
+
+    /// Prose as data, behind an indent: a terminal gets no line that is wider than it is.
+    pub fn listed(self, indent: &str, text: &str) {
+        let out = std::io::stdout();
+        self.data(&laid_out(indent, text, out.is_terminal().then(|| columns(&out))));
+    }
+
+    /// Prose as talk, in the same way.
+    pub fn told(self, indent: &str, text: &str) {
+        let out = std::io::stderr();
+        self.say(&laid_out(indent, text, out.is_terminal().then(|| columns(&out))));
     }
 
     /// A line of data that others stand under.
@@ -61,8 +92,7 @@ impl Ui {
     /// Findings, each with its place, on stderr.
     pub fn diagnostics(self, list: &[crate::diag::Diagnostic]) {
         if !list.is_empty() {
-            let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(110, |size| size.ws_col);
-            let width = usize::from(columns).clamp(60, 140);
+            let width = columns(&std::io::stderr()).clamp(60, 140);
             let how = Rendering { colour: self.color, unicode: self.color, width };
             self.say(&render_all(list, how, MOST_DIAGNOSTICS));
         }
@@ -70,13 +100,45 @@ impl Ui {
 
     pub fn error(self, error: &super::error::CliError) {
         self.diagnostics(&error.diagnostics);
-        self.say(&format!("error: {}", error.message));
+        self.say(&format!("error: {}", crate::operator::harmless(&error.message)));
         for hint in &error.hints {
             self.hint(hint);
         }
     }
 
     pub fn hint(self, hint: &str) {
-        self.say(&format!("hint: {hint}"));
+        self.say(&format!("hint: {}", crate::operator::harmless(hint)));
+    }
+}
+
+/// How wide a terminal is.
+fn columns(terminal: &impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(terminal).map(|size| usize::from(size.ws_col));
+    size.ok().filter(|columns| *columns > 0).unwrap_or(110)
+}
+
+/// Text that may come from anywhere, in lines of that width; in one line where nobody looks.
+fn laid_out(indent: &str, text: &str, width: Option<usize>) -> String {
+    let text = crate::operator::harmless(text);
+    match width {
+        None => format!("{indent}{text}"),
+        Some(width) => {
+            let deeper = format!("{indent}  ");
+            let how = textwrap::Options::new(width.max(20)).initial_indent(indent).subsequent_indent(&deeper);
+            textwrap::fill(&text, how.break_words(false))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_fits_a_terminal_and_is_one_line_elsewhere() {
+        let text = "waits for a person: go (approve)\u{1b}[2J and so on";
+        assert_eq!(laid_out("  ", text, None), "  waits for a person: go (approve)␛[2J and so on");
+        let narrow = laid_out("  ", text, Some(30));
+        assert_eq!(narrow, "  waits for a person: go\n    (approve)␛[2J and so on");
     }
 }

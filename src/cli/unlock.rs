@@ -28,11 +28,12 @@ pub(super) fn unlock(args: &UnlockArgs) -> Result<Exit, CliError> {
             .hint(format!("consigne unlock '{target}' --reason …"))
             .hint(format!("`consigne show {}` says where that run stands", holder.dir.display())));
     };
-    let taken = unlock::take_away(target, reason, &identity::os_user(), &home.root, &drive::clock())
-        .map_err(|error| match error {
-            unlock::UnlockError::Launch(error) => launch_error(error),
-            other => CliError::new(Exit::Unwritable, other.to_string()),
-        })?;
+    let (user, clock) = (identity::os_user(), drive::clock());
+    let taken = super::runtime()?.block_on(unlock::take_away(target, reason, &user, &home.root, &clock));
+    let taken = taken.map_err(|error| match error {
+        unlock::UnlockError::Launch(error) => launch_error(error),
+        other => CliError::new(Exit::Unwritable, other.to_string()),
+    })?;
     if args.json {
         ui.json(&serde_json::json!({"target": target, "run": holder.run, "noted_in_journal": taken == Taken::Noted}));
         return Ok(Exit::Done);

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::core::event::ReversalEnd;
 use crate::core::{AskKind, RunStatus, State, Status};
-use crate::operator::request::harmless;
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
@@ -85,30 +84,13 @@ fn question_line(question: &Question) -> String {
     if !text.is_empty() {
         line.push_str(&format!(" {text}"));
     }
-    line
+    // What a system answered may stand in it: it does not drive the terminal.
+    crate::operator::harmless(&line)
 }
 
 /// The command that answers a question.
 pub(super) fn answer_line(question: &Question, name: &str) -> String {
-    let open = question.items.iter().find(|item| item.state.is_open());
-    let (step, words): (String, Vec<&str>) = match open {
-        Some(item) => {
-            let words = question.item_choices(item);
-            (format!("{}/{}", question.step, item.id), words.iter().map(|choice| choice.word).collect())
-        }
-        None => (question.step.clone(), question.choices.iter().map(|choice| choice.word).collect()),
-    };
-    let value = if question.kind == AskKind::Input {
-        let fields: Vec<String> =
-            question.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
-        format!("'{{{}}}'", fields.join(", "))
-    } else if question.kind == AskKind::Choice {
-        chosen(question)
-    } else if let Some(typed) = &question.typed {
-        format!("'{typed}'|no")
-    } else {
-        words.join("|")
-    };
+    let (step, value) = question.on_a_command_line();
     let played = if question.role_play {
         let people: Vec<&str> = question.who.people.iter().map(String::as_str).collect();
         if people.is_empty() { String::new() } else { format!(" --as {}", people.join("|")) }
@@ -117,20 +99,6 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
     };
     let signed = if question.signed && !question.role_play { " --signature FILE" } else { "" };
     format!("consigne answer {name} {step} {value}{played}{signed}")
-}
-
-/// The ids of a choice, each as a shell takes it; of long lists the first few.
-fn chosen(question: &Question) -> String {
-    const FEW: usize = 6;
-    let ids = question.options.iter().take(FEW).map(|option| harmless(&option.id));
-    let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
-    if question.options.len() > FEW {
-        out.push_str("|…");
-    }
-    if question.many.is_some() {
-        out.push_str("[,…]");
-    }
-    out
 }
 
 const fn is_trouble(kind: AskKind) -> bool {

@@ -48,7 +48,9 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
 /// Makes `plan` a rerun. Steps that it does not have, or has in another kind, are left to themselves.
 pub fn take_over(plan: &mut Plan, imports: BTreeMap<String, Import>, rerun: Rerun) {
     for node in &mut plan.graph.steps {
-        let import = imports.get(&node.id).filter(|_| node.kind.runs() && node.put_back.is_none());
+        // What has become a part of `finally` is for every ending anew.
+        let stays = node.section == Section::Main && node.kind.runs() && node.put_back.is_none();
+        let import = imports.get(&node.id).filter(|_| stays);
         node.imported = import.is_some();
         if let Some(values) = plan.values.steps.get_mut(&node.id) {
             values.import = import.cloned();

@@ -265,6 +265,12 @@ impl Book {
     }
 }
 
+/// Whether somebody's own signature goes with it.
+pub(super) fn is_signed(decided: &Decided) -> bool {
+    let by_key = |event: &Event| event.actor.as_ref().is_some_and(|actor| actor.how == How::SshKey);
+    decided.events.iter().any(|event| is_decision(event) && by_key(event))
+}
+
 fn is_decision(event: &Event) -> bool {
     matches!(event.fact, Fact::AskAnswered { .. })
 }

@@ -2,7 +2,8 @@
 //!
 //! The loop: reconcile what the core wants with what is in flight · wait until something happens · take in everything
 //! that is ready, `decide` and `apply` in memory · append all of it with one sync · tell the operator, and whoever
-//! spoke from elsewhere. A failed sync ends the driver: what is not on disk has not happened, and nothing it would have enabled has been started.
+//! spoke from elsewhere. A failed sync ends the driver: what is not on disk has not happened, and nothing it would have
+//! enabled has been started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::book::{Book, BookError};
+use super::book::{self, Book, BookError};
 use super::reminders::Reminders;
 use super::signals::{Signal, Signals};
 use super::socket::{Remote, Said, Socket, Verb};
@@ -174,6 +175,11 @@ impl Loop {
             self.drain(&mut inputs);
             for woken in inputs {
                 self.take(woken, &mut batch);
+                // A signature is under the question as it stood: nothing that comes later may change that before both
+                // are filed.
+                if batch.last().is_some_and(book::is_signed) {
+                    self.commit(std::mem::take(&mut batch))?;
+                }
             }
             self.commit(batch)?;
             self.head_if_due()?;

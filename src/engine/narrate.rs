@@ -1,9 +1,9 @@
 //! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
 //! Facts only; the prompts themselves are the operator's.
 
-use crate::core::{AskEnd, AttemptResult, Decision, Event, Fact, Json, ReversalEnd, Role, State, Status};
+use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
-use crate::plan::{Action, Mode, Plan};
+use crate::plan::{Action, Effect, Mode, Plan};
 use crate::runner::TailLine;
 
 /// A masked line of output.
@@ -26,7 +26,7 @@ pub(super) fn closed(state: &State, ask: u32) -> String {
     match (ask.end, ask.answers.last()) {
         (Some(AskEnd::Answered), Some(last)) => {
             let said = if french { "répondu par" } else { "answered by" };
-            format!("{said} {} ({})", last.actor.who, decision(last.decision))
+            format!("{said} {} ({})", last.actor.who, Lang::of(&state.run.lang).decision(last.decision))
         }
         (Some(AskEnd::TimedOut), _) => pick(french, "délai écoulé", "its time is over"),
         (Some(AskEnd::Voided), _) => {
@@ -145,10 +145,11 @@ fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let text = match &event.fact {
         Fact::AskAnswered { part, decision: said, .. } => {
             let who = event.actor.as_ref()?;
+            let language = Lang::of(&state.run.lang);
             let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             let by =
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
-            format!("  {step}{part}: {} {}{}", who.who, decision(*said), by.unwrap_or_default())
+            format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
         Fact::AskEscalated { ask, .. } => {
@@ -197,20 +198,10 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
     let effect = state.shape().node(at).effect;
-    let mark = if request.role.is_probe() {
-        "read".to_owned()
-    } else {
-        Json::of(&serde_json::json!(effect)).value().as_str()?.to_owned()
-    };
+    let effect = if request.role.is_probe() { Effect::Read } else { effect };
+    let mark = Lang::of(&state.run.lang).effect(effect);
     let what: String = what.chars().take(160).collect();
     Some(format!("{role}{part}[{mark}] {what}"))
-}
-
-fn decision(decision: Decision) -> String {
-    serde_json::to_value(decision)
-        .ok()
-        .and_then(|value| Some(value.as_str()?.replace('_', " ")))
-        .unwrap_or_default()
 }
 
 fn mode_name(french: bool, mode: Mode) -> String {

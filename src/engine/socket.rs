@@ -476,7 +476,8 @@ fn share(dir: &Path, path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(ownership::file_mode(dir)))?;
     let owner = fs::metadata(dir)?.uid();
     if rustix::process::geteuid().is_root() && owner != 0 {
-        std::os::unix::fs::chown(path, Some(owner), None)?;
+        // Not through a link that somebody of the group may have put in its place.
+        std::os::unix::fs::lchown(path, Some(owner), None)?;
     }
     Ok(())
 }

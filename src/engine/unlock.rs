@@ -1,7 +1,7 @@
 //! Taking a target away from a run that holds it and will not let it go.
 //!
 //! Owns the order: the reason is written down, in the run's journal and in the ledger, before the target is free. Never
-//! takes anything from a run that a process drives. A run that is taken up again asks for its targets anew.
+//! takes anything from a run that a process drives, and leaves no process of the run at work on what is free. A run that is taken up again asks for its targets anew.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::journal::{Hash, JournalError, LockError, TargetHolder, TargetLocks};
 use crate::plan::Mode;
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
+use crate::runner::sweep_leftovers;
 
 /// Where the reason stands besides the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum UnlockError {
 ///
 /// # Errors
 /// A process drives the run that holds it, or something cannot be written; then it stays held.
-pub fn take_away(
+pub async fn take_away(
     target: &str,
     reason: &str,
     user: &str,
@@ -50,7 +51,8 @@ pub fn take_away(
 ) -> Result<Taken, UnlockError> {
     let locks = TargetLocks::of(home);
     let Some(holder) = locks.holder(target)? else { return Ok(Taken::NoRun) };
-    let (taken, about) = note(&holder, target, reason, user, home, clock)?;
+    // Until the target is free nobody takes the run up again, which would go on without it.
+    let Noted { taken, about, _run } = note(&holder, target, reason, user, home, clock).await?;
     let ledger = Ledger::of(home);
     let (runbook, mode, head) = match about {
         Some(about) => about,
@@ -70,6 +72,20 @@ pub fn take_away(
     Ok(taken)
 }
 
+/// What was written down, and the run that it was written into, still held.
+struct Noted {
+    taken: Taken,
+    about: Option<AboutRun>,
+    _run: Option<launch::Reopened>,
+}
+
+impl Noted {
+    /// There is no run to write into, or none that can be written into.
+    const fn nowhere() -> Self {
+        Self { taken: Taken::NoRun, about: None, _run: None }
+    }
+}
+
 type AboutRun = (String, Mode, TreeHead);
 
 /// What the ledger knows of a run whose journal cannot be read.
@@ -82,16 +98,16 @@ fn of_ledger(ledger: &Ledger, run: &str) -> Result<AboutRun, UnlockError> {
 }
 
 /// Writes the reason into the journal of the run, where there is one that goes on.
-fn note(
+async fn note(
     holder: &TargetHolder,
     target: &str,
     reason: &str,
     user: &str,
     home: &Path,
     clock: &Arc<dyn Clock>,
-) -> Result<(Taken, Option<AboutRun>), UnlockError> {
+) -> Result<Noted, UnlockError> {
     if !holder.dir.exists() || unbegun::is_unbegun(&holder.dir) {
-        return Ok((Taken::NoRun, None));
+        return Ok(Noted::nowhere());
     }
     let mut run = match launch::reopen(&holder.dir, home, clock) {
         Ok(run) => run,
@@ -100,20 +116,24 @@ fn note(
             LaunchError::Journal(JournalError::Damaged { .. } | JournalError::Missing { .. })
             | LaunchError::Corrupt { .. },
         ) => {
-            return Ok((Taken::NoRun, None));
+            return Ok(Noted::nowhere());
         }
         Err(error) => return Err(error.into()),
     };
+    // What its process left behind when it died may still be at work on the target.
+    sweep_leftovers(&run.dir, &run.id).await.map_err(LaunchError::from)?;
     let about = |run: &mut launch::Reopened| -> Result<Option<AboutRun>, UnlockError> {
         let graph = &run.plan.graph;
         let (runbook, mode) = (graph.runbook.clone(), graph.mode);
         Ok(Some((runbook, mode, run.book.sign_head().map_err(LaunchError::from)?)))
     };
     if run.state.run.finished.is_some() {
-        return Ok((Taken::Over, about(&mut run)?));
+        let about = about(&mut run)?;
+        return Ok(Noted { taken: Taken::Over, about, _run: Some(run) });
     }
     let actor = identity::actor(&run.plan.graph.people, user);
     let text = format!("target {target} taken away: {reason}");
     run.note_down(Input::Note { actor: actor.clone(), text }, actor)?;
-    Ok((Taken::Noted, about(&mut run)?))
+    let about = about(&mut run)?;
+    Ok(Noted { taken: Taken::Noted, about, _run: Some(run) })
 }

@@ -46,6 +46,8 @@ pub enum Unheard {
     NotAsked { step: String },
     #[error("answering as {name} needs `role_play` in a practice environment")]
     NotPlayed { name: String },
+    #[error("{name:?} is nobody's name")]
+    NoName { name: String },
     #[error("cannot keep the evidence: {0}")]
     Evidence(#[from] JournalError),
     #[error(transparent)]
@@ -64,7 +66,7 @@ impl Unheard {
                 })
             }
             Self::NotAsked { .. } => Some("`consigne show` says what the run waits for".to_owned()),
-            Self::NotPlayed { .. } | Self::Evidence(_) => None,
+            Self::NotPlayed { .. } | Self::NoName { .. } | Self::Evidence(_) => None,
             Self::Signed(bad) => bad.hint(),
         }
     }
@@ -107,6 +109,10 @@ impl Word {
     fn speaker(&self, plan: &Plan, speaker: &Actor) -> Result<Actor, Unheard> {
         match &self.plays {
             None => Ok(speaker.clone()),
+            // It goes onto other people's screens, and into the record for good.
+            Some(name) if name.is_empty() || name.contains(char::is_control) => {
+                Err(Unheard::NoName { name: name.clone() })
+            }
             Some(name) if plan.graph.role_play && plan.graph.mode != Mode::Live => {
                 Ok(Actor { who: name.clone(), how: How::Played, played_by: Some(speaker.who.clone()) })
             }

@@ -4,7 +4,9 @@
 //! for what the core will demand (a reason, evidence, values that a later step reads) before it answers; whether
 //! the answer is taken is still the core's to say.
 
+mod checklist;
 mod choice;
+mod role;
 
 use std::path::Path;
 
@@ -13,12 +15,11 @@ use serde_json::{Map, Value, json};
 use super::evidence::EvidenceError;
 use super::layout::words;
 use super::parse::{self, Chosen, choose};
-use super::question::{self, Choice, Field, Point, Question};
+use super::question::{Choice, Field, Question};
 use super::screen::harmless;
-use super::wording::{Lang, Text, consequence, word};
+use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
-use crate::core::state::ItemState;
-use crate::core::{Actor, Answer, AskKind, Decision, EvidenceRef, How};
+use crate::core::{Answer, AskKind, Decision, EvidenceRef};
 use crate::plan::Evidence;
 
 /// Why a conversation stops without an answer.
@@ -58,7 +59,7 @@ pub(super) trait Talker: Reader {
 
 /// Asks until there is an answer.
 pub(super) fn converse(talker: &mut dyn Talker, question: &Question, me: &str) -> Result<Answer, Break> {
-    let mut dialog = Dialog { talker, q: question, me };
+    let mut dialog = Dialog { talker, q: question, me, early: None };
     let actor = dialog.actor()?;
     let said = dialog.said()?;
     Ok(Answer {
@@ -119,6 +120,8 @@ struct Dialog<'a> {
     talker: &'a mut dyn Talker,
     q: &'a Question,
     me: &'a str,
+    /// An answer that was typed before it was said who answers.
+    early: Option<String>,
 }
 
 impl Dialog<'_> {
@@ -132,30 +135,9 @@ impl Dialog<'_> {
     }
 
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
-        line(&mut *self.talker, prompt, offer)
-    }
-
-    /// Who answers: the user, or with role play whom he names.
-    fn actor(&mut self) -> Result<Actor, Break> {
-        if !self.q.role_play {
-            return Ok(question::actor(self.me, None, How::OsUser));
-        }
-        let mut people = self.q.who.people.clone();
-        if self.q.who.may(self.me) && !people.iter().any(|person| person == self.me) {
-            people.push(self.me.to_owned());
-        }
-        if people.is_empty() {
-            return Ok(question::actor(self.me, None, How::OsUser));
-        }
-        let offered: Vec<Vec<&str>> = people.iter().map(|person| vec![person.as_str()]).collect();
-        let prompt = format!("{} ({})", self.text(Text::AnswerAs), people.join("/"));
-        loop {
-            let typed = self.line(&prompt, &Offer::Words(people.clone()))?;
-            if let Some(at) = self.found(&typed, &offered) {
-                let who = &people[at];
-                let plays = (who != self.me).then_some(who.as_str());
-                return Ok(question::actor(self.me, plays, How::OsUser));
-            }
+        match self.early.take() {
+            Some(typed) => Ok(typed),
+            None => line(&mut *self.talker, prompt, offer),
         }
     }
 
@@ -200,16 +182,27 @@ impl Dialog<'_> {
         }
     }
 
+    /// The ways to say each of the choices; what it is called comes first. "yes" and "done" mean the same.
+    fn ways(&self, choices: &[Choice]) -> Vec<Vec<&'static str>> {
+        let lang = self.q.lang;
+        let ways = |choice: &Choice| {
+            let mut ways = words(lang, [choice.decision]);
+            if choice.word != ways[0] {
+                ways.push(choice.word);
+            }
+            if choice.decision == Decision::Done && choice.word == "yes" {
+                ways.push(lang.text(Text::WordYes));
+            }
+            ways
+        };
+        choices.iter().map(ways).collect()
+    }
+
     /// One of the choices, by its word in either language.
     fn choice(&mut self, choices: &[Choice], about: &str) -> Result<Choice, Break> {
         let lang = self.q.lang;
         let names = words(lang, choices.iter().map(|choice| choice.decision));
-        let offered: Vec<Vec<&str>> = if choices.iter().zip(&names).all(|(choice, name)| choice.word == *name)
-        {
-            names.iter().map(|name| vec![*name]).collect()
-        } else {
-            choices.iter().zip(&names).map(|(choice, name)| vec![*name, choice.word]).collect()
-        };
+        let offered = self.ways(choices);
         let prompt = format!("{about} ({})", names.join("/"));
         let offer = Offer::Words(names.iter().map(|name| (*name).to_owned()).collect());
         loop {
@@ -289,69 +282,6 @@ impl Dialog<'_> {
             value.insert(field.name.clone(), given);
         }
         Ok(Said { value: Value::Object(value), ..Said::default() })
-    }
-
-    /// One item, or all that need nothing but a yes.
-    fn checklist(&mut self) -> Result<Said, Break> {
-        let all = self.text(Text::WordAll);
-        let open: Vec<&Point> = self.q.open_items().collect();
-        if self.q.in_order
-            && let Some(first) = open.first()
-        {
-            return self.item(first, "");
-        }
-        let prompt = self.q.lang.fill(Text::WhichItem, &[("all", all)]);
-        loop {
-            let ids = open.iter().map(|item| item.id.clone()).chain([all.to_owned()]).collect();
-            let typed = self.line(&prompt, &Offer::Words(ids))?;
-            let (which, answer) = typed.split_once(' ').unwrap_or((&typed, ""));
-            if [all, "all"].contains(&which.to_lowercase().as_str()) {
-                let plain =
-                    |item: &&&Point| item.state == ItemState::Open && item.evidence != Evidence::Required;
-                if open.iter().any(|item| plain(&item)) {
-                    return Ok(Said { value: json!("yes"), ..Said::default() });
-                }
-                self.explain(Text::WordUnanswerable, &[]);
-                continue;
-            }
-            let number = which.trim_end_matches('.').parse::<usize>().ok();
-            let numbered = number.and_then(|number| self.q.items.get(number.checked_sub(1)?));
-            let named = || self.q.items.iter().find(|item| item.id == which);
-            match numbered.or_else(named).filter(|item| item.state.is_open()) {
-                Some(item) => return self.item(item, answer),
-                None => self.explain(Text::NoSuchItem, &[("word", which)]),
-            }
-        }
-    }
-
-    /// One item. `answer` is what was typed behind its number.
-    fn item(&mut self, item: &Point, answer: &str) -> Result<Said, Break> {
-        let choices = self.q.item_choices(item);
-        let names = words(self.q.lang, choices.iter().map(|choice| choice.decision));
-        let offered: Vec<Vec<&str>> =
-            choices.iter().zip(&names).map(|(choice, name)| vec![*name, choice.word]).collect();
-        let choice = match choose(answer, &offered) {
-            Chosen::One(at) => choices[at].clone(),
-            _ => {
-                for choice in &choices {
-                    let name = self.text(word(choice.decision));
-                    let line =
-                        format!("  {name:10} {}\n", self.text(consequence(self.q.kind, choice.decision)));
-                    self.talker.print(&line);
-                }
-                self.choice(&choices, &item.text)?
-            }
-        };
-        let evidence = match choice.decision {
-            Decision::Done | Decision::ByHand => self.evidence(item.evidence)?,
-            _ => Vec::new(),
-        };
-        let comment = match choice.decision {
-            Decision::ByHand => self.reason(true)?,
-            Decision::No => self.reason(false)?,
-            _ => None,
-        };
-        Ok(Said { part: Some(item.id.clone()), value: json!(choice.word), comment, evidence })
     }
 
     /// A step that failed, or whose outcome is not known.
@@ -438,4 +368,192 @@ impl Dialog<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::super::evidence::measure;
+    use super::super::sample::*;
+    use super::*;
+    use crate::core::{Actor, AttemptResult, How, Input};
+    use crate::plan::{Kind, Mode};
+
+    /// Types lines, remembers what it read.
+    struct Typist {
+        lines: VecDeque<&'static str>,
+        read: String,
+    }
+
+    impl Reader for Typist {
+        fn line(&mut self, prompt: &str, _: &Offer) -> Result<String, Break> {
+            self.read.push_str(prompt);
+            let line = self.lines.pop_front().ok_or(Break::Hangup)?;
+            self.read.push_str(&format!("{line}\n"));
+            Ok(line.to_owned())
+        }
+
+        fn print(&mut self, text: &str) {
+            self.read.push_str(text);
+        }
+    }
+
+    impl Talker for Typist {
+        fn keep(&mut self, path: &Path) -> Result<EvidenceRef, EvidenceError> {
+            measure(path)
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_795_000_000_000)
+        }
+    }
+
+    /// The answer to the open question by these lines, all of which must be used, and what was read.
+    pub(super) fn typed(world: &World, me: &str, lines: &[&'static str]) -> (Answer, String) {
+        let mut typist = Typist { lines: lines.iter().copied().collect(), read: String::new() };
+        let answer = converse(&mut typist, &world.questions().remove(0), me)
+            .unwrap_or_else(|_| panic!("{}", typist.read));
+        assert!(typist.lines.is_empty(), "{}", typist.read);
+        (answer, typist.read)
+    }
+
+    pub(super) fn taken(world: &mut World, answer: Answer) {
+        let _ = world.decide(Input::Answer(Box::new(answer))).unwrap();
+    }
+
+    #[test]
+    fn an_approval_is_a_word_and_carries_what_was_shown() {
+        let mut world =
+            World::new(Mode::Live, false, "fr", vec![gate("go", Kind::Approve, &["s"]), call("s")]);
+        let (answer, read) = typed(&world, "bob", &["", "oui", "app", "lu"]);
+        assert_eq!(answer.value, json!("approve"));
+        assert!(answer.shown.is_some());
+        assert!(read.contains("« oui » n'est pas une réponse"), "{read}");
+        assert_eq!(answer.comment.as_deref(), Some("lu"));
+        taken(&mut world, answer);
+    }
+
+    #[test]
+    fn role_play_asks_for_whom_and_records_by_whom() {
+        let mut world =
+            World::new(Mode::Drill, true, "en", vec![gate("go", Kind::Approve, &["s"]), call("s")]);
+        let (answer, read) = typed(&world, "os:root", &["root", "b", "approve", ""]);
+        assert!(read.contains("answer as (bob/carol)"), "{read}");
+        assert_eq!(
+            answer.actor,
+            Actor { who: "bob".into(), how: How::Played, played_by: Some("os:root".into()) }
+        );
+        taken(&mut world, answer);
+    }
+
+    #[test]
+    fn an_answer_typed_before_its_name_is_kept_until_the_name_is_said() {
+        let world = World::new(Mode::Drill, true, "en", vec![gate("go", Kind::Approve, &["s"]), call("s")]);
+        let (answer, read) = typed(&world, "os:root", &["approve", "bob", "seen"]);
+        assert!(read.contains("first, who says \"approve\"?"), "{read}");
+        assert_eq!((answer.value, answer.actor.who), (json!("approve"), "bob".to_owned()));
+        let mut list = checklist("l", &[("one", false, Evidence::None), ("two", false, Evidence::None)]);
+        list.0.in_order = true;
+        let world = World::new(Mode::Drill, true, "fr", vec![list]);
+        let (answer, read) = typed(&world, "os:root", &["oui", "bob"]);
+        assert!(read.contains("d'abord, qui dit « oui » ?"), "{read}");
+        assert_eq!((answer.part.as_deref(), answer.value), (Some("one"), json!("yes")));
+    }
+
+    #[test]
+    fn an_item_is_confirmed_in_french_by_oui_as_by_fait() {
+        for lines in [&["1 oui"][..], &["1 fait"], &["1 yes"], &["1", "OUI"]] {
+            let list = checklist("l", &[("one", false, Evidence::None)]);
+            let world = World::new(Mode::Live, false, "fr", vec![list]);
+            let (answer, _) = typed(&world, "alice", lines);
+            assert_eq!((answer.part.as_deref(), answer.value), (Some("one"), json!("yes")));
+        }
+    }
+
+    #[test]
+    fn a_typed_confirmation_takes_the_word_and_nothing_else() {
+        let mut world = World::new(Mode::Live, false, "en", vec![typed_gate(), manual("m", Evidence::None)]);
+        let (answer, read) = typed(&world, "alice", &["yes", "acm", "acme", ""]);
+        assert_eq!(read.matches("nothing is confirmed").count(), 2, "{read}");
+        taken(&mut world, answer);
+        assert_eq!(world.questions().remove(0).step, "m");
+    }
+
+    fn typed_gate() -> Step {
+        super::super::sample::typed("sure")
+    }
+
+    #[test]
+    fn a_form_is_asked_field_by_field_until_each_fits() {
+        let mut world = World::new(Mode::Live, false, "en", vec![form("f"), manual("m", Evidence::None)]);
+        let (answer, read) = typed(&world, "alice", &["many", "12", "", "7", "green", "", "maybe", "no"]);
+        assert_eq!(answer.value, json!({"count": 7, "colour": "blue", "sure": false}));
+        for why in ["a whole number", "at most 9", "a value is required", "one of: red, blue", "yes or no"] {
+            assert!(read.contains(why), "{why} in {read}");
+        }
+        taken(&mut world, answer);
+    }
+
+    #[test]
+    fn a_checklist_is_answered_item_by_item_or_all_at_once() {
+        let list = checklist(
+            "l",
+            &[
+                ("one", true, Evidence::None),
+                ("two", false, Evidence::Required),
+                ("three", false, Evidence::None),
+            ],
+        );
+        let mut world = World::new(Mode::Live, false, "en", vec![list]);
+        world.run(AttemptResult::Failed, "expect");
+        let (answer, read) = typed(&world, "alice", &["9", "1", "yes", "by", "", "it lies"]);
+        assert_eq!((answer.part.as_deref(), answer.value.as_str()), (Some("one"), Some("by_hand")));
+        assert!(read.contains("no open item \"9\"") && read.contains("a reason is required"), "{read}");
+        taken(&mut world, answer);
+        let (answer, _) = typed(&world, "alice", &["all"]);
+        assert_eq!(answer.part, None);
+        taken(&mut world, answer);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proof");
+        std::fs::write(&path, "x").unwrap();
+        let path: &'static str = Box::leak(path.display().to_string().into_boxed_str());
+        let (answer, read) = typed(&world, "alice", &["all", "two yes", "", "/nowhere", path, ""]);
+        assert!(read.contains("item by item") && read.contains("evidence is required"), "{read}");
+        assert!(read.contains("cannot open `/nowhere`"), "{read}");
+        assert_eq!(answer.evidence[0].bytes, 1);
+        taken(&mut world, answer);
+        assert_eq!(world.state.open_asks().count(), 0);
+    }
+
+    #[test]
+    fn an_override_asks_for_reason_and_for_the_values_that_are_read_later() {
+        let mut world = World::new(Mode::Live, false, "en", vec![call("s"), reader("close", "s")]);
+        world.run(AttemptResult::Failed, "status");
+        let (answer, read) = typed(&world, "alice", &["s", "skip", "", "not today", "", "T-9"]);
+        assert!(read.contains("\"s\" could be skip, set_output"), "{read}");
+        assert_eq!(answer.value, json!({"choice": "skip", "outputs": {"ticket": "T-9"}}));
+        taken(&mut world, answer);
+        assert_eq!(world.questions().remove(0).prompt.as_deref(), Some("Ticket T-9, close it?"));
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_declared_with_a_reason() {
+        let mut world = World::new(Mode::Live, false, "en", vec![call("s")]);
+        world.run(AttemptResult::Unknown, "reset");
+        let (answer, _) = typed(&world, "alice", &["done", "seen in the console", ""]);
+        assert_eq!(answer.value, json!({"choice": "done"}));
+        taken(&mut world, answer);
+    }
+
+    #[test]
+    fn a_toggle_is_left_open_with_owner_and_review() {
+        let mut world =
+            World::new(Mode::Live, false, "en", vec![toggle("mode"), gate("go", Kind::Confirm, &[])]);
+        world.run(AttemptResult::Succeeded, "ok");
+        let (no, _) = typed(&world, "alice", &["no", ""]);
+        taken(&mut world, no);
+        let lines = ["leave", "", "still sick", "", "carol", "soon", "4h"];
+        let (answer, read) = typed(&world, "alice", &lines);
+        assert_eq!(answer.value["owner"], json!("carol"));
+        assert!(read.contains("neither a duration nor"), "{read}");
+        taken(&mut world, answer);
+    }
+}

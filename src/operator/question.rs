@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::screen::harmless;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
@@ -256,6 +257,41 @@ impl Question {
         Some(self.lang.fill(text, &[("least", &least), ("most", &most)]))
     }
 
+    /// The step, or the item of it, and what may be said to it, as a command line has them.
+    pub fn on_a_command_line(&self) -> (String, String) {
+        let join =
+            |choices: &[Choice]| choices.iter().map(|choice| choice.word).collect::<Vec<_>>().join("|");
+        if let Some(item) = self.open_items().next() {
+            return (format!("{}/{}", self.step, item.id), join(&self.item_choices(item)));
+        }
+        let value = if self.kind == AskKind::Input {
+            let fields: Vec<String> =
+                self.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
+            format!("'{{{}}}'", fields.join(", "))
+        } else if self.kind == AskKind::Choice {
+            self.ids()
+        } else if let Some(typed) = &self.typed {
+            format!("'{typed}'|no")
+        } else {
+            join(&self.choices)
+        };
+        (self.step.clone(), value)
+    }
+
+    /// The ids of a choice, each as a shell takes it; of long lists the first few.
+    fn ids(&self) -> String {
+        const FEW: usize = 6;
+        let ids = self.options.iter().take(FEW).map(|option| harmless(&option.id));
+        let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+        if self.options.len() > FEW {
+            out.push_str("|…");
+        }
+        if self.many.is_some() {
+            out.push_str("[,…]");
+        }
+        out
+    }
+
     /// The open items, in order.
     pub fn open_items(&self) -> impl Iterator<Item = &Point> {
         self.items.iter().filter(|item| item.state.is_open())
@@ -447,6 +483,15 @@ mod tests {
         );
         assert!(q.is_for("bob", false) && !q.is_for("alice", false) && !q.is_for("os:root", false));
         assert_eq!(q.expires, Some(q.opened.plus(60_000)));
+    }
+
+    #[test]
+    fn an_approval_shows_its_requests_in_the_order_in_which_they_run() {
+        let covers = ["zeta", "alpha", "mid"];
+        let steps = [gate("go", Kind::Approve, &covers)].into_iter().chain(covers.map(call)).collect();
+        let q = World::new(Mode::Live, false, "en", steps).questions().remove(0);
+        let shown: Vec<&str> = q.requests.iter().map(|shown| shown.step.as_str()).collect();
+        assert_eq!(shown, covers);
     }
 
     #[test]

@@ -336,7 +336,8 @@ impl Console {
     /// A question for somebody else: it stands on the screen and holds up nothing.
     fn park(&mut self, question: Question) {
         let lang = question.lang;
-        let values = [("run", question.run.as_str()), ("step", question.step.as_str())];
+        let (place, words) = question.on_a_command_line();
+        let values = [("run", question.run.as_str()), ("place", place.as_str()), ("words", words.as_str())];
         let names = who(&question);
         let not_you = lang.fill(Text::NotYou, &[("me", &self.setup.me), ("who", &names)]);
         let mut text = if question.signed {

@@ -29,7 +29,14 @@ impl Operator for Unattended {
         if self.announced.insert(question.ask) {
             let lang = question.lang;
             let kind = lang.text(kind(question.kind));
-            let values = [("step", question.step.as_str()), ("kind", kind), ("run", question.run.as_str())];
+            let (place, words) = question.on_a_command_line();
+            let values = [
+                ("step", question.step.as_str()),
+                ("kind", kind),
+                ("run", question.run.as_str()),
+                ("place", place.as_str()),
+                ("words", words.as_str()),
+            ];
             self.talk.line(&harmless(&lang.fill(Text::LeftOpen, &values)));
         }
     }

@@ -19,6 +19,16 @@ impl Lang {
         if code == "fr" { Self::Fr } else { Self::En }
     }
 
+    /// A decision, as it is said to have been made.
+    pub fn decision(self, decision: Decision) -> String {
+        self.text(word(decision)).replace('_', " ")
+    }
+
+    /// What a request does to the world.
+    pub fn effect(self, of: Effect) -> String {
+        self.text(effect(of)).to_lowercase()
+    }
+
     pub fn text(self, text: Text) -> &'static str {
         let [fr, en] = text.both();
         if self == Self::Fr { fr } else { en }
@@ -109,9 +119,10 @@ wording! {
     SignAnswer: "  consigne answer {run} {step} {word} --signature FICHIER",
         "  consigne answer {run} {step} {word} --signature FILE";
     SignHelp: "?? montre ce que quelqu'un peut signer ailleurs.", "?? shows what somebody can sign elsewhere.";
-    AnswerElsewhere: "Répondre d'ailleurs : `consigne answer {run} {step} VALEUR`", "To answer elsewhere: `consigne answer {run} {step} VALUE`";
-    LeftOpen: "question ouverte sur {step} ({kind}) : `consigne answer {run} {step} VALEUR`",
-        "open question about {step} ({kind}): `consigne answer {run} {step} VALUE`";
+    AnswerElsewhere: "Répondre d'ailleurs : `consigne answer {run} {place} {words}`",
+        "To answer elsewhere: `consigne answer {run} {place} {words}`";
+    LeftOpen: "question ouverte sur {step} ({kind}) : `consigne answer {run} {place} {words}`",
+        "open question about {step} ({kind}): `consigne answer {run} {place} {words}`";
     ChooseOne: "À choisir, un seul :", "To choose from, one:";
     ChooseMany: "À choisir, {wanted} :", "To choose from, {wanted}:";
     Exactly: "exactement {least}", "exactly {least}";
@@ -128,6 +139,8 @@ wording! {
     Ambiguous: "« {word} » est ambigu : {words}", "\"{word}\" could be {words}";
     PleaseAnswer: "une réponse est attendue : {words}", "an answer is needed: {words}";
     AnswerAs: "répondre en tant que", "answer as";
+    FirstWho: "d'abord, qui dit « {word} » ? En exercice, une personne joue tous les rôles : {names}",
+        "first, who says \"{word}\"? In practice one person plays all roles: {names}";
     TypeToConfirm: "Pour confirmer, taper exactement : {typed}    Sinon : {no}", "To confirm, type exactly: {typed}    Otherwise: {no}";
     NotTheWord: "ce n'est pas « {typed} » : rien n'est confirmé", "that is not \"{typed}\": nothing is confirmed";
     ReasonNeeded: "motif (obligatoire)", "reason (required)";

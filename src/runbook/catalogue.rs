@@ -151,7 +151,7 @@ impl Catalogue {
         Self { here: here.to_owned(), ..Self::default() }
     }
 
-    /// Takes in every runbook below a folder.
+    /// Takes in every runbook below a folder. A link to a folder is not gone into: it may lead anywhere.
     pub fn look_below(&mut self, folder: &Path) {
         let mut folders = vec![(folder.to_owned(), 0)];
         while let Some((folder, depth)) = folders.pop() {
@@ -164,6 +164,9 @@ impl Catalogue {
                     name.starts_with('.') || PASSED_OVER.contains(&&*name)
                 });
                 if hidden {
+                    continue;
+                }
+                if path.is_symlink() && path.is_dir() {
                     continue;
                 }
                 if !path.is_dir() {
@@ -235,7 +238,9 @@ impl Catalogue {
             .collect();
         if paths.len() > room {
             paths.truncate(room);
-            self.gaps.push(Gap::TooMany { path: folder.to_owned() });
+            if !self.gaps.iter().any(|gap| matches!(gap, Gap::TooMany { .. })) {
+                self.gaps.push(Gap::TooMany { path: folder.to_owned() });
+            }
         }
         self.entries += paths.len();
         paths.sort();
@@ -354,10 +359,18 @@ mod tests {
         std::os::unix::fs::symlink(folder.0.path(), folder.path("one/up")).unwrap();
         std::os::unix::fs::symlink(folder.path("one/a.yaml"), folder.path("same.yaml")).unwrap();
         std::os::unix::fs::symlink(folder.path("nowhere"), folder.path("dangling.yaml")).unwrap();
+        folder.runbook("elsewhere/b.yaml", "b");
+        std::os::unix::fs::symlink(folder.path("elsewhere"), folder.path("one/there")).unwrap();
+        let one = {
+            let mut one = Catalogue::default();
+            one.look_below(&folder.path("one"));
+            one
+        };
+        assert_eq!(ids(&one), ["a"], "a link to a folder is not gone into");
         folder.runbook("1/2/3/4/5/6/7/8/last.yaml", "last");
         folder.runbook("1/2/3/4/5/6/7/8/9/beyond.yaml", "beyond");
         let catalogue = folder.below();
-        assert_eq!(ids(&catalogue), ["?", "a", "last"], "the dangling link is told");
+        assert_eq!(ids(&catalogue), ["?", "a", "b", "last"], "the dangling link is told");
         let gaps: Vec<String> = catalogue.gaps.iter().map(Gap::to_string).collect();
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(gaps[0].contains("7/8/9 is not looked into"), "{gaps:?}");

@@ -95,3 +95,17 @@ fn reruns_that_are_refused() {
     shows!([unknown, other, open, damaged]);
     assert_eq!(env.touched(), ["write calm"]);
 }
+
+#[test]
+fn what_has_become_a_part_of_the_ending_is_done_again() {
+    let env = failed_run();
+    env.write("ready", "");
+    let write = RUNBOOK.split("  - id: write\n").nth(1).unwrap().split("  - id: last\n").next().unwrap();
+    let rest =
+        RUNBOOK.replace(&format!("  - id: write\n{write}"), "").replace("{{ steps.write.said }}", "on");
+    let write = write.replace("steps.look.found }}", "steps.look.found | default('none') }}");
+    env.write("mended.yaml", &format!("{rest}finally:\n  - id: write\n{write}"));
+    let args = ["rerun", "r1", "--from", "last", "--runbook", "mended.yaml", "--answers", "answers.yaml"];
+    let _done = env.consigne(&args).ends(0);
+    assert_eq!(env.touched(), ["write calm", "last on", "write calm"]);
+}

@@ -152,3 +152,30 @@ fn render(page: &Path) {
         Err(_) => println!("not run: groff is not installed"),
     }
 }
+
+#[test]
+fn no_text_of_a_runbook_drives_the_terminal() {
+    let env = TestEnvironment::new();
+    let text = r#"{consigne: v1, id: evil, title: "a\e[2Jb\a", description: "c\e]0;d", steps: [{id: m, effect: read,
+        title: "e\u202ef", manual: {}, message: "g\e[31m"}]}"#;
+    std::fs::create_dir(env.work("runbooks")).unwrap();
+    env.write("runbooks/evil.yaml", text);
+    for args in [
+        &["print", "evil"][..],
+        &["plan", "evil"],
+        &["graph", "evil"],
+        &["graph", "evil", "--mermaid"],
+        &["runbooks", "evil"],
+        &["run", "evil", "--run-id", "r", "--unattended"],
+        &["list"],
+        &["show", "r"],
+        &["report", "r"],
+        &[],
+        &["answer", "r", "m\u{1b}[2J", "done\u{7}"],
+    ] {
+        let output = env.command(args).output().unwrap();
+        let all = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let drives = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!all.is_empty() && !all.contains(drives), "{args:?}: {all:?}");
+    }
+}

@@ -40,3 +40,13 @@ fn a_closed_pipe_changes_no_exit_code() {
         assert_eq!(code(env.command(args)), expected, "{args:?}");
     }
 }
+
+#[test]
+fn output_that_a_full_disk_swallows_is_no_success() {
+    let env = TestEnvironment::new();
+    for args in [&["schema"][..], &["print", "small.yaml"], &["man"], &["runbooks", "--json"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = env.command(args).stdout(full).stderr(unread()).status().unwrap();
+        assert_eq!(status.code(), Some(74), "{args:?}");
+    }
+}

@@ -128,3 +128,18 @@ fn a_torn_end_is_set_aside_and_said() {
         env.consigne(&["verify", "r"]).ends(0),
     ]);
 }
+
+#[test]
+fn a_record_that_does_not_verify_at_its_end_is_no_success() {
+    let env = TestEnvironment::new();
+    env.write(
+        "one.yaml",
+        "consigne: v1\nid: one\ntitle: \"One\"\nsteps:\n  - {id: one, shell: \"true\", effect: read}\n",
+    );
+    let _trusted = env.consigne(&["drill", "one.yaml", "--env", "plain"]).ends(0);
+    let list = env.path("consigne/trust/allowed_signers");
+    let text = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, text.replace("executor@", "somebody@")).unwrap();
+    let said = env.consigne(&["drill", "one.yaml", "--env", "plain"]).ends(5);
+    assert!(said.stderr.contains("RECORD NOT VERIFIED"), "{said}");
+}

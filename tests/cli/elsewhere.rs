@@ -8,14 +8,14 @@ use std::process::{Command, Output, Stdio};
 use crate::environment::{Said, TestEnvironment, bytes_below};
 
 /// Where the run is. Its user is `me`, who starts it; the others have keys and are somewhere else.
-struct Office {
-    env: TestEnvironment,
+pub struct Office {
+    pub env: TestEnvironment,
     /// The machine of everybody else: no home of consigne, only keys.
-    away: TestEnvironment,
+    pub away: TestEnvironment,
 }
 
 /// None, said on the screen, where OpenSSH is not installed.
-fn office(gate: &str) -> Option<Office> {
+pub fn office(gate: &str) -> Option<Office> {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
         println!("not run: there is no ssh-keygen");
         return None;
@@ -55,7 +55,7 @@ impl Office {
     }
 
     /// Exactly what `show --block` prints.
-    fn block(&self, run: &str, step: &str) -> String {
+    pub fn block(&self, run: &str, step: &str) -> String {
         let output = self.env.command(&["show", run, "--block", step]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -68,7 +68,7 @@ impl Office {
         fed(&mut command, pasted)
     }
 
-    fn signed(&self, pasted: &str, args: &[&str]) -> String {
+    pub fn signed(&self, pasted: &str, args: &[&str]) -> String {
         let output = self.sign(pasted, args);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -94,14 +94,14 @@ impl Office {
     }
 
     /// The last word is the starter's, under his own key.
-    fn confirm(&self, run: &str) {
+    pub fn confirm(&self, run: &str) {
         let key = self.away.work("me");
         let args = ["answer", run, "sure", "yes", "--key", key.to_str().unwrap(), "--resume"];
         self.env.consigne(&args).ends(0).code.unwrap();
     }
 
     /// Both verifiers find that people signed themselves.
-    fn verifies(&self, run: &str, approvals: usize) {
+    pub fn verifies(&self, run: &str, approvals: usize) {
         let said = self.env.consigne(&["verify", run]).ends(0);
         assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
@@ -130,7 +130,7 @@ fn quoted(text: &str) -> String {
     text.lines().map(|line| format!("> {line}  \r\n")).collect()
 }
 
-const NAMESPACE: &str = "approve.live.own.go@acme.example";
+pub const NAMESPACE: &str = "approve.live.own.go@acme.example";
 
 #[test]
 fn an_approval_that_went_through_a_chat() {

@@ -75,15 +75,19 @@ fn a_target_is_taken_away_with_a_reason() {
 #[test]
 fn no_target_is_taken_from_a_run_that_goes_on() {
     let env = TestEnvironment::new();
-    env.write("slow.yaml", &SLOW.replace("steps:", "lock: [\"thing/slow\"]\nsteps:"));
+    let slow = SLOW.replace("sleep 300", "echo $$ > @/left; exec sleep 300");
+    env.write("slow.yaml", &slow.replace("steps:", "lock: [\"thing/slow\"]\nsteps:"));
     let mut child = env.start(&["drill", "slow.yaml", "--env", "plain", "--run-id", "held"]);
-    env.until("the step runs", || !env.touched().is_empty());
+    env.until("the step runs", || env.work("left").metadata().is_ok_and(|left| left.len() > 0));
     let refused = env.consigne(&["unlock", "thing/slow", "--reason", "now"]).ends(6);
     assert!(env.path("consigne/locks/thing%2fslow").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     let _freed = env.consigne(&["unlock", "thing/slow", "--reason", "now"]).ends(0);
     assert!(!env.path("consigne/locks/thing%2fslow").exists());
-    let _leftovers_end_with_the_run = env.consigne(&["cancel", "held"]);
+    let left = std::fs::read_to_string(env.work("left")).unwrap();
+    let command = std::fs::read(format!("/proc/{}/cmdline", left.trim())).unwrap_or_default();
+    assert!(!command.starts_with(b"sleep"), "what the killed run had started is still at work on the target");
+    let _ended = env.consigne(&["cancel", "held"]);
     shows!([refused]);
 }

@@ -81,3 +81,17 @@ fn everything_that_needs_somebody() {
     shows!(all);
     assert_eq!(env.touched(), ["off", "cut", "long"]);
 }
+
+#[test]
+fn what_a_system_answered_does_not_drive_the_terminal_of_whoever_looks() {
+    let env = TestEnvironment::new();
+    let book = "consigne: v1\nid: loud\ntitle: Loud\nsteps:\n  - id: ask_it\n    shell: \"printf 'a\\\\033[2Jb'\"\n    \
+         effect: read\n    outputs: {said: \".stdout\"}\n  - id: go\n    confirm: {}\n    message: \"Now \
+         {{ steps.ask_it.said }}?\"\n";
+    env.write("loud.yaml", book);
+    let run = env.consigne(&["drill", "loud.yaml", "--env", "plain", "--run-id", "r"]).ends(4);
+    for said in [run, env.consigne(&["show", "r"]).ends(0), env.consigne(&["list"]).ends(0)] {
+        assert!(format!("{}{}", said.stdout, said.stderr).contains("(confirm) Now a␛[2Jb"), "{said}");
+        assert!(!said.stdout.contains('\u{1b}') && !said.stderr.contains('\u{1b}'), "{said}");
+    }
+}

@@ -24,4 +24,5 @@ mod people;
 mod plan;
 mod preflight;
 mod reference;
+mod signed;
 mod surroundings;

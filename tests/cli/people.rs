@@ -81,6 +81,19 @@ fn nobody_is_played_where_answers_are_real() {
 }
 
 #[test]
+fn nobody_has_a_name_that_could_draw_on_a_screen() {
+    let env = TestEnvironment::new();
+    env.write("list.yaml", LIST);
+    env.consigne(&["drill", "list.yaml", "--env", "plain", "--run-id", "r"]).ends(4).code.unwrap();
+    let before = bytes_below(&env.run("r"));
+    for name in ["", "bob\nr: succeeded", "\u{1b}[2J"] {
+        let said = env.consigne(&["answer", "r", "tick/first", "yes", "--as", name]).ends(2);
+        assert!(said.stderr.contains(&format!("{name:?} is nobody's name")), "{said}");
+    }
+    assert_eq!(bytes_below(&env.run("r")), before);
+}
+
+#[test]
 fn a_rejection_refuses_the_run() {
     let env = parked("plain");
     let all = [

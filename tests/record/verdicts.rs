@@ -101,6 +101,21 @@ fn whoever_was_not_entitled_is_named() {
 }
 
 #[test]
+fn whoever_is_entitled_after_an_escalation_was_not_before() {
+    let holds_none = |escalated_first: bool| {
+        let mut run = Run::new(USUAL);
+        run.reach_gate();
+        let answered = Fact::AskAnswered { ask: 1, part: None, decision: Decision::Approve };
+        let answered = Event { actor: Some(person("carol")), ..of_step("go", None, answered, &[]) };
+        let escalated = of_step("go", None, Fact::AskEscalated { ask: 1, expires: None }, &[]);
+        let both = if escalated_first { [escalated, answered] } else { [answered, escalated] };
+        both.into_iter().for_each(|event| run.entry(vec![event]));
+        failures(&run.verify()).iter().any(|said| said.contains("carol holds none of the roles lead"))
+    };
+    assert_eq!((holds_none(true), holds_none(false)), (false, true));
+}
+
+#[test]
 fn a_gate_closed_by_too_few_is_refused() {
     let mut run = Run::new(Kindness { quorum: 2, ..USUAL });
     run.reach_gate();

@@ -64,7 +64,7 @@ pub fn graph(kind: Kindness) -> Graph {
     go.gate = Some(GateNode {
         quorum: kind.quorum,
         who,
-        escalate_to: Vec::new(),
+        escalate_to: vec!["boss".into()],
         on_timeout: OnTimeout::Refuse,
         on_reject_continue: false,
         covers: vec!["isolate".into()],
@@ -74,7 +74,10 @@ pub fn graph(kind: Kindness) -> Graph {
     isolate.needs = vec!["go".into()];
     let person = |name: &str| Person { os_user: Some(name.into()), ssh: Some(format!("{name}@example.com")) };
     let people = ["alice", "bob", "carol"].map(|name| (name.to_owned(), person(name))).into();
-    let roles = [("lead".to_owned(), vec!["alice".to_owned(), "bob".to_owned()])].into();
+    let roles = [("lead", vec!["alice", "bob"]), ("boss", vec!["carol"])];
+    let roles =
+        roles.map(|(role, people)| (role.to_owned(), people.into_iter().map(str::to_owned).collect()));
+    let roles = roles.into();
     Graph {
         semantics: 1,
         runbook: "tenant-suspend".into(),

@@ -1,10 +1,14 @@
 //! The socket itself: garbage, floods, silence and false claims leave the run as it was.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::world::{ALICE, BOB, DAVE, PATIENCE, Team, connect};
+use crate::world::{ALICE, BOB, CAROL, DAVE, Driver, EVE, PATIENCE, Team, beside_a_program, connect, until};
 
 const ONE: &str = "    approve: {roles: [lead], exclude: [starter]}";
 
@@ -35,6 +39,31 @@ fn what_a_peer_claims_of_itself_does_not_count() {
     let again = team.tell(BOB, "r", &request(&json!({"answer": word}))).unwrap();
     assert_eq!(again["said"]["taken"]["news"], false);
     assert_eq!(team.said("r"), ["bob os-user approve"]);
+    drop(driver);
+}
+
+#[test]
+fn a_run_of_one_user_hears_nobody_else_however_open_its_folder_is() {
+    let Some(team) = Team::new() else { return };
+    let own = team.path("nobody/own");
+    team.as_user(BOB, || std::fs::create_dir(&own).unwrap());
+    team.write("own.yaml", &beside_a_program(ONE));
+    let mut run = team.command(BOB, &["run", "own.yaml", "--env", "team", "--run-id", "r"]);
+    let driver = run.env("CONSIGNE_HOME", &own).stderr(Stdio::null()).spawn().unwrap();
+    let driver = Driver(driver);
+    let dir = own.join("runs/r");
+    until("the socket", || dir.join("socket").exists().then_some(()));
+    let open = |path: &Path| std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    [&own, &own.join("runs"), &dir, &dir.join("socket")].into_iter().for_each(|path| open(path));
+    let greeted = |uid: u32| {
+        let dir = dir.clone();
+        team.as_user(uid, move || {
+            let mut stream = connect(&dir).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.read(&mut [0; 64]).is_ok_and(|read| read > 0)
+        })
+    };
+    assert_eq!((greeted(BOB), greeted(CAROL), greeted(EVE)), (true, false, false));
     drop(driver);
 }
 

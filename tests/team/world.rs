@@ -258,7 +258,7 @@ pub fn connect(dir: &Path) -> std::io::Result<UnixStream> {
 }
 
 /// A gate beside a program that waits to be let go.
-fn beside_a_program(gate: &str) -> String {
+pub fn beside_a_program(gate: &str) -> String {
     format!(
         "consigne: v1
 id: pair

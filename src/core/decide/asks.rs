@@ -38,7 +38,7 @@ impl Draft<'_> {
                 Ok(bound) => bound,
                 Err(error) => return self.fail(step, Status::Failed, "render", Some(&error.to_string())),
             };
-            let shown: Vec<Shown> = actions
+            let mut shown: Vec<Shown> = actions
                 .into_iter()
                 .map(|(name, action)| Shown {
                     effect: self
@@ -50,6 +50,8 @@ impl Draft<'_> {
                     action,
                 })
                 .collect();
+            // They are read in the order in which they will run.
+            shown.sort_by_key(|shown| self.state.find(&shown.step).map(|(at, _)| at));
             hidden.put("binds", &binds);
             hidden.put("shown", &shown);
         }

@@ -12,7 +12,7 @@ use super::super::layout;
 use super::super::sshsig::SshSignature;
 use super::lines::{Heads, Read, Story, root_at};
 use super::{Aspect, Authorisation, Checker};
-use crate::core::event::{AskEnd, Decision};
+use crate::core::event::{AskEnd, Decision, Event, Fact};
 use crate::core::state::Ask;
 use crate::core::{AskKind, How};
 use crate::journal::file::EVENTS;
@@ -48,8 +48,8 @@ fn refuse(checker: &mut Checker<'_>, seq: Option<u64>, what: String) {
 
 /// The line that holds an answer.
 fn line_of(story: &Story, answer: &GateAnswer<'_>) -> Option<u64> {
-    let is = |event: &crate::core::Event| {
-        matches!(event.fact, crate::core::Fact::AskAnswered { ask, .. } if ask == answer.ask)
+    let is = |event: &Event| {
+        matches!(event.fact, Fact::AskAnswered { ask, .. } if ask == answer.ask)
             && event.actor.as_ref() == Some(&answer.given.actor)
     };
     story.open.entries.iter().find(|entry| entry.events.iter().any(is)).map(|entry| entry.seq)
@@ -77,7 +77,7 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
         if matches!(actor.how, How::Policy | How::Answers) {
             refuse(format!("no policy and no file may answer `{step}`"));
         }
-        if ask.is_some_and(|ask| ask.escalated) {
+        if was_escalated(story, answer.ask, line) {
             roles.extend(gate.escalate_to.iter().cloned());
         }
         if roles.is_empty() {
@@ -92,18 +92,32 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     if !roles.is_empty() && (!known || !roles.iter().any(holds)) {
         refuse(format!("{} holds none of the roles {} of `{step}`", actor.who, roles.join(", ")));
     }
-    if let Some(why) = excluded(story, &gate.who, &actor.who) {
+    if let Some(why) = excluded(story, &gate.who, answer) {
         refuse(format!("{} answered `{step}`, but {why}", actor.who));
     }
 }
 
-fn excluded(story: &Story, who: &Who, name: &str) -> Option<String> {
-    let state = &story.open.state;
-    if who.not_starter && state.run.starter.as_ref().is_some_and(|starter| starter.who == name) {
+/// Whether others were entitled too by the time of that line.
+fn was_escalated(story: &Story, ask: u32, line: Option<u64>) -> bool {
+    let is = |event: &Event| matches!(event.fact, Fact::AskEscalated { ask: id, .. } if id == ask);
+    let escalated = story.open.entries.iter().find(|entry| entry.events.iter().any(is));
+    escalated.is_some_and(|entry| line.is_some_and(|line| entry.seq <= line))
+}
+
+/// Everybody who answered a step counts, not only whoever was the last.
+fn excluded(story: &Story, who: &Who, answer: &GateAnswer<'_>) -> Option<String> {
+    let (state, name) = (&story.open.state, &answer.given.actor.who);
+    if who.not_starter && state.run.starter.as_ref().is_some_and(|starter| starter.who == *name) {
         return Some("also started the run".to_owned());
     }
     let answered = |step: &&String| {
-        state.find(step).and_then(|(_, step)| step.human.as_ref()).is_some_and(|human| human.by.who == name)
+        let of_step = state.find(step).map(|(at, _)| at);
+        let own = |ask: &&Ask| {
+            Some(ask.step) == of_step
+                && !matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
+        };
+        let mut earlier = state.asks().filter(own).flat_map(|ask| &ask.answers);
+        earlier.any(|given| given.actor.who == *name && given.at <= answer.given.at)
     };
     who.not_steps.iter().find(answered).map(|step| format!("also answered `{step}`"))
 }

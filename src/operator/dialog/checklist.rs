@@ -1,0 +1,73 @@
+//! The conversation about a checklist: one item, or all that are left.
+
+use serde_json::json;
+
+use super::super::parse::{Chosen, choose};
+use super::super::question::Point;
+use super::super::wording::{Text, consequence, word};
+use super::{Break, Dialog, Offer, Said};
+use crate::core::Decision;
+use crate::core::state::ItemState;
+use crate::plan::Evidence;
+
+impl Dialog<'_> {
+    /// One item, or all that need nothing but a yes.
+    pub(super) fn checklist(&mut self) -> Result<Said, Break> {
+        let all = self.text(Text::WordAll);
+        let open: Vec<&Point> = self.q.open_items().collect();
+        if self.q.in_order
+            && let Some(first) = open.first()
+        {
+            return self.item(first, "");
+        }
+        let prompt = self.q.lang.fill(Text::WhichItem, &[("all", all)]);
+        loop {
+            let ids = open.iter().map(|item| item.id.clone()).chain([all.to_owned()]).collect();
+            let typed = self.line(&prompt, &Offer::Words(ids))?;
+            let (which, answer) = typed.split_once(' ').unwrap_or((&typed, ""));
+            if [all, "all"].contains(&which.to_lowercase().as_str()) {
+                let plain =
+                    |item: &&&Point| item.state == ItemState::Open && item.evidence != Evidence::Required;
+                if open.iter().any(|item| plain(&item)) {
+                    return Ok(Said { value: json!("yes"), ..Said::default() });
+                }
+                self.explain(Text::WordUnanswerable, &[]);
+                continue;
+            }
+            let number = which.trim_end_matches('.').parse::<usize>().ok();
+            let numbered = number.and_then(|number| self.q.items.get(number.checked_sub(1)?));
+            let named = || self.q.items.iter().find(|item| item.id == which);
+            match numbered.or_else(named).filter(|item| item.state.is_open()) {
+                Some(item) => return self.item(item, answer),
+                None => self.explain(Text::NoSuchItem, &[("word", which)]),
+            }
+        }
+    }
+
+    /// One item. `answer` is what was typed behind its number.
+    fn item(&mut self, item: &Point, answer: &str) -> Result<Said, Break> {
+        let choices = self.q.item_choices(item);
+        let choice = match choose(answer, &self.ways(&choices)) {
+            Chosen::One(at) => choices[at].clone(),
+            _ => {
+                for choice in &choices {
+                    let name = self.text(word(choice.decision));
+                    let line =
+                        format!("  {name:10} {}\n", self.text(consequence(self.q.kind, choice.decision)));
+                    self.talker.print(&line);
+                }
+                self.choice(&choices, &item.text)?
+            }
+        };
+        let evidence = match choice.decision {
+            Decision::Done | Decision::ByHand => self.evidence(item.evidence)?,
+            _ => Vec::new(),
+        };
+        let comment = match choice.decision {
+            Decision::ByHand => self.reason(true)?,
+            Decision::No => self.reason(false)?,
+            _ => None,
+        };
+        Ok(Said { part: Some(item.id.clone()), value: json!(choice.word), comment, evidence })
+    }
+}
