@@ -259,6 +259,8 @@ pub struct RerunArgs {
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
     #[command(flatten)]
+    pub accept: AcceptArgs,
+    #[command(flatten)]
     pub common: DriveArgs,
 }
 

@@ -13,7 +13,7 @@ use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
 use crate::clock::{Clock, SystemClock};
-use crate::core::{RunStatus, State};
+use crate::core::{Actor, RunStatus, State};
 use crate::diag::Diagnostic;
 use crate::engine::book::BookError;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
@@ -390,10 +390,28 @@ pub(super) fn surroundings(
     ui: Ui,
 ) -> Result<(), CliError> {
     let changed = reopened.changed_surroundings();
-    if changed.is_empty() {
-        return Ok(());
-    }
     let french = common.lang.map_or(reopened.state.run.lang == "fr", |lang| lang == Lang::Fr);
+    if let Some((actor, text)) = accepted(changed, &reopened.plan, french, common, accept, ui)? {
+        reopened.accept_surroundings(actor, text);
+    }
+    Ok(())
+}
+
+/// Who goes on in surroundings that have changed, and what he is told of them. None: nothing has changed.
+///
+/// # Errors
+/// Nobody wants to.
+pub(super) fn accepted(
+    changed: Vec<String>,
+    plan: &Plan,
+    french: bool,
+    common: &DriveArgs,
+    accept: bool,
+    ui: Ui,
+) -> Result<Option<(Actor, String)>, CliError> {
+    if changed.is_empty() {
+        return Ok(None);
+    }
     let names = changed.join(", ");
     let alone = common.unattended || !std::io::stdin().is_terminal();
     if !accept && (alone || !go_on_with(&names, french, ui)) {
@@ -405,9 +423,7 @@ pub(super) fn surroundings(
         format!("resumed in an environment that is not the one it started in: {names}")
     };
     ui.say(&text);
-    let actor = identity::actor(&reopened.plan.graph.people, &identity::os_user());
-    reopened.accept_surroundings(actor, text);
-    Ok(())
+    Ok(Some((identity::actor(&plan.graph.people, &identity::os_user()), text)))
 }
 
 /// Anything but a clear yes is a no.

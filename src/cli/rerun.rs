@@ -18,6 +18,7 @@ use super::secret::Asked;
 use super::show::{Seen, look};
 use super::ui::Ui;
 use super::verify::verified;
+use crate::core::Input;
 use crate::core::rerun::{again, imports, take_over};
 use crate::engine::launch::{self, Hosting, NewRun};
 use crate::plan::service::Service;
@@ -63,7 +64,12 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let dir = unused(&home, &id)?;
     drive::key(&home.root, ui)?;
     let lang = args.common.lang.map_or_else(|| state.run.lang.clone(), |lang| lang.code().to_owned());
-    let new = NewRun { id, dir, plan, hosting, frozen, lang };
+    // What is taken over was found in the surroundings of then.
+    let changed = hosting.surroundings.as_ref().map(|then| then.differing(&plan, &hosting.base_dir));
+    let (accept, changed) = (args.accept.accept_environment, changed.unwrap_or_default());
+    let accepted = drive::accepted(changed, &plan, lang == "fr", &args.common, accept, ui)?;
+    let first = accepted.into_iter().map(|(actor, text)| Input::Note { actor, text }).collect();
+    let new = NewRun { id, dir, plan, hosting, frozen, lang, first };
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =

@@ -85,7 +85,7 @@ fn new_run(
         .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let lang = drive::lang(&args.common).code().to_owned();
     let hosting = Hosting { base_dir, services, surroundings: None };
-    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang })
+    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang, first: Vec::new() })
 }
 
 /// The directory of a new run.

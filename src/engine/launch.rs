@@ -81,6 +81,8 @@ pub struct NewRun {
     /// Further frozen files below `plan/`, such as the runbook as it was read.
     pub frozen: BTreeMap<String, Vec<u8>>,
     pub lang: String,
+    /// What is written down directly after the start.
+    pub first: Vec<Input>,
 }
 
 /// How a driven run came to rest.
@@ -201,7 +203,7 @@ struct Prepared {
 }
 
 async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
-    let NewRun { id, dir, plan, mut hosting, frozen, lang } = new;
+    let NewRun { id, dir, plan, mut hosting, frozen, lang, first } = new;
     hosting.surroundings = Some(Surroundings::freeze(&plan, &hosting.base_dir).map_err(LaunchError::Random)?);
     let folder = dir.join("plan");
     let key = ExecutorKey::load(&host.home)?;
@@ -233,19 +235,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
         }
     };
     let plan = Arc::new(plan);
-    Ok(Prepared {
-        dir,
-        plan,
-        context,
-        runners,
-        services,
-        book,
-        state,
-        said,
-        first: Vec::new(),
-        actor,
-        _lock: lock,
-    })
+    Ok(Prepared { dir, plan, context, runners, services, book, state, said, first, actor, _lock: lock })
 }
 
 /// Writes entry 0: from here on there is a run.

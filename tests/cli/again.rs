@@ -109,3 +109,17 @@ fn what_has_become_a_part_of_the_ending_is_done_again() {
     let _done = env.consigne(&args).ends(0);
     assert_eq!(env.touched(), ["write calm", "last on", "write calm"]);
 }
+
+#[test]
+fn surroundings_that_have_changed_since_are_asked_about() {
+    let mut env = failed_run();
+    env.write("ready", "");
+    env.set("TZ", "Europe/Paris");
+    let again = ["rerun", "r1", "--from", "last", "--run-id", "r2", "--answers", "answers.yaml"];
+    let refused = env.consigne(&again).ends(3);
+    assert!(refused.stderr.contains("TZ") && !env.run("r2").exists(), "{refused}");
+    let accepted = env.consigne(&[&again[..], &["--accept-environment"]].concat()).ends(0);
+    assert!(accepted.stderr.contains("TZ"), "{accepted}");
+    let journal = std::fs::read_to_string(env.run("r2").join("events.jsonl")).unwrap();
+    assert!(journal.contains("note.recorded"), "{journal}");
+}

@@ -55,6 +55,7 @@ async fn a_clock_that_is_set_back() {
         hosting: Hosting { base_dir: env.path("work"), services: Vec::new(), surroundings: None },
         frozen: BTreeMap::new(),
         lang: "en".to_owned(),
+        first: Vec::new(),
     };
     let (_send, replies) = tokio::sync::mpsc::unbounded_channel();
     let answering = Answering { operator: Box::new(Unattended::new()), replies };
