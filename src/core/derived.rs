@@ -54,6 +54,7 @@ impl State {
             first(&mut self.derived.first_unsatisfied[section], step);
         }
         if again {
+            self.derived.reopened.remove(&step);
             return;
         }
         let shape = self.shape.clone();
@@ -96,6 +97,7 @@ impl State {
             let section = usize::from(!self.shape.is_main(at));
             member(&mut scan.ready, at, step.status == Status::Ready && !step.settled);
             member(&mut scan.loose, at, step.is_loose());
+            member(&mut scan.reopened, at, step.reopened);
             member(&mut scan.in_flight, at, step.running.is_some());
             scan.undecided[section] += usize::from(!step.settled);
             if step.settled && !self.satisfies(at) {

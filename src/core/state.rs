@@ -240,6 +240,8 @@ pub struct Derived {
     pub timers: BTreeSet<(Timestamp, Timer)>,
     /// Steps not settled: main, finally.
     pub undecided: [usize; 2],
+    /// Gates that are asked again, their approval being voided.
+    pub reopened: BTreeSet<usize>,
     /// First settled step that does not satisfy its dependents: main, finally.
     pub first_unsatisfied: [Option<usize>; 2],
     /// First settled step that failed: main, finally.

@@ -169,6 +169,7 @@ impl State {
         state.status = Status::Ready;
         state.human = None;
         state.reopened = true;
+        self.derived.reopened.insert(gate);
         self.derived.undecided[section] += 1;
         for covered in covers.iter().filter_map(|name| self.shape.find(name)).collect::<Vec<_>>() {
             if self.steps[covered].status == Status::Retrying {

@@ -121,7 +121,11 @@ impl State {
 
     /// A gate in front of a step whose turn had come is asked again: its approval was voided.
     pub(in crate::core) fn waits_for_a_gate(&self, step: usize) -> bool {
-        self.gates_before(step).any(|gate| !self.steps[gate].settled)
+        let same_section = |gate: usize| self.shape.is_main(gate) == self.shape.is_main(step);
+        // What comes after everything above it needs only the last of that by name.
+        let above = self.shape.node(step).above
+            && self.derived.reopened.range(..step).any(|gate| same_section(*gate));
+        above || self.gates_before(step).any(|gate| !self.steps[gate].settled)
     }
 
     /// The gates that cover the step, stand among its needs, or are named by it.
