@@ -16,7 +16,7 @@ use crate::runbook::flow;
 use crate::runbook::inputs;
 use crate::runbook::load::Document;
 use crate::runbook::scalar::{Data, Entries};
-use crate::runbook::schema::{Class, SecretDecl, Step, Var};
+use crate::runbook::schema::{Class, LinkDecl, SecretDecl, Step, Var};
 use fill::{Known, code};
 
 /// A place to write on.
@@ -120,6 +120,11 @@ impl Paper<'_> {
             blocks.push(format!("## {}", self.say("Quand s'en servir", "When to use it")));
             blocks.push(known.words(description));
         }
+        if let Some(alerts) = runbook.alerts.as_ref().filter(|alerts| !alerts.is_empty()) {
+            let alerts: Vec<String> = alerts.iter().map(|alert| code(&alert.value)).collect();
+            blocks.push(format!("{} {}", self.say("Alertes :", "Alerts:"), alerts.join(", ")));
+        }
+        blocks.extend(self.links(known, runbook.links.as_deref()));
         let rows = [
             self.say("Commencé le, à", "Begun on, at"),
             self.say("Par", "By"),
@@ -150,6 +155,16 @@ impl Paper<'_> {
             locks.collect(),
         );
         blocks
+    }
+
+    /// Pages to look at, whole: on paper nothing can be followed.
+    fn links(&self, known: &Known, links: Option<&[LinkDecl]>) -> Option<String> {
+        let line = |link: &LinkDecl| {
+            let title = link.title.as_ref().map(|title| format!("{}: ", known.line(title)));
+            format!("→ {}{}", title.unwrap_or_default(), code(&known.address(&link.url.value)))
+        };
+        let lines: Vec<String> = links?.iter().map(line).collect();
+        (!lines.is_empty()).then(|| lines.join("\\\n"))
     }
 
     fn inputs_table(&self, known: &Known) -> Vec<String> {

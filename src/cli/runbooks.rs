@@ -9,10 +9,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::past::Past;
+use super::sheet::duration;
 use super::shelf::Shelf;
 use super::ui::Ui;
 use crate::plan::Mode;
-use crate::runbook::catalogue::{Found, names};
+use crate::runbook::catalogue::{Card, Found, names};
 
 pub(super) fn runbooks(args: &RunbooksArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -96,6 +97,7 @@ impl Listing<'_> {
                         card.owners.join(", ")
                     ));
                 }
+                lines.extend(self.beside(card));
             }
         }
         let path = found.path.display();
@@ -112,6 +114,30 @@ impl Listing<'_> {
         for other in self.shelf.catalogue.namesakes(found) {
             let same = self.word("a le même nom que", "has the same id as");
             lines.push(format!("    {path} {same} {}", other.path.display()));
+        }
+        lines
+    }
+
+    /// What it answers, how long it takes, where more is to be read, what was changed.
+    fn beside(&self, card: &Card) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !card.alerts.is_empty() {
+            lines.push(format!("    {} {}", self.word("répond à", "answers"), card.alerts.join(", ")));
+        }
+        if let Some(estimate) = card.estimate {
+            let word = self.word("ses étapes prennent d'habitude", "its steps usually take");
+            lines.push(format!("    {word} {}", duration(estimate)));
+        }
+        for (title, url) in &card.links {
+            let title = title.in_lang(self.lang()).map(|title| format!("{title}: ")).unwrap_or_default();
+            lines.push(format!("    → {title}{url}"));
+        }
+        for change in &card.changelog {
+            let by = change.by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default();
+            let text = change.text.in_lang(self.lang()).unwrap_or_default();
+            let text = format!("{}{by}: {}", change.date.0, text.trim());
+            let options = textwrap::Options::new(78).initial_indent("    ").subsequent_indent("      ");
+            lines.extend(textwrap::wrap(&text, options).iter().map(ToString::to_string));
         }
         lines
     }
@@ -155,6 +181,16 @@ impl Listing<'_> {
             "owners": card.map(|card| &card.owners),
             "review_by": card.and_then(|card| card.review_by).map(|day| day.0.to_string()),
             "overdue": card.and_then(|card| card.review_by).is_some_and(|day| day.0 < self.today),
+            "alerts": card.map(|card| &card.alerts),
+            "links": card.map(|card| card.links.iter().map(|(title, url)| {
+                json!({"url": url, "title": {"fr": title.fr, "en": title.en}})
+            }).collect::<Vec<_>>()),
+            "changelog": card.map(|card| card.changelog.iter().map(|change| json!({
+                "date": change.date.0.to_string(),
+                "by": change.by,
+                "text": {"fr": change.text.fr, "en": change.text.en},
+            })).collect::<Vec<_>>()),
+            "estimate_ms": card.and_then(|card| card.estimate),
             "last_drill": last(Mode::Drill),
             "last_run": last(Mode::Live),
             "problems": problems,

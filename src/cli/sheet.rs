@@ -2,11 +2,14 @@
 //!
 //! Pure: a preview in, lines out; the same lines for the same preview.
 
+mod beside;
+mod choice;
+
 use serde_json::Value;
 
 use super::args::Lang;
 use crate::operator::request::{self, plain};
-use crate::plan::preview::{Branch, ChoicePreview, Entitled, Foreseen, MachineTime, Preview, StepPreview};
+use crate::plan::preview::{Branch, Entitled, Foreseen, MachineTime, Preview, StepPreview};
 use crate::plan::{
     Accept, Effect, EndStatus, ErrorClass, Evidence, Expect, GateNode, Identity, Kind, Localized, Mode,
     OnFailure, OnTimeout, OtherwisePutBack, ProbeOf, RunOn, SecretSource, Section, StepNode,
@@ -114,6 +117,7 @@ impl Sheet {
         }
         let time = self.time(&preview.machine_time, preview.deadline_ms);
         self.entry(self.pick("durée", "time"), &time);
+        self.beside(preview);
         self.entry(self.pick("empreinte", "digest"), &preview.digest);
     }
 
@@ -170,6 +174,7 @@ impl Sheet {
         for text in &step.show {
             self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
         }
+        self.beside_step(step);
         self.act(step);
         self.person(step);
         self.ways(step);
@@ -337,23 +342,7 @@ impl Sheet {
                 self.request(self.pick("prouvé par :", "proved by:"), 3, Some(probe));
             }
         }
-        match &step.choice {
-            Some(ChoicePreview::Listed(options)) => {
-                for option in options {
-                    let text = self.of(&option.text).map(plain).unwrap_or_default();
-                    self.note(&format!("( ) {}: {text}", option.id));
-                }
-            }
-            Some(ChoicePreview::Computed(list)) => {
-                let text = self.pick("à choisir dans", "to be chosen from");
-                self.note(&format!("{text} {}", list.from.source()));
-            }
-            None => {}
-        }
-        if let Some(many) = step.node.many {
-            let most = many.max.map_or_else(|| self.pick("tous", "all").to_owned(), |max| max.to_string());
-            self.note(&format!("{} {} {} {most}", self.pick("de", "from"), many.min, self.pick("à", "to")));
-        }
+        self.choice(step);
         for field in &step.node.fields {
             let kind = crate::plan::preview::kind_name(&field.kind);
             self.note(&format!("{} {} ({kind})", self.pick("demande", "asks for"), field.name));

@@ -8,11 +8,8 @@ use super::attempt::Role;
 use super::scope::Names;
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
-use crate::plan::{Action, Fill, Plan, Probe, ProbeOf};
+use crate::plan::{Action, Plan, Probe, ProbeOf};
 use crate::runbook::template::{RenderError, Rendered, Segment, Template};
-
-/// Expression of the one reference that the core fills itself.
-pub(super) const STARTED_AT: &str = "step.started_at";
 
 /// A request ready to run: only secrets stand as references.
 pub(super) fn request(
@@ -22,9 +19,14 @@ pub(super) fn request(
     probe: &Probe,
     started_at: Timestamp,
 ) -> Result<ProbeOf<Rendered>, RenderError> {
-    let rendered = probe.render(&Names::of(plan, state, Some(step)))?;
-    let action = rendered.action.fill(&mut Finish(started_at))?;
-    Ok(ProbeOf { action, ..rendered })
+    let rendered = probe.render(&Names::started(plan, state, step, started_at))?;
+    for segment in rendered.action.texts().into_iter().flat_map(Rendered::segments) {
+        if let Segment::Later(expr) = segment {
+            let message = "its value is not known yet".to_owned();
+            return Err(RenderError { expr: expr.clone(), message });
+        }
+    }
+    Ok(rendered)
 }
 
 /// Digest of a request in the form that approvals bind: secrets and `later` values stand as references.
@@ -88,27 +90,4 @@ fn canonical(value: &serde_json::Value) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Fills `step.started_at` and refuses whatever else is not known when the step's turn has come.
-struct Finish(Timestamp);
-
-impl Fill<Rendered, Rendered> for Finish {
-    type Error = RenderError;
-
-    fn text(&mut self, text: &Rendered) -> Result<Rendered, RenderError> {
-        let filled = text.filled(|segment| match segment {
-            Segment::Later(expr) if expr == STARTED_AT => Some(self.0.to_string()),
-            _ => None,
-        });
-        for segment in filled.segments() {
-            if let Segment::Later(expr) = segment {
-                return Err(RenderError {
-                    expr: expr.clone(),
-                    message: "its value is not known yet".to_owned(),
-                });
-            }
-        }
-        Ok(filled)
-    }
 }

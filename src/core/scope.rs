@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::state::State;
+use crate::clock::Timestamp;
 use crate::plan::Plan;
 use crate::runbook::template::{Lookup, Scope};
 
@@ -16,16 +17,23 @@ pub(super) struct Names<'a> {
     own: Option<usize>,
     /// Steps to treat as not known yet, whatever is known by now: the view of an earlier moment.
     later: Option<&'a BTreeSet<String>>,
+    /// The first attempt of the step that asks, once its turn has come.
+    started: Option<Timestamp>,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn of(plan: &'a Plan, state: &'a State, own: Option<usize>) -> Self {
-        Self { plan, state, own, later: None }
+        Self { plan, state, own, later: None, started: None }
     }
 
     /// The view of the moment when `later` was not known.
     pub(super) fn as_of(plan: &'a Plan, state: &'a State, own: usize, later: &'a BTreeSet<String>) -> Self {
-        Self { plan, state, own: Some(own), later: Some(later) }
+        Self { plan, state, own: Some(own), later: Some(later), started: None }
+    }
+
+    /// The view of a step whose first attempt began at that time.
+    pub(super) fn started(plan: &'a Plan, state: &'a State, own: usize, at: Timestamp) -> Self {
+        Self { started: Some(at), ..Self::of(plan, state, Some(own)) }
     }
 
     fn step(&self, name: &str) -> Lookup {
@@ -56,7 +64,7 @@ impl Scope for Names<'_> {
             ("inputs", _) => known(self.plan.values.inputs.get(name)),
             ("vars", _) => known(self.plan.values.vars.get(name)),
             ("steps", _) => self.step(name),
-            ("step", "started_at") => Lookup::Later,
+            ("step", "started_at") => self.started.map_or(Lookup::Later, |at| Lookup::Known(json!(at))),
             ("run", "id") => Lookup::Known(json!(run.id)),
             ("run", "mode") => Lookup::Known(json!(self.plan.graph.mode.name())),
             ("run", "started_at") => run.started.map_or(Lookup::Later, |at| Lookup::Known(json!(at))),

@@ -53,6 +53,7 @@ impl<'a> Layout<'a> {
             self.wrapped(text, "  ");
         }
         self.exhibits();
+        self.beside();
         self.trouble();
         self.requests();
         self.items();
@@ -117,6 +118,22 @@ impl<'a> Layout<'a> {
             for line in harmless(&exhibit.text).trim_end().lines() {
                 self.line(&format!("    | {line}"));
             }
+        }
+    }
+
+    /// What helps and decides nothing. An address is never broken: it is there to be followed.
+    fn beside(&mut self) {
+        let q = self.question;
+        if let Some(estimate) = q.estimate_ms {
+            let line = self.fill(Text::Usually, &[("time", &duration(estimate))]);
+            self.wrapped(&line, "  ");
+        }
+        for link in &q.links {
+            let code = if q.lang == Lang::Fr { "fr" } else { "en" };
+            if let Some(title) = link.title.in_lang(code) {
+                self.wrapped(title, "  ");
+            }
+            self.line(&format!("  → {}", harmless(&link.url).replace('\n', " ")));
         }
     }
 
@@ -355,6 +372,22 @@ mod tests {
         let text = view(&world.questions().remove(0), false);
         let list = "To choose from, from 1 to 3:\n  1. a  One\n  2. b\n  3. c  Three␛[2J\n";
         assert!(text.contains(list), "{text}");
+    }
+
+    #[test]
+    fn a_question_says_where_to_look_and_how_long_it_takes() {
+        let mut go = human("look", Kind::Manual, "Look at the curves");
+        let url =
+            "https://graphs.example.com/{{ inputs.tenant }}?from={{ run.started_at | minus('1h') | epoch }}";
+        let long = "&a-name-that-is-longer=than-any-terminal-is-wide";
+        let url = crate::runbook::template::Template::parse(&format!("{url}{long}")).unwrap();
+        go.1.links = vec![crate::plan::Link { url, title: both("Curves of {{ inputs.tenant }}") }];
+        go.1.estimate_ms = Some(300_000);
+        let world = World::of_tenant("a/b", Mode::Drill, false, "en", vec![go]);
+        let shown = view(&world.questions().remove(0), false);
+        assert!(shown.contains("  Usually takes 5 min\n  Curves of a/b\n"), "{shown}");
+        let link = format!("  → https://graphs.example.com/a%2Fb?from=1794996401{long}\n");
+        assert!(shown.contains(&link), "{shown}");
     }
 
     #[test]

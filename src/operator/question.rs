@@ -16,8 +16,8 @@ use crate::core::{
     needed_outputs,
 };
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, ManyNode, Mode, OutputNode, Plan, StepNode,
-    Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, OutputNode, Plan,
+    StepNode, Who,
 };
 use crate::runbook::template::Rendered;
 
@@ -36,6 +36,10 @@ pub struct Question {
     pub prompt: Option<String>,
     /// Texts and values that are put before whoever answers.
     pub show: Vec<Exhibit>,
+    /// Pages to look at.
+    pub links: Vec<Link<String>>,
+    /// How long the step usually takes.
+    pub estimate_ms: Option<u64>,
     /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
     pub reason: Option<String>,
     /// Its explanation.
@@ -190,6 +194,8 @@ impl Question {
             title: text(ask, "title"),
             prompt: text(ask, "prompt"),
             show: exhibited(ask),
+            links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
+            estimate_ms: plan.step_values(ask.step).and_then(|values| values.estimate_ms),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),

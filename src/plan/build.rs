@@ -14,7 +14,7 @@ use super::graph::{
     VerifyNode, Who,
 };
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
-use super::values::{Assertion, Choosing, Computed, Item, Listed, SecretSource, StepValues, Values};
+use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
@@ -25,8 +25,8 @@ use crate::runbook::flow::{self, Flow};
 use crate::runbook::load::Document;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
-    Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, ModeWord, OptionDecl,
-    OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
+    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
 };
 use crate::runbook::template::Template;
 
@@ -295,7 +295,15 @@ impl Builder<'_> {
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),
+            links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
         }
+    }
+
+    fn link(&self, link: &LinkDecl) -> Link<String> {
+        let known = &self.calls.known;
+        let url = link.url.value.render_address(known);
+        let url = url.map_or_else(|_| link.url.value.source().to_owned(), |url| url.to_string());
+        Link { url, title: translate::rendered(link.title.as_ref(), known) }
     }
 
     fn step_values(&self, step: &Step) -> StepValues {
@@ -341,6 +349,13 @@ impl Builder<'_> {
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+            links: step
+                .links
+                .iter()
+                .flatten()
+                .map(|link| Link { url: link.url.value.clone(), title: text(link.title.as_ref()) })
+                .collect(),
+            estimate_ms: step.estimate.as_ref().map(|estimate| estimate.value.0),
             import: None,
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Choosing, Computed, Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{Choosing, Computed, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -47,6 +47,10 @@ pub struct Preview {
     pub max_in_flight: u32,
     pub targets: Vec<Target>,
     pub machine_time: MachineTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link<String>>,
     pub steps: Vec<StepPreview>,
 }
 
@@ -71,6 +75,14 @@ pub struct MachineTime {
     pub at_most_ms: u64,
     /// Steps that wait until an instant: their time is not in it.
     pub open_ended: Vec<String>,
+}
+
+/// How long the run usually takes, along the longest way through the plan, as far as its steps say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    pub usually_ms: u64,
+    /// Steps that say nothing.
+    pub silent: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -103,6 +115,10 @@ pub struct StepPreview {
     /// For a gate: steps with an effect that lie behind it, up to the next gate. Those that an approval binds are
     /// `covers` in the node.
     pub behind: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link<Rendered>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_ms: Option<u64>,
 }
 
 /// A request, rendered as far as it is known, or why it cannot be.
@@ -213,6 +229,8 @@ impl Preview {
             max_in_flight: graph.max_in_flight,
             targets: targets(plan),
             machine_time: machine_time(plan),
+            estimate: estimate(plan),
+            links: values.links.clone(),
             steps: steps.collect(),
         })
     }
@@ -241,6 +259,12 @@ impl<'a> Beforehand<'a> {
     fn texts(&self, texts: &Localized<Template>) -> Localized<Rendered> {
         let of = |text: &Option<Template>| text.as_ref().map(|text| self.text(text));
         Localized { fr: of(&texts.fr), en: of(&texts.en) }
+    }
+
+    fn link(&self, link: &Link<Template>) -> Link<Rendered> {
+        let url = link.url.render_address(&self.0);
+        let url = url.unwrap_or_else(|_| Rendered::literal(link.url.source()));
+        Link { url, title: self.texts(&link.title) }
     }
 
     fn branch(&self, expr: &Expr) -> Branch {
@@ -308,6 +332,8 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         unattended: values.unattended.clone(),
         answers: answers(&plan.graph.people, node),
         behind: if node.kind.is_gate() { behind(plan, at) } else { Vec::new() },
+        links: values.links.iter().map(|link| view.link(link)).collect(),
+        estimate_ms: values.estimate_ms,
     }
 }
 
@@ -375,24 +401,36 @@ pub fn targets(plan: &Plan) -> Vec<Target> {
 }
 
 fn machine_time(plan: &Plan) -> MachineTime {
+    let waits = |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.until.is_some());
+    let open_ended = plan.graph.steps.iter().filter(waits).map(|node| node.id.clone()).collect();
+    MachineTime { at_most_ms: along(plan, |node, values| longest(plan, node, values)), open_ended }
+}
+
+/// `None` when no step says anything.
+fn estimate(plan: &Plan) -> Option<Estimate> {
+    let says =
+        |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.estimate_ms.is_some());
+    let silent: Vec<String> =
+        plan.graph.steps.iter().filter(|node| !says(node)).map(|node| node.id.clone()).collect();
+    let usually_ms = along(plan, |_, values| values.estimate_ms.unwrap_or(0));
+    (silent.len() < plan.graph.steps.len()).then_some(Estimate { usually_ms, silent })
+}
+
+/// The longest way through the plan, where each step is as long as that.
+fn along(plan: &Plan, length: impl Fn(&StepNode, &StepValues) -> u64) -> u64 {
     let mut until: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut open_ended = Vec::new();
     let (mut main, mut whole) = (0, 0);
     for (at, node) in plan.graph.steps.iter().enumerate() {
         let begin = node.needs.iter().filter_map(|need| until.get(need.as_str())).max().copied();
         let begin = begin.unwrap_or(if node.section == Section::Finally { main } else { 0 });
-        let values = plan.step_values(at);
-        if values.is_some_and(|values| values.until.is_some()) {
-            open_ended.push(node.id.clone());
-        }
-        let end = begin.saturating_add(values.map_or(0, |values| longest(plan, node, values)));
+        let end = begin.saturating_add(plan.step_values(at).map_or(0, |values| length(node, values)));
         until.insert(&node.id, end);
         whole = whole.max(end);
         if node.section == Section::Main {
             main = whole;
         }
     }
-    MachineTime { at_most_ms: whole, open_ended }
+    whole
 }
 
 /// How long a step may keep machines busy, all its attempts together.

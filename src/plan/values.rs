@@ -23,6 +23,17 @@ pub struct Values {
     pub locks: Vec<String>,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
+    /// Pages to look at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link<String>>,
+}
+
+/// A page to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link<S> {
+    pub url: S,
+    pub title: Localized<S>,
 }
 
 /// A text that operators read, in one or both of their languages.
@@ -99,6 +110,12 @@ pub struct StepValues {
     pub until: Option<Template>,
     /// The declared answer of an unattended run.
     pub unattended: Option<Value>,
+    /// Pages to look at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link<Template>>,
+    /// How long it usually takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_ms: Option<u64>,
     /// For a step that need not run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,

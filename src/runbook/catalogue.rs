@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::flow;
 use super::folding::folded;
 use super::load::{self, Document};
 use super::scalar::{Day, Text};
@@ -55,6 +56,19 @@ pub struct Card {
     pub description: Words,
     pub owners: Vec<String>,
     pub review_by: Option<Day>,
+    pub alerts: Vec<String>,
+    pub links: Vec<(Words, String)>,
+    pub changelog: Vec<Change>,
+    /// Of all steps, in milliseconds, where any says how long it takes.
+    pub estimate: Option<u64>,
+}
+
+/// A change of a runbook.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub date: Day,
+    pub by: Option<String>,
+    pub text: Words,
 }
 
 /// A text in two languages, as it is written.
@@ -109,6 +123,26 @@ impl Card {
             description: runbook.description.as_ref().into(),
             owners: runbook.owners.iter().flatten().map(|owner| owner.value.clone()).collect(),
             review_by: runbook.review_by,
+            alerts: runbook.alerts.iter().flatten().map(|alert| alert.value.clone()).collect(),
+            links: runbook
+                .links
+                .iter()
+                .flatten()
+                .map(|link| (link.title.as_ref().into(), link.url.value.source().to_owned()))
+                .collect(),
+            changelog: runbook
+                .changelog
+                .iter()
+                .flatten()
+                .map(|change| Change {
+                    date: change.date,
+                    by: change.by.as_ref().map(|by| by.value.clone()),
+                    text: Some(&change.text).into(),
+                })
+                .collect(),
+            estimate: flow::steps(runbook)
+                .filter_map(|step| Some(step.estimate.as_ref()?.value.0))
+                .reduce(u64::saturating_add),
         }
     }
 }
@@ -120,7 +154,7 @@ impl Found {
         if let Some(card) = &self.card {
             texts.push(card.id.clone());
             texts.extend(card.title.all().chain(card.description.all()).map(str::to_owned));
-            texts.extend(card.owners.iter().cloned());
+            texts.extend(card.owners.iter().chain(&card.alerts).cloned());
             texts.extend(card.category.into_iter().flat_map(names).map(str::to_owned));
         }
         let texts: Vec<String> = texts.iter().map(|text| folded(text)).collect();

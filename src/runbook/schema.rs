@@ -5,6 +5,7 @@
 
 mod calls;
 mod editor;
+mod notes;
 mod people;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
@@ -15,6 +16,7 @@ use super::yaml::Node;
 pub use calls::*;
 pub use editor::json_schema;
 pub(super) use editor::schema_of;
+pub use notes::*;
 pub use people::*;
 
 record! {
@@ -50,7 +52,13 @@ record! {
         may deadline: Millis,
         /// Until when somebody has to read it again. Whether that is over is said where runbooks are listed.
         may review_by: Day,
-    } later ["guards", "windows", "alerts", "links", "changelog"]
+        /// Names of the alerts that it answers: `consigne runbooks NAME` finds it by them.
+        may alerts: Vec<Spanned<String>>,
+        /// Pages to look at: dashboards, the wiki, a contract.
+        may links: Vec<LinkDecl>,
+        /// What was changed in it, newest first.
+        may changelog: Vec<ChangeDecl>,
+    } later ["guards", "windows"]
 }
 
 words! {
@@ -170,6 +178,10 @@ record! {
         may message: Text,
         /// What people see with its questions: texts, and values that earlier steps gave.
         may show: Many<Spanned<Template>>,
+        /// Pages to look at in this step.
+        may links: Vec<LinkDecl>,
+        /// How long it usually takes. Nothing waits for it, nothing ends by it.
+        may estimate: Spanned<Millis>,
         /// Kind: one HTTP call.
         may http: Box<Http>,
         /// Kind: a script for bash. Values come in through `env`, never by `{{ }}`.
@@ -240,7 +252,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "revert", "runbook", "group", "links", "estimate", "host", "for_each", "repeat",
+    } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
         "timebox", "artifacts", "pool"]
 }
 

@@ -6,7 +6,9 @@
 //! segments, not marks in the text, so no value from outside can forge one.
 
 mod address;
+mod called;
 mod parse;
+mod time;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -416,6 +418,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
     engine.remove_global("debug");
+    time::add_to(&mut engine);
     engine
 });
 

@@ -141,6 +141,10 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     all.words(step.title.as_ref());
     all.words(step.message.as_ref());
     step.show.iter().flat_map(|show| &show.0).for_each(|text| all.one(Some(text), Use::Words));
+    for link in step.links.iter().flatten() {
+        all.one(Some(&link.url), Use::Words);
+        all.words(link.title.as_ref());
+    }
     all.condition(step.when.as_ref());
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());

@@ -26,3 +26,4 @@ mod preflight;
 mod reference;
 mod signed;
 mod surroundings;
+mod told;

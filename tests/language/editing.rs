@@ -53,7 +53,7 @@ pub(super) fn sound_files() -> Vec<(PathBuf, Sound)> {
 }
 
 /// The file as an editor sees it: YAML 1.2 made JSON.
-fn as_json(path: &Path) -> Option<Json> {
+pub(super) fn as_json(path: &Path) -> Option<Json> {
     let source = load::source(path).ok()?;
     yaml::parse(&source).0.map(|node| json(&node))
 }

@@ -10,6 +10,7 @@ mod diagnostics;
 mod editing;
 mod editor;
 mod oracle;
+mod page;
 mod plans;
 mod shipped;
 mod speed;

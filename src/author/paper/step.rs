@@ -29,6 +29,10 @@ impl Paper<'_> {
             self.say("heure", "time"),
         );
         let mut blocks = self.conditions(known, step);
+        if let Some(estimate) = &step.estimate {
+            let word = self.say("Durée habituelle :", "Usually takes");
+            blocks.push(format!("{word} {}.", duration(estimate.value)));
+        }
         blocks.extend(self.action(known, step));
         blocks.extend(self.result(known, step));
         blocks.extend(self.otherwise(known, step));
@@ -126,6 +130,7 @@ impl Paper<'_> {
         for text in step.show.iter().flat_map(|show| &show.0) {
             out.push(format!("{} {}", self.say("À lire :", "To be read:"), code(&known.plain(&text.value))));
         }
+        out.extend(self.links(known, step.links.as_deref()));
         let keyed = step.idempotency_key.is_some();
         if step.runs() {
             if step.verify.as_ref().is_some_and(|verify| verify.first == Some(true)) {

@@ -7,8 +7,8 @@ use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden,
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
 use super::{Draft, answer, choose, exhibit};
-use crate::plan::{Action, Effect, Kind};
-use crate::runbook::template::Rendered;
+use crate::plan::{Action, Effect, Kind, Link, Localized};
+use crate::runbook::template::{Rendered, Template};
 
 /// A request that an approval binds, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
@@ -141,6 +141,10 @@ impl Draft<'_> {
         if !shows.is_empty() {
             hidden.put("show", &shows);
         }
+        let links: Vec<Link<String>> = values.links.iter().map(|link| shown(link, &names)).collect();
+        if !links.is_empty() {
+            hidden.put("links", &links);
+        }
         for (id, item) in &values.items {
             if let Some(text) = item.text.in_lang(lang) {
                 let text =
@@ -256,5 +260,18 @@ impl Draft<'_> {
             let id = ask.id;
             self.emit_step(step, Fact::AskClosed { ask: id, how: AskEnd::Answered });
         }
+    }
+}
+
+/// A link as it stands in the question; what cannot be rendered stands as it is written.
+fn shown(link: &Link<Template>, names: &Names<'_>) -> Link<String> {
+    let title = |text: &Option<Template>| {
+        let text = text.as_ref()?;
+        Some(text.render(names).map_or_else(|_| text.source().to_owned(), |text| text.to_string()))
+    };
+    let url = link.url.render_address(names);
+    Link {
+        url: url.map_or_else(|_| link.url.source().to_owned(), |url| url.to_string()),
+        title: Localized { fr: title(&link.title.fr), en: title(&link.title.en) },
     }
 }

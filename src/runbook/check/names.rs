@@ -9,7 +9,8 @@ use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
-const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
+const RUN_NAMES: [&str; 2] = ["id", "started_at"];
+const RUN_LATER: [&str; 1] = ["work"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
 /// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.
@@ -24,6 +25,14 @@ enum Reader {
 pub(super) fn check(checker: &mut Checker<'_>) {
     let runbook = checker.runbook;
     for text in runbook.title.iter().chain(&runbook.description).flat_map(Text::templates) {
+        read(checker, Reader::Runbook, &plain(text, Use::Words));
+    }
+    for link in runbook.links.iter().flatten() {
+        read(checker, Reader::Runbook, &plain(&link.url, Use::Words));
+    }
+    let titles = runbook.links.iter().flatten().filter_map(|link| link.title.as_ref());
+    let changes = runbook.changelog.iter().flatten().map(|change| &change.text);
+    for text in titles.chain(changes).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
     for lock in runbook.lock.iter().flatten() {
@@ -84,6 +93,10 @@ fn literals(checker: &mut Checker<'_>) {
 
 fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
     for expr in text.text.exprs() {
+        for name in expr.expr.strangers() {
+            let span = expr.place(checker.source, name);
+            checker.fail("bad-expression", span, format!("no filter and no test is called `{name}`"));
+        }
         for path in expr.expr.refs() {
             let span = expr.place(checker.source, path);
             let mut names = path.split('.');
@@ -100,7 +113,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
-                ("run", Some(name)) => declared(checker, "name of the run", name, span, RUN_NAMES.to_vec()),
+                ("run", Some(name)) => of_run(checker, reader, name, span),
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
                         declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
@@ -120,6 +133,19 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 }
             }
         }
+    }
+}
+
+/// `run.name`.
+fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
+    if RUN_LATER.contains(&name) {
+        let message = format!("`run.{name}` is known to the language, but this version cannot do it yet");
+        checker.fail("not-built-yet", span, message);
+    } else if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
+        let problem = checker.error("unknown-name", span, "no run has begun when this is read");
+        checker.push(problem.help("inputs and variables are known here"));
+    } else {
+        declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
     }
 }
 

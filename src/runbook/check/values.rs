@@ -6,14 +6,16 @@ use crate::diag::Span;
 use crate::runbook::act::Act;
 use crate::runbook::decode::{Keys, Spanned};
 use crate::runbook::scalar::{Entries, Millis};
-use crate::runbook::schema::{EvidenceWord, Expect, ItemDecl, Step};
+use crate::runbook::schema::{EvidenceWord, Expect, ItemDecl, LinkDecl, Step};
 use crate::runbook::template::{Part, Template};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     whole(checker);
+    links(checker, checker.runbook.links.as_deref());
     for at in 0..checker.steps.len() {
         let step = checker.steps[at];
         times(checker, step);
+        links(checker, step.links.as_deref());
         questions(checker, step);
         lists(checker, step);
         for (act, absent) in acts(step) {
@@ -48,6 +50,10 @@ fn whole(checker: &mut Checker<'_>) {
         let problem = checker.warning("empty", span, "a runbook without a step does nothing");
         checker.push(problem.help("add a step: `- id: look`, and below it one kind, such as `manual: {}`"));
     }
+    for name in runbook.alerts.iter().flatten().filter(|name| name.value.trim().is_empty()) {
+        let problem = checker.error("empty", name.span, "an alert without a name");
+        checker.push(problem.help("write the name as the alerting system spells it"));
+    }
     for name in runbook.lock.iter().flatten().filter(|name| name.value.source().trim().is_empty()) {
         let problem = checker.error("empty", name.span, "a lock without a name");
         checker.push(
@@ -65,9 +71,25 @@ fn whole(checker: &mut Checker<'_>) {
     }
 }
 
+/// A page is looked at in a browser.
+fn links(checker: &mut Checker<'_>, links: Option<&[LinkDecl]>) {
+    for link in links.into_iter().flatten() {
+        let text = link.url.value.source();
+        let begins = ["https://", "http://", "{{"].iter().any(|start| text.starts_with(start));
+        if !begins || text.chars().any(|c| c.is_control()) {
+            let problem = checker.error("bad-value", link.url.span, "this is no address of a page");
+            checker.push(problem.help("write the whole address, such as \"https://wiki.example.com/page\""));
+        }
+    }
+}
+
 fn times(checker: &mut Checker<'_>, step: &Step) {
     for (name, time) in [("timeout", &step.timeout), ("deadline", &step.deadline)] {
         no_time(checker, name, time.as_ref().map(|time| time.value), time.as_ref().map(|time| time.span));
+    }
+    if let Some(time) = step.estimate.as_ref().filter(|time| time.value.0 == 0) {
+        let problem = checker.error("bad-duration", time.span, "an estimate of nothing says nothing");
+        checker.push(problem.help("write how long it usually takes, such as 5m, or leave `estimate` out"));
     }
     let asked = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
     no_time(checker, "timeout", asked.map(|time| time.value), asked.map(|time| time.span));

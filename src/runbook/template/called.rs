@@ -1,0 +1,99 @@
+//! The filters and tests that an expression calls by name.
+//!
+//! The engine looks them up only when it evaluates, which may be in the middle of a run; this asks it before.
+
+use minijinja::ErrorKind;
+
+use super::{ENGINE, Expr};
+
+impl Expr {
+    /// The filters and tests that it calls and that do not exist, as written.
+    pub fn strangers(&self) -> Vec<&str> {
+        let mut out = Vec::new();
+        for (name, is_test) in called(&self.source) {
+            let probe = if is_test { format!("'' is {name}") } else { format!("''|{name}") };
+            let Ok(compiled) = ENGINE.compile_expression(&probe) else { continue };
+            let unknown = if is_test { ErrorKind::UnknownTest } else { ErrorKind::UnknownFilter };
+            if compiled.eval(()).is_err_and(|error| error.kind() == unknown) {
+                out.push(name);
+            }
+        }
+        out
+    }
+}
+
+/// Names behind `|`, and behind `is` or `is not` (then `true`), outside of quoted texts.
+fn called(source: &str) -> Vec<(&str, bool)> {
+    let mut out = Vec::new();
+    let mut tokens = tokens(source).into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_test = token == "is";
+        if is_test {
+            tokens.next_if_eq(&"not");
+        }
+        if (is_test || token == "|")
+            && let Some(name) = tokens.next_if(|next| next.starts_with(begins_name))
+        {
+            out.push((name, is_test));
+        }
+    }
+    out
+}
+
+/// Names with what is joined to them by dots, quoted texts, and single characters.
+fn tokens(source: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut rest = source.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' | '\'' => quoted(rest, first),
+            c if begins_name(c) => {
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len())
+            }
+            c => c.len_utf8(),
+        };
+        let (token, behind) = rest.split_at(length);
+        out.push(token);
+        rest = behind.trim_start();
+    }
+    out
+}
+
+fn begins_name(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+/// Length of a quoted text with its quotes.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Expr;
+
+    #[test]
+    fn rule_19_filters_and_tests_exist() {
+        for (source, strangers) in [
+            ("inputs.x | plus('1h') | upper", &[][..]),
+            ("inputs.x | plsu('1h')|format('%Y') | uper", &["plsu", "uper"]),
+            ("inputs.x is defined and inputs.y is not defind", &["defind"]),
+            ("inputs.is is string", &[]),
+            ("'a | nope is never' ~ \"\\\" | nope\" ~ inputs.x", &[]),
+            ("inputs.x | default('| nope') | epoch - 1", &[]),
+            ("inputs.l | map('upper') | select('nope') | list", &[]),
+            ("inputs.l|nope|sort", &["nope"]),
+        ] {
+            assert_eq!(Expr::parse(source).unwrap().strangers(), strangers, "{source}");
+        }
+    }
+}
