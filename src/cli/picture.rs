@@ -12,7 +12,7 @@ use petgraph::visit::IntoNeighbors;
 
 use super::args::Lang;
 use crate::operator::request::harmless;
-use crate::plan::{Effect, EndStatus, Kind, OnFailure, Plan, RunOn, Section, StepNode, StepValues};
+use crate::plan::{Choosing, Effect, EndStatus, Kind, OnFailure, Plan, RunOn, Section, StepNode, StepValues};
 
 const WIDTH: usize = 80;
 /// Lanes that leave room for words; with more, arrows are told instead of drawn.
@@ -101,7 +101,7 @@ const fn mark(node: &StepNode) -> char {
     match node.kind {
         Kind::Approve | Kind::Confirm => '◆',
         Kind::Http | Kind::Shell | Kind::Argv | Kind::Wait | Kind::Assert => '●',
-        Kind::Input | Kind::Checklist | Kind::Manual => '○',
+        Kind::Input | Kind::Choice | Kind::Checklist | Kind::Manual => '○',
         Kind::End => '■',
     }
 }
@@ -133,6 +133,16 @@ fn words(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> Vec<String
         }
         out.push(refusal(gate.on_reject_continue, lang).to_owned());
     }
+    match values.and_then(|values| values.choice.as_ref()) {
+        Some(Choosing::Listed(options)) => {
+            let ids: Vec<&str> = options.iter().map(|option| option.id.as_str()).collect();
+            out.push(format!("{} {}", chosen(node, lang), ids.join(", ")));
+        }
+        Some(Choosing::Computed(list)) => {
+            out.push(format!("{} {}", chosen(node, lang), harmless(list.from.source())));
+        }
+        None => {}
+    }
     if let Some(end) = node.end {
         out.push(format!(
             "{} {}",
@@ -146,6 +156,14 @@ fn words(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> Vec<String
         out.push(besides.join(", "));
     }
     out
+}
+
+const fn chosen(node: &StepNode, lang: Lang) -> &'static str {
+    if node.many.is_some() {
+        lang.pick("à choisir, plusieurs :", "to choose, several:")
+    } else {
+        lang.pick("à choisir, un seul :", "to choose, one:")
+    }
 }
 
 fn kind(node: &StepNode, lang: Lang) -> String {

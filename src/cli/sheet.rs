@@ -3,6 +3,7 @@
 //! Pure: a preview in, lines out; the same lines for the same preview.
 
 mod beside;
+mod choice;
 
 use serde_json::Value;
 
@@ -169,6 +170,9 @@ impl Sheet {
         if let Some(message) = self.of(&step.message) {
             let text = plain(message);
             self.note(&text);
+        }
+        for text in &step.show {
+            self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
         }
         self.beside_step(step);
         self.act(step);
@@ -338,6 +342,7 @@ impl Sheet {
                 self.request(self.pick("prouvé par :", "proved by:"), 3, Some(probe));
             }
         }
+        self.choice(step);
         for field in &step.node.fields {
             let kind = crate::plan::preview::kind_name(&field.kind);
             self.note(&format!("{} {} ({kind})", self.pick("demande", "asks for"), field.name));

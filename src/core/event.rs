@@ -364,6 +364,8 @@ pub enum AskKind {
     Unknown,
     /// A toggle is open at the end: put it back, or leave it?
     PutBack,
+    /// One or many of a list, which stands in the hidden field `options` as it was when the question opened.
+    Choice,
 }
 
 /// What an answer came to.
@@ -386,6 +388,8 @@ pub enum Decision {
     End,
     PutBack,
     LeaveOpen,
+    /// Of a list; what it was is hidden, as `value`.
+    Chosen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -26,7 +26,10 @@ pub mod wanted;
 
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
-pub use decide::{Decided, Refused, Shown, choices, decide, decision, needed_outputs};
+pub use decide::{
+    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, listed,
+    needed_outputs, picked,
+};
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,
     Status,

@@ -5,6 +5,7 @@
 //! the answer is taken is still the core's to say.
 
 mod checklist;
+mod choice;
 mod role;
 
 use std::path::Path;
@@ -38,6 +39,8 @@ pub(super) enum Break {
 pub(super) enum Offer {
     Nothing,
     Words(Vec<String>),
+    /// Words with white space between them.
+    Several(Vec<String>),
     Files,
 }
 
@@ -156,6 +159,7 @@ impl Dialog<'_> {
     fn said(&mut self) -> Result<Said, Break> {
         match self.q.kind {
             AskKind::Input => self.form(),
+            AskKind::Choice => choice::said(self),
             AskKind::Checklist => self.checklist(),
             AskKind::Confirm if self.q.typed.is_some() => self.typed(),
             AskKind::Approve | AskKind::Confirm => {
@@ -403,7 +407,7 @@ mod tests {
     }
 
     /// The answer to the open question by these lines, all of which must be used, and what was read.
-    fn typed(world: &World, me: &str, lines: &[&'static str]) -> (Answer, String) {
+    pub(super) fn typed(world: &World, me: &str, lines: &[&'static str]) -> (Answer, String) {
         let mut typist = Typist { lines: lines.iter().copied().collect(), read: String::new() };
         let answer = converse(&mut typist, &world.questions().remove(0), me)
             .unwrap_or_else(|_| panic!("{}", typist.read));
@@ -411,7 +415,7 @@ mod tests {
         (answer, typist.read)
     }
 
-    fn taken(world: &mut World, answer: Answer) {
+    pub(super) fn taken(world: &mut World, answer: Answer) {
         let _ = world.decide(Input::Answer(Box::new(answer))).unwrap();
     }
 

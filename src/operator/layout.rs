@@ -52,10 +52,12 @@ impl<'a> Layout<'a> {
         for text in [&q.prompt].into_iter().flatten() {
             self.wrapped(text, "  ");
         }
+        self.exhibits();
         self.beside();
         self.trouble();
         self.requests();
         self.items();
+        self.options();
         self.people();
         self.choices();
         self.out
@@ -105,6 +107,18 @@ impl<'a> Layout<'a> {
         let (kind, mode) = (self.text(kind(q.kind)), self.text(mode(q.mode)));
         let step = harmless(&q.step);
         let _ = writeln!(self.out, "   {DIM}{step} · {kind} ·{DIM:#} {style}{mode}{environment}{style:#}");
+    }
+
+    /// All of it: what is decided upon must have been seen.
+    fn exhibits(&mut self) {
+        for exhibit in &self.question.show {
+            if let Some(of) = &exhibit.of {
+                self.line(&format!("  {}:", harmless(of).replace('\n', " ")));
+            }
+            for line in harmless(&exhibit.text).trim_end().lines() {
+                self.line(&format!("    | {line}"));
+            }
+        }
     }
 
     /// What helps and decides nothing. An address is never broken: it is there to be followed.
@@ -204,6 +218,24 @@ impl<'a> Layout<'a> {
                 notes.push(self.text(Text::WithEvidence));
             }
             let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
+            self.hanging(&line, "  ");
+        }
+    }
+
+    fn options(&mut self) {
+        let q = self.question;
+        if q.options.is_empty() {
+            return;
+        }
+        let head = match q.how_many() {
+            Some(wanted) => self.fill(Text::ChooseMany, &[("wanted", &wanted)]),
+            None => self.text(Text::ChooseOne).to_owned(),
+        };
+        self.line(&head);
+        for (at, option) in q.options.iter().enumerate() {
+            let number = if q.is_numbered() { format!("{}. ", at + 1) } else { String::new() };
+            let (id, text) = (harmless(&option.id), harmless(&option.text).replace('\n', " "));
+            let line = if id == text { format!("{number}{id}") } else { format!("{number}{id}  {text}") };
             self.hanging(&line, "  ");
         }
     }
@@ -320,6 +352,26 @@ mod tests {
           approve  exactly what is shown may be done
           reject   nothing is done, the gate stays shut
         "#);
+    }
+
+    #[test]
+    fn what_is_shown_stands_under_the_prompt_and_is_harmless() {
+        let mut go = gate("go", Kind::Confirm, &[]);
+        let template = |text: &str| crate::runbook::template::Template::parse(text).unwrap();
+        go.1.show = vec![template("{{ inputs.tenant }}"), template("for {{ inputs.reason }}")];
+        let world = World::of_tenant("a\n\u{1b}[2Jb", Mode::Live, false, "en", vec![go]);
+        let text = view(&world.questions().remove(0), false);
+        assert!(text.contains("  inputs.tenant:\n    | a\n    | ␛[2Jb\n    | for overdue\n"), "{text}");
+    }
+
+    #[test]
+    fn a_choice_is_its_list() {
+        let options = [("a", "One"), ("b", "b"), ("c", "Three\u{1b}[2J")];
+        let many = Some(crate::plan::ManyNode { min: 1, max: None });
+        let world = World::new(Mode::Live, false, "en", vec![choice("c", &options, many)]);
+        let text = view(&world.questions().remove(0), false);
+        let list = "To choose from, from 1 to 3:\n  1. a  One\n  2. b\n  3. c  Three␛[2J\n";
+        assert!(text.contains(list), "{text}");
     }
 
     #[test]

@@ -148,9 +148,10 @@ impl Prompt {
 fn candidates(offer: &Offer, typed: &str) -> (usize, Vec<Pair>) {
     match offer {
         Offer::Nothing => (0, Vec::new()),
-        Offer::Words(words) => {
-            let fitting = words.iter().filter(|word| word.starts_with(typed));
-            (0, fitting.map(|word| Pair { display: word.clone(), replacement: word.clone() }).collect())
+        Offer::Words(words) => (0, beginning_with(words, typed)),
+        Offer::Several(words) => {
+            let start = typed.rfind([' ', ',']).map_or(0, |at| at + 1);
+            (start, beginning_with(words, &typed[start..]))
         }
         Offer::Files => {
             // A folder that cannot be read has nothing to offer.
@@ -160,4 +161,10 @@ fn candidates(offer: &Offer, typed: &str) -> (usize, Vec<Pair>) {
             (start, found)
         }
     }
+}
+
+/// Nothing that could move the cursor is offered.
+fn beginning_with(words: &[String], typed: &str) -> Vec<Pair> {
+    let fitting = words.iter().filter(|word| word.starts_with(typed) && !word.chars().any(is_unsafe));
+    fitting.map(|word| Pair { display: word.clone(), replacement: word.clone() }).collect()
 }

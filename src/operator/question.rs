@@ -6,13 +6,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::wording::Lang;
+use super::screen::harmless;
+use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{Actor, AskKind, Decision, Reversal, Shown, State, choices, needed_outputs};
+use crate::core::{
+    Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, choices, exhibited, listed,
+    needed_outputs,
+};
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, Link, Mode, OutputNode, Plan, StepNode, Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, OutputNode, Plan,
+    StepNode, Who,
 };
 use crate::runbook::template::Rendered;
 
@@ -29,6 +34,8 @@ pub struct Question {
     pub lang: Lang,
     pub title: Option<String>,
     pub prompt: Option<String>,
+    /// Texts and values that are put before whoever answers.
+    pub show: Vec<Exhibit>,
     /// Pages to look at.
     pub links: Vec<Link<String>>,
     /// How long the step usually takes.
@@ -51,6 +58,10 @@ pub struct Question {
     /// What may be said, in the order of offering. Empty for a form.
     pub choices: Vec<Choice>,
     pub fields: Vec<Field>,
+    /// The list of a choice.
+    pub options: Vec<Choosable>,
+    /// Several of it may be chosen.
+    pub many: Option<ManyNode>,
     /// Evidence that goes with a "done".
     pub evidence: Evidence,
     /// Declared outputs that an override may give.
@@ -182,6 +193,7 @@ impl Question {
             lang,
             title: text(ask, "title"),
             prompt: text(ask, "prompt"),
+            show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
             estimate_ms: plan.step_values(ask.step).and_then(|values| values.estimate_ms),
             reason: ask.reason.clone(),
@@ -194,6 +206,8 @@ impl Question {
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offered(state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
+            options: listed(ask),
+            many: node.many,
             evidence: evidence(ask.kind, node),
             outputs,
             tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(node, last)),
@@ -235,6 +249,20 @@ impl Question {
         }
     }
 
+    /// Its options have numbers of their own: no id could be taken for one.
+    pub fn is_numbered(&self) -> bool {
+        !self.options.iter().any(|option| option.id.parse::<usize>().is_ok())
+    }
+
+    /// How many of the list may be chosen, in words; `None`: one.
+    pub fn how_many(&self) -> Option<String> {
+        let many = self.many?;
+        let most = many.max.map_or(self.options.len(), |max| max as usize).to_string();
+        let least = many.min.to_string();
+        let text = if least == most { Text::Exactly } else { Text::FromTo };
+        Some(self.lang.fill(text, &[("least", &least), ("most", &most)]))
+    }
+
     /// The step, or the item of it, and what may be said to it, as a command line has them.
     pub fn on_a_command_line(&self) -> (String, String) {
         let join =
@@ -246,12 +274,28 @@ impl Question {
             let fields: Vec<String> =
                 self.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
             format!("'{{{}}}'", fields.join(", "))
+        } else if self.kind == AskKind::Choice {
+            self.ids()
         } else if let Some(typed) = &self.typed {
             format!("'{typed}'|no")
         } else {
             join(&self.choices)
         };
         (self.step.clone(), value)
+    }
+
+    /// The ids of a choice, each as a shell takes it; of long lists the first few.
+    fn ids(&self) -> String {
+        const FEW: usize = 6;
+        let ids = self.options.iter().take(FEW).map(|option| harmless(&option.id));
+        let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+        if self.options.len() > FEW {
+            out.push_str("|…");
+        }
+        if self.many.is_some() {
+            out.push_str("[,…]");
+        }
+        out
     }
 
     /// The open items, in order.
@@ -375,7 +419,9 @@ fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
     let (who, closed) = match ask.kind {
         AskKind::Approve => (gate.map_or(&nobody, |gate| &gate.who), true),
         AskKind::Confirm => (gate.map_or(&nobody, |gate| &gate.who), false),
-        AskKind::Input | AskKind::Checklist | AskKind::Manual => (node.by.as_ref().unwrap_or(&nobody), false),
+        AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
+            (node.by.as_ref().unwrap_or(&nobody), false)
+        }
         AskKind::Failure | AskKind::Unknown | AskKind::PutBack => (&nobody, false),
     };
     let mut roles: Vec<&String> = who.roles.iter().collect();

@@ -14,7 +14,7 @@ use super::parse::shown;
 use super::question::{Point, Question, actor};
 use super::wording::{Lang, Text, refusal};
 use super::{Operator, Reply};
-use crate::core::{Answer, AskKind, How, Refused};
+use crate::core::{Answer, AskKind, How, Refused, picked};
 
 /// Uses of one entry for what people are asked by the runbook, over the whole run: enough for a question that is
 /// asked again, an end to one that is asked for ever.
@@ -203,6 +203,9 @@ impl Operator for Scripted {
 fn fits(question: &Question, item: Option<&Point>, value: &Value) -> bool {
     if question.kind == AskKind::Input {
         return value.is_object();
+    }
+    if question.kind == AskKind::Choice {
+        return picked(&question.options, question.many, value).is_ok();
     }
     let choice = value.get("choice").unwrap_or(value);
     let word = match choice {

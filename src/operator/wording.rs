@@ -71,6 +71,7 @@ wording! {
     KindApprove: "approbation", "approval";
     KindConfirm: "confirmation", "confirmation";
     KindInput: "formulaire", "form";
+    KindChoice: "choix", "choice";
     KindChecklist: "liste de contrôle", "checklist";
     KindManual: "à faire à la main", "to be done by hand";
     KindFailure: "échec : que faire ?", "failed: what now?";
@@ -123,6 +124,15 @@ wording! {
         "To answer elsewhere: `consigne answer {run} {place} {words}`";
     LeftOpen: "question ouverte sur {step} ({kind}) : `consigne answer {run} {place} {words}`",
         "open question about {step} ({kind}): `consigne answer {run} {place} {words}`";
+    ChooseOne: "À choisir, un seul :", "To choose from, one:";
+    ChooseMany: "À choisir, {wanted} :", "To choose from, {wanted}:";
+    Exactly: "exactement {least}", "exactly {least}";
+    FromTo: "de {least} à {most}", "from {least} to {most}";
+    WhichOne: "numéro ou nom", "number or id";
+    WhichMany: "numéros ou noms, séparés par une espace", "numbers or ids, separated by spaces";
+    WhichIds: "nom (plusieurs : séparés par une espace)", "id (several: separated by spaces)";
+    HowMany: "{count} choisis, attendu : {wanted}", "{count} chosen, expected {wanted}";
+    NamedTwice: "« {word} » est nommé deux fois", "\"{word}\" is named twice";
     Choices: "Réponses possibles :", "Answers:";
     MoreHelp: "? montre de nouveau toute la question. Ctrl-C met l'exécution en pause.",
         "? shows the whole question again. Ctrl-C pauses the run.";
@@ -203,6 +213,7 @@ wording! {
     WordPutBack: "remettre", "put_back";
     WordLeaveOpen: "laisser", "leave_open";
     WordGiven: "donné", "given";
+    WordChosen: "choisi", "chosen";
 
     DoApprove: "exactement ce qui est montré peut être fait", "exactly what is shown may be done";
     DoReject: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
@@ -233,6 +244,7 @@ pub(super) const fn kind(kind: AskKind) -> Text {
         AskKind::Approve => Text::KindApprove,
         AskKind::Confirm => Text::KindConfirm,
         AskKind::Input => Text::KindInput,
+        AskKind::Choice => Text::KindChoice,
         AskKind::Checklist => Text::KindChecklist,
         AskKind::Manual => Text::KindManual,
         AskKind::Failure => Text::KindFailure,
@@ -266,6 +278,7 @@ pub(super) const fn word(decision: Decision) -> Text {
         Decision::Yes => Text::WordYes,
         Decision::No => Text::WordNo,
         Decision::Given => Text::WordGiven,
+        Decision::Chosen => Text::WordChosen,
         Decision::Done => Text::WordDone,
         Decision::NotDone => Text::WordNotDone,
         Decision::Retry => Text::WordRetry,
@@ -294,7 +307,7 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
         (AskKind::PutBack, Decision::Done) => Text::DoPutBackDone,
         (_, Decision::Approve) => Text::DoApprove,
         (_, Decision::Reject) => Text::DoReject,
-        (_, Decision::Yes | Decision::Given | Decision::Done) => Text::DoYes,
+        (_, Decision::Yes | Decision::Given | Decision::Chosen | Decision::Done) => Text::DoYes,
         (_, Decision::No | Decision::NotDone) => Text::DoNo,
         (_, Decision::Retry) => Text::DoRetry,
         (_, Decision::ByHand) => Text::DoByHand,
@@ -333,6 +346,7 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "bad-signature" => "cette signature ne compte pas",
         "expired" => "le délai de la question est écoulé",
         "incomplete" => "il manque une valeur",
+        "how-many" => "ce n'est pas le nombre attendu",
         "ill-typed" => "une valeur n'est pas du type attendu",
         "not-a-choice" => "ce n'est pas une réponse à cette question",
         "unknown-question" => "il n'y a pas de question de ce numéro",
@@ -366,8 +380,12 @@ mod tests {
 
     #[test]
     fn every_refusal_of_an_answer_is_said_in_french() {
-        let sources =
-            [include_str!("../core/decide/answer.rs"), include_str!("../core/decide/entitled.rs")].concat();
+        let sources = [
+            include_str!("../core/decide/answer.rs"),
+            include_str!("../core/decide/choose.rs"),
+            include_str!("../core/decide/entitled.rs"),
+        ]
+        .concat();
         let code = Regex::new(r#"(?s)Refused(?:::new\(|\s*\{\s*code:)\s*"([a-z-]+)""#).unwrap();
         let codes: Vec<&str> = code.captures_iter(&sources).map(|found| found.extract::<1>().1[0]).collect();
         assert!(codes.len() > 20 && codes.contains(&"not-entitled"), "{codes:?}");

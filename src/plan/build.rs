@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::drill;
 use super::graph::{
-    EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, Mode, OnFailure, OnTimeout,
+    EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
-use super::values::{Assertion, Item, Link, SecretSource, StepValues, Values};
+use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
@@ -25,8 +25,8 @@ use crate::runbook::flow::{self, Flow};
 use crate::runbook::load::Document;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
-    Approve, By, Checklist, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord, OtherwiseWord,
-    RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
+    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
 };
 use crate::runbook::template::Template;
 
@@ -318,6 +318,7 @@ impl Builder<'_> {
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
+            show: step.show.iter().flat_map(|show| &show.0).map(|text| text.value.clone()).collect(),
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
                 probe.accept.outputs = translate::outputs(step.outputs.as_ref());
@@ -336,6 +337,7 @@ impl Builder<'_> {
                 .flat_map(|form| form.fields.iter())
                 .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.known)))
                 .collect(),
+            choice: step.choice.as_ref().and_then(choosing),
             assertions: step
                 .assert
                 .iter()
@@ -380,6 +382,7 @@ fn kind(step: &Step) -> Kind {
         Some("confirm") => Kind::Confirm,
         Some("approve") => Kind::Approve,
         Some("input") => Kind::Input,
+        Some("choice") => Kind::Choice,
         Some("checklist") => Kind::Checklist,
         Some("wait") => Kind::Wait,
         Some("assert") => Kind::Assert,
@@ -403,6 +406,13 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
             })
             .collect();
     }
+    node.many = step.choice.as_ref().and_then(|choice| {
+        let many = choice.many.as_ref()?;
+        Some(ManyNode {
+            min: many.min.as_ref().map_or(1, |min| min.value),
+            max: many.max.as_ref().map(|max| max.value),
+        })
+    });
     node.evidence = step.manual.as_ref().map(|manual| evidence(manual.evidence));
     if let Some(form) = &step.input {
         node.fields = form
@@ -420,6 +430,20 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
         EndWord::Failed => EndStatus::Failed,
     });
     node.wait_ms = step.wait.as_ref().and_then(|wait| Some(wait.r#for.as_ref()?.value.0));
+}
+
+/// `None` for what `check` refuses.
+fn choosing(choice: &ChoiceDecl) -> Option<Choosing> {
+    if let Some(options) = &choice.options {
+        let listed =
+            |option: &OptionDecl| Listed { id: option.id.value.clone(), text: text(Some(&option.text)) };
+        return Some(Choosing::Listed(options.value.iter().map(listed).collect()));
+    }
+    Some(Choosing::Computed(Computed {
+        from: choice.from.as_ref()?.value.clone(),
+        id: choice.id.as_ref()?.value.clone(),
+        label: choice.label.as_ref().map(|label| label.value.clone()),
+    }))
 }
 
 fn output_nodes(step: &Step) -> Vec<OutputNode> {

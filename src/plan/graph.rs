@@ -104,6 +104,7 @@ pub enum Kind {
     Wait,
     Assert,
     End,
+    Choice,
 }
 
 impl Kind {
@@ -114,6 +115,14 @@ impl Kind {
 
     pub const fn is_gate(self) -> bool {
         matches!(self, Self::Confirm | Self::Approve)
+    }
+
+    /// A question to people. What became of a step may be asked of any.
+    pub const fn asks(self) -> bool {
+        matches!(
+            self,
+            Self::Confirm | Self::Approve | Self::Input | Self::Choice | Self::Checklist | Self::Manual
+        )
     }
 
     pub const fn name(self) -> &'static str {
@@ -129,6 +138,7 @@ impl Kind {
             Self::Wait => "wait",
             Self::Assert => "assert",
             Self::End => "end",
+            Self::Choice => "choice",
         }
     }
 }
@@ -193,6 +203,9 @@ pub struct StepNode {
     pub evidence: Option<Evidence>,
     /// For `input`: field names and kinds.
     pub fields: Vec<OutputNode>,
+    /// For `choice`: several may be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub many: Option<ManyNode>,
     /// An answer is declared for unattended runs.
     pub unattended: bool,
     pub outputs: Vec<OutputNode>,
@@ -233,6 +246,7 @@ impl StepNode {
             in_order: false,
             evidence: None,
             fields: Vec::new(),
+            many: None,
             unattended: false,
             outputs: Vec::new(),
             end: None,
@@ -378,6 +392,15 @@ pub struct ItemNode {
     /// It is proved by a probe (a person decides only if the probe does not hold).
     pub probe: bool,
     pub evidence: Evidence,
+}
+
+/// How many of a list may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManyNode {
+    pub min: u32,
+    /// `None`: all.
+    pub max: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

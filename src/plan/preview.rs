@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{Choosing, Computed, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -91,6 +91,8 @@ pub struct StepPreview {
     pub node: StepNode,
     pub title: Localized<Rendered>,
     pub message: Localized<Rendered>,
+    /// What people see with its questions.
+    pub show: Vec<Rendered>,
     pub when: Option<Branch>,
     pub act: Option<Foreseen>,
     pub verify: Option<Foreseen>,
@@ -102,6 +104,8 @@ pub struct StepPreview {
     /// For a `confirm`: the word to type.
     pub typed: Option<Rendered>,
     pub items: Vec<ItemPreview>,
+    /// For a `choice`: its list, or where that will come from.
+    pub choice: Option<ChoicePreview>,
     pub assertions: Vec<AssertionPreview>,
     pub until: Option<Rendered>,
     /// The answer that an unattended run takes.
@@ -140,6 +144,19 @@ pub struct ItemPreview {
     pub probe: Option<Foreseen>,
     /// The step whose `verify` proves it.
     pub step: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoicePreview {
+    Listed(Vec<OptionPreview>),
+    Computed(Computed),
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct OptionPreview {
+    pub id: String,
+    pub text: Localized<Rendered>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -278,6 +295,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         node: node.clone(),
         title: view.texts(&values.title),
         message: view.texts(&values.message),
+        show: values.show.iter().map(|text| view.text(text)).collect(),
         when: values.when.as_ref().map(|when| view.branch(when)),
         act: view.foreseen(values.act.as_ref()),
         verify: view.foreseen(values.verify.as_ref()),
@@ -294,6 +312,14 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
                 step: item.step.clone(),
             })
             .collect(),
+        choice: values.choice.as_ref().map(|choice| match choice {
+            Choosing::Listed(all) => ChoicePreview::Listed(
+                all.iter()
+                    .map(|option| OptionPreview { id: option.id.clone(), text: view.texts(&option.text) })
+                    .collect(),
+            ),
+            Choosing::Computed(list) => ChoicePreview::Computed(list.clone()),
+        }),
         assertions: values
             .assertions
             .iter()
@@ -316,7 +342,7 @@ fn answers(people: &Populace, node: &StepNode) -> Option<Entitled> {
     let who = match (&node.gate, &node.by) {
         (Some(gate), _) => &gate.who,
         (None, Some(by)) => by,
-        (None, None) if matches!(node.kind, Kind::Input | Kind::Checklist | Kind::Manual) => &nobody_special,
+        (None, None) if node.kind.asks() && !node.kind.is_gate() => &nobody_special,
         (None, None) => return None,
     };
     let holders = |roles: &[String]| -> Vec<String> {

@@ -83,6 +83,9 @@ pub enum SecretSource {
 pub struct StepValues {
     pub title: Localized<Template>,
     pub message: Localized<Template>,
+    /// What people see with its questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub show: Vec<Template>,
     pub when: Option<Expr>,
     /// For http, shell and argv.
     pub act: Option<Probe>,
@@ -98,6 +101,9 @@ pub struct StepValues {
     pub items: BTreeMap<String, Item>,
     /// For `input`.
     pub fields: IndexMap<String, InputField>,
+    /// For `choice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choosing>,
     /// For `assert`.
     pub assertions: Vec<Assertion>,
     /// For `wait: {until}`.
@@ -185,6 +191,31 @@ pub struct Item {
     pub step: Option<String>,
 }
 
+/// Where the list of a choice comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choosing {
+    Listed(Vec<Listed>),
+    Computed(Computed),
+}
+
+/// An option that stands in the runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    pub id: String,
+    pub text: Localized<Template>,
+}
+
+/// Options that an earlier step gave; `id` and `label` are about one entry, called `item`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Computed {
+    pub from: Expr,
+    pub id: Expr,
+    pub label: Option<Expr>,
+}
+
 /// A typed question, as for inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,9 +249,17 @@ impl StepValues {
         let (items, probes) = (self.items.values(), self.probes());
         let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
         let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));
+        let (listed, computed) = match &self.choice {
+            Some(Choosing::Listed(all)) => (all.as_slice(), None),
+            Some(Choosing::Computed(list)) => (&[][..], Some(list)),
+            None => (&[][..], None),
+        };
+        let texts = texts.chain(listed.iter().map(|option| &option.text));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
+        let texts = texts.chain(&self.show);
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
+        let exprs = exprs.chain(computed.map(|list| &list.from));
         texts
             .flat_map(Template::refs)
             .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))

@@ -17,7 +17,7 @@ use super::sshsig::{SshSigError, SshSignature};
 use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::state::Ask;
-use crate::core::{AskKind, How, Shown};
+use crate::core::{AskKind, How, Shown, exhibited};
 use crate::plan::{Action, Auth, Body, Mode};
 use crate::runbook::template::{Rendered, Tree};
 
@@ -327,6 +327,11 @@ pub fn shown_lines(ask: &Ask) -> Option<Vec<String>> {
     for name in ["title", "prompt"] {
         let text = ask.shown.get(name).and_then(|text| serde_json::from_str::<String>(text).ok());
         out.extend(text.iter().flat_map(|text| text.split('\n').map(str::to_owned)));
+    }
+    for exhibit in exhibited(ask) {
+        out.push(format!("show {}", exhibit.of.unwrap_or_default()).trim_end().to_owned());
+        // Never to be taken for a request, whose lines do not begin so.
+        out.extend(exhibit.text.split('\n').map(|line| format!("  > {line}").trim_end().to_owned()));
     }
     let requests: Vec<Shown> = match ask.shown.get("shown") {
         Some(text) => serde_json::from_str(text).ok()?,

@@ -133,5 +133,20 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 11] =
-    ["http", "shell", "argv", "confirm", "approve", "input", "checklist", "manual", "wait", "assert", "end"];
+pub const KINDS: [&str; 12] = [
+    "http",
+    "shell",
+    "argv",
+    "confirm",
+    "approve",
+    "input",
+    "choice",
+    "checklist",
+    "manual",
+    "wait",
+    "assert",
+    "end",
+];
+
+/// Kinds of step that are questions to people.
+pub const HUMAN: [&str; 6] = ["confirm", "approve", "input", "choice", "checklist", "manual"];

@@ -1,8 +1,9 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `names` at what its texts read,
+//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
 //! `gates` at what stands in front of what, `people` at who may answer.
 
+mod choices;
 mod commands;
 mod gates;
 mod names;
@@ -80,6 +81,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     };
     shape::check(&mut checker);
     values::check(&mut checker);
+    choices::check(&mut checker);
     commands::check(&mut checker);
     names::check(&mut checker);
     gates::check(&mut checker);

@@ -9,7 +9,7 @@ mod notes;
 mod people;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
-use super::scalar::{Condition, Data, Day, Entries, Millis, Text};
+use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
 use super::template::Template;
 use super::yaml::Node;
 
@@ -176,6 +176,8 @@ record! {
         may title: Text,
         /// What people are told or asked here.
         may message: Text,
+        /// What people see with its questions: texts, and values that earlier steps gave.
+        may show: Many<Spanned<Template>>,
         /// Pages to look at in this step.
         may links: Vec<LinkDecl>,
         /// How long it usually takes. Nothing waits for it, nothing ends by it.
@@ -192,6 +194,8 @@ record! {
         may approve: Approve,
         /// Kind: a form that a person fills in.
         may input: Form,
+        /// Kind: one or many of a list, which a person chooses and later steps read.
+        may choice: ChoiceDecl,
         /// Kind: points that are proven by probes or ticked by people.
         may checklist: Checklist,
         /// Kind: something a person does outside, told in `message`.
@@ -248,8 +252,8 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["choice", "notify", "revert", "runbook", "group", "host", "for_each", "repeat",
-        "timebox", "show", "artifacts", "pool"]
+    } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
+        "timebox", "artifacts", "pool"]
 }
 
 record! {
@@ -297,7 +301,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 13] = [
+    const HOMES: [(&str, &[&str]); 14] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -308,6 +312,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`poll`", Poll::NAMES),
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
+        ("`choice`", ChoiceDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),
         ("an input", InputDecl::NAMES),

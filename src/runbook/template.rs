@@ -105,6 +105,11 @@ pub enum Lookup {
 pub trait Scope {
     /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
     fn lookup(&self, root: &str, name: &str) -> Lookup;
+
+    /// For a name that is a value by itself, with nothing that has to be named below it.
+    fn whole(&self, _root: &str) -> Option<Value> {
+        None
+    }
 }
 
 impl Template {
@@ -216,8 +221,14 @@ impl Expr {
             return Ok(Evaluated::Reference(Segment::Secret(name.to_owned())));
         }
         let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
+        let mut wholes: BTreeMap<&str, Value> = BTreeMap::new();
         for path in &self.refs {
             let mut names = path.split('.');
+            let root = path.split('.').next().unwrap_or_default();
+            if let Some(value) = scope.whole(root) {
+                wholes.insert(root, value);
+                continue;
+            }
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
@@ -237,7 +248,8 @@ impl Expr {
             }
         }
         let compiled = compile(&self.source).map_err(|e| self.error(&e.message))?;
-        let value = compiled.eval(Serde(context)).map_err(|e| self.error(&describe(&e)))?;
+        wholes.extend(context.into_iter().map(|(root, values)| (root, Value::Object(values))));
+        let value = compiled.eval(Serde(wholes)).map_err(|e| self.error(&describe(&e)))?;
         if value.is_undefined() {
             return Err(self.error("is not defined"));
         }

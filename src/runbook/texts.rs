@@ -23,6 +23,8 @@ pub enum Use {
     /// Titles and messages, the words of people.
     Words,
     Condition,
+    /// About one entry of a list, which is called `item` there.
+    Entry,
     /// Idempotency keys, names of locks, words to type, instants.
     Other,
 }
@@ -44,7 +46,7 @@ impl Use {
             Self::Argv => "an argument",
             Self::Folder => "a path",
             Self::Words => "a text that people read",
-            Self::Condition => "a condition",
+            Self::Condition | Self::Entry => "a condition",
             Self::Other => "this place",
         }
     }
@@ -52,7 +54,7 @@ impl Use {
     /// What may decide on whom or what a step acts: everything it sends or is given. A script gets its values through
     /// the environment alone.
     pub const fn is_target(self) -> bool {
-        !matches!(self, Self::Words | Self::Condition | Self::Other)
+        !matches!(self, Self::Words | Self::Condition | Self::Entry | Self::Other)
     }
 
     /// Where an instant is never a target, but a stamp: in what is sent, not in where it is sent.
@@ -138,6 +140,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     let mut all = Collector { out: Vec::new(), after: false };
     all.words(step.title.as_ref());
     all.words(step.message.as_ref());
+    step.show.iter().flat_map(|show| &show.0).for_each(|text| all.one(Some(text), Use::Words));
     for link in step.links.iter().flatten() {
         all.one(Some(&link.url), Use::Words);
         all.words(link.title.as_ref());
@@ -150,6 +153,12 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     for claim in step.assert.iter().flat_map(|assert| &assert.that) {
         all.condition(Some(&claim.expr));
         all.words(claim.message.as_ref());
+    }
+    if let Some(choice) = &step.choice {
+        choice.options.iter().flat_map(|list| &list.value).for_each(|option| all.words(Some(&option.text)));
+        all.condition(choice.from.as_ref());
+        all.entry(choice.id.as_ref());
+        all.entry(choice.label.as_ref());
     }
     for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         all.words(Some(&item.text));
@@ -214,9 +223,17 @@ impl<'a> Collector<'a> {
     }
 
     fn condition(&mut self, condition: Option<&'a Condition>) {
+        self.expression(condition, Use::Condition);
+    }
+
+    fn entry(&mut self, expression: Option<&'a Condition>) {
+        self.expression(expression, Use::Entry);
+    }
+
+    fn expression(&mut self, expression: Option<&'a Condition>, place: Use) {
         let after = self.after;
-        let text = condition.map(Written::Condition);
-        self.out.extend(text.map(|text| TextRef { text, place: Use::Condition, after }));
+        let text = expression.map(Written::Condition);
+        self.out.extend(text.map(|text| TextRef { text, place, after }));
     }
 
     fn data(&mut self, data: &'a Data) {

@@ -4,6 +4,7 @@
 
 mod again;
 mod author;
+mod choice;
 mod clock;
 mod closed;
 mod completion;
@@ -11,6 +12,7 @@ mod damage;
 mod disk;
 mod elsewhere;
 mod environment;
+mod exhibits;
 mod files;
 mod first;
 mod flow;

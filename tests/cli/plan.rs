@@ -30,6 +30,8 @@ steps:
   - {id: nights, when: inputs.night, argv: ["wake", "--all now", "{{ steps.before.state }}"], effect: read}
   - {id: sure, assert: {that: [{expr: "inputs.name != 'x'"}, {expr: "steps.before.size > 0"}]}}
   - {id: form, input: {fields: {count: {type: integer}, who: {type: list, of: string}}}, by: {roles: [ops], exclude: [starter]}}
+  - {id: which, choice: {options: [{id: red, text: {fr: "Rouge", en: "Red"}}, {id: blue, text: "For {{ inputs.name }}"}]}, message: "Which one?", unattended: red}
+  - {id: several, choice: {from: "[steps.before.state, 'off']", id: item, many: {max: 2}}, by: {roles: [ops]}, message: "Which of them?"}
   - {id: sleep, wait: {for: 10m}}
   - {id: until, wait: {until: "{{ run.started_at }}"}}
   - {id: hands, manual: {evidence: required}, effect: write, message: "Pull the plug", unattended: done}

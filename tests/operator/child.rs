@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use consigne::clock::SystemClock;
 use consigne::core::{Actor, Answer, AskKind, AttemptResult, EvidenceRef, How, Input};
 use consigne::operator::{EvidenceError, EvidenceStore, Operator, Question, Reply, Setup, Terminal, measure};
-use consigne::plan::{Evidence, Kind, Mode};
+use consigne::plan::{Evidence, Kind, ManyNode, Mode};
 use serde_json::json;
 
 use super::sample::*;
@@ -53,6 +53,12 @@ fn world(case: &str) -> (World, &'static str) {
                 ("seen", false, Evidence::None),
             ];
             (World::new(Mode::Live, false, "en", vec![checklist("l", &items)]), "alice")
+        }
+        "choice" => {
+            let shops = [("lyon", "The shop in Lyon"), ("lille", "The one in Lille"), ("paris", "Paris")];
+            let one = choice("first", &shops, None);
+            let many = choice("then", &shops, Some(ManyNode { min: 1, max: Some(2) }));
+            (World::new(Mode::Live, false, "en", vec![one, many]), "alice")
         }
         "manual" => (World::new(Mode::Drill, false, "fr", vec![manual("m", Evidence::None)]), "alice"),
         "failure" => (World::new(Mode::Live, false, "en", vec![call("s"), reader("close", "s")]), "alice"),

@@ -170,6 +170,29 @@ fn a_checklist_is_answered_by_numbers_with_evidence() {
 }
 
 #[test]
+fn a_choice_is_made_by_numbers_and_by_completed_ids() {
+    let mut s = Session::of("choice");
+    s.sees("To choose from, one:");
+    s.sees("2. lille  The one in Lille");
+    s.answers("number or id > ", "4");
+    s.sees("\"4\" is no answer: lyon, lille, paris");
+    s.sees("number or id > ");
+    s.keys("l\t");
+    s.sees("lyon  lille");
+    s.keys("i\t");
+    s.types("");
+    s.answers("comment", "");
+    s.sees(r#"TOOK "lille""#);
+    s.sees("To choose from, from 1 to 2:");
+    s.sees("numbers or ids, separated by spaces > ");
+    s.keys("3 ly\t");
+    s.types("");
+    s.answers("comment", "");
+    s.sees(r#"TOOK ["lyon","paris"]"#);
+    s.ends("succeeded");
+}
+
+#[test]
 fn a_manual_step_speaks_french() {
     let mut s = Session::of("manual");
     s.answers("(fait/pas_fait) > ", "fait");

@@ -11,9 +11,9 @@ use super::consigne::core::{
 };
 use super::consigne::operator::Question;
 use super::consigne::plan::{
-    Action, Auth, Body, Effect, Evidence, GateNode, Graph, HttpCall, Identity, InputField, InputKind, Item,
-    ItemNode, Kind, Localized, Mode, OnTimeout, OtherwisePutBack, OutputNode, Person, Plan, Populace, Probe,
-    PutBackNode, SEMANTICS, StepNode, StepValues, Values, Who,
+    Action, Auth, Body, Choosing, Effect, Evidence, GateNode, Graph, HttpCall, Identity, InputField,
+    InputKind, Item, ItemNode, Kind, Listed, Localized, ManyNode, Mode, OnTimeout, OtherwisePutBack,
+    OutputNode, Person, Plan, Populace, Probe, PutBackNode, SEMANTICS, StepNode, StepValues, Values, Who,
 };
 use super::consigne::runbook::template::{Template, Tree};
 
@@ -92,6 +92,15 @@ pub fn checklist(id: &str, items: &[(&str, bool, Evidence)]) -> Step {
             .items
             .insert((*id).to_owned(), Item { text: both(&format!("Is {id} so?")), probe, step: None });
     }
+    (node, values)
+}
+
+/// A choice of a list: ids and what people read.
+pub fn choice(id: &str, options: &[(&str, &str)], many: Option<ManyNode>) -> Step {
+    let (mut node, mut values) = human(id, Kind::Choice, "Which?");
+    node.many = many;
+    let listed = options.iter().map(|(id, text)| Listed { id: (*id).to_owned(), text: both(text) });
+    values.choice = Some(Choosing::Listed(listed.collect()));
     (node, values)
 }
 

@@ -21,12 +21,13 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 13] = [
+pub const RULES: [(&str, Rule); 14] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
     ("order", order),
     ("gate", gates),
+    ("choice", crate::choices::choice),
     ("binding", binding),
     ("unknown", unknown),
     ("imports", imports),
@@ -75,7 +76,7 @@ impl<'a> Historian<'a> {
     }
 }
 
-fn ensure(holds: bool, why: &str) -> Result<(), String> {
+pub fn ensure(holds: bool, why: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why.to_owned()) }
 }
 
@@ -160,12 +161,19 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
 /// Whether the person may answer: language rules 4 to 6.
 pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     let (graph, node) = (&model.plan.graph, model.node(&ask.step));
+    let human = [
+        AskKind::Approve,
+        AskKind::Confirm,
+        AskKind::Input,
+        AskKind::Choice,
+        AskKind::Checklist,
+        AskKind::Manual,
+    ];
     let known = match actor.how {
         How::Executor => false,
         How::Played => graph.role_play && graph.mode != Mode::Live,
         How::Policy => {
-            let asks =
-                matches!(ask.kind, AskKind::Confirm | AskKind::Input | AskKind::Checklist | AskKind::Manual);
+            let asks = human.contains(&ask.kind) && ask.kind != AskKind::Approve;
             return asks && node.unattended && !model.attended;
         }
         How::OsUser => ask.kind != AskKind::Approve || graph.identity == Identity::Any,
@@ -174,7 +182,7 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     };
     let who = match ask.kind {
         AskKind::Approve | AskKind::Confirm => node.gate.as_ref().map(|gate| &gate.who),
-        AskKind::Input | AskKind::Checklist | AskKind::Manual => node.by.as_ref(),
+        AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => node.by.as_ref(),
         AskKind::Failure | AskKind::Unknown | AskKind::PutBack => None,
     };
     let Some(who) = who else { return known };
@@ -185,7 +193,6 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     let holds =
         roles.iter().any(|role| graph.people.roles.get(role).is_some_and(|all| all.contains(&actor.who)));
     let starter = who.not_starter && model.starter.as_ref() == Some(&actor.who);
-    let human = [AskKind::Approve, AskKind::Confirm, AskKind::Input, AskKind::Checklist, AskKind::Manual];
     let other = model
         .asks
         .values()

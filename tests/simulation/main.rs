@@ -2,6 +2,7 @@
 //!
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
 //! - `model`, `checkers`: a second opinion on every entry.
+//! - `choices`: what is chosen was on the list that stood in the question.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
@@ -13,6 +14,7 @@
 
 mod arbitrary;
 mod checkers;
+mod choices;
 mod drive;
 mod exhaustive;
 mod gates;

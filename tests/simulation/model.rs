@@ -36,6 +36,8 @@ pub struct AskSeen {
     pub covers: Vec<String>,
     /// Step to the action that was shown, as JSON.
     pub shown: BTreeMap<String, serde_json::Value>,
+    /// Of a choice: the ids of its list.
+    pub options: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -308,6 +310,7 @@ impl<'a> Model<'a> {
                     escalated: false,
                     covers: covers.clone(),
                     shown: shown_of(event),
+                    options: crate::choices::options_of(event),
                 };
                 self.asks.insert(*ask, opened);
             }

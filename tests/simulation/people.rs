@@ -64,6 +64,10 @@ impl Town<'_> {
                 let word = self.rng.pick(&WORDS);
                 self.one(ask, json!({"v": word}))
             }
+            AskKind::Choice => {
+                let value = self.picks(state, ask);
+                self.one(ask, value)
+            }
             AskKind::Manual => {
                 let no = !self.calm && self.rng.percent(self.rates.reject);
                 self.one(ask, json!(if no { "not_done" } else { "done" }))
@@ -99,6 +103,9 @@ impl Town<'_> {
             json!({"v": 3}),
             json!({"choice": "set_output", "outputs": {"nonsense": 1}}),
             json!("leave_open"),
+            json!("red"),
+            json!(["red", "red"]),
+            json!([]),
         ]);
         // Anybody at all, but nobody who may decide what happened: unknown outcomes are answered truthfully.
         let step = &self.historian.model.asks[&ask];
@@ -152,6 +159,24 @@ impl Town<'_> {
             votes.push(answer(ask, if no { json!("no") } else { yes.clone() }, who));
         }
         votes
+    }
+
+    /// An answer to a choice: of many now and then too few or too many, in any order, as a list or as one text.
+    fn picks(&mut self, state: &State, ask: u32) -> Value {
+        let Some(open) = state.ask(ask) else { return Value::Null };
+        let mut ids: Vec<String> = listed(open).into_iter().map(|option| option.id).collect();
+        let Some(many) = state.shape().node(open.step).many else { return json!(self.rng.pick(&ids)) };
+        let most = many.max.map_or(ids.len(), |max| max as usize).min(ids.len());
+        let count = if self.calm || self.rng.percent(80) {
+            (many.min as usize).max(self.rng.upto(most + 1))
+        } else {
+            self.rng.upto(ids.len() + 1)
+        };
+        let mut picked = Vec::new();
+        while picked.len() < count && !ids.is_empty() {
+            picked.push(ids.remove(self.rng.upto(ids.len())));
+        }
+        if self.rng.percent(30) { json!(picked.join(",")) } else { json!(picked) }
     }
 
     fn items(&mut self, state: &State, ask: u32) -> Vec<Answer> {

@@ -80,7 +80,8 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
         35..=49 => Kind::Argv,
         50..=56 => Kind::Confirm,
         57..=66 => Kind::Approve,
-        67..=71 => Kind::Input,
+        67..=69 => Kind::Input,
+        70 | 71 => Kind::Choice,
         72..=78 => Kind::Checklist,
         79..=83 => Kind::Manual,
         84..=90 => Kind::Wait,
@@ -99,6 +100,9 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
     order(rng, plan, &mut node);
     let mut values =
         StepValues { message: Localized::both(text(rng, plan, &node, false)), ..StepValues::default() };
+    if rng.percent(20) {
+        values.show = vec![text(rng, plan, &node, false), text(rng, plan, &node, false)];
+    }
     if rng.percent(15) {
         values.when = Some(condition(rng, plan, &node));
         node.conditional = true;
@@ -108,6 +112,7 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
         Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
         Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
         Kind::Input => form(rng, &mut node, &mut values),
+        Kind::Choice => choice(rng, plan, &mut node, &mut values),
         Kind::Checklist => checklist(rng, plan, &mut node, &mut values),
         Kind::Manual => {
             node.evidence = Some(rng.pick(&[Evidence::None, Evidence::Optional, Evidence::Required]));
@@ -312,6 +317,7 @@ fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
     let of = rng.pick(&from);
     let field = match of.outputs.first() {
         Some(output) if rng.percent(70) => output.name.as_str(),
+        None if of.kind == Kind::Choice && rng.percent(70) => "answer",
         _ => "outcome",
     };
     Some(format!("steps.{}.{field} | default(\"none\")", of.id))
@@ -334,7 +340,9 @@ fn who(rng: &mut Rng, plan: &Plan, node: &StepNode, must_name: bool) -> Who {
         roles.push("lead".into());
     }
     let human: Vec<String> = above(plan, node)
-        .filter(|s| matches!(s.kind, Kind::Approve | Kind::Confirm | Kind::Manual | Kind::Input))
+        .filter(|s| {
+            matches!(s.kind, Kind::Approve | Kind::Confirm | Kind::Manual | Kind::Input | Kind::Choice)
+        })
         .map(|s| s.id.clone())
         .collect();
     let not_steps = if rng.percent(15) && !human.is_empty() { vec![rng.pick(&human)] } else { vec![] };
@@ -393,6 +401,37 @@ fn form(rng: &mut Rng, node: &mut StepNode, values: &mut StepValues) {
     node.fields.push(output.clone());
     node.outputs.push(output);
     declare(rng, node, values, json!({"v": "green"}));
+}
+
+fn choice(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    node.timeout_ms = rng.percent(25).then(|| 200 + rng.below(5_000));
+    if rng.percent(30) {
+        node.by = Some(who(rng, plan, node, false));
+    }
+    if rng.percent(50) {
+        let min = u32::try_from(rng.upto(3)).unwrap_or(0);
+        node.many = Some(ManyNode { min, max: rng.percent(50).then(|| min.max(1)) });
+    }
+    let listed = |id: &str| Listed { id: id.to_owned(), text: Localized::both(text_of_option(id)) };
+    let expr = |source: &str| Expr::parse(source).expect("well formed");
+    values.choice = Some(match (rng.percent(50), reading(rng, plan, node)) {
+        (true, Some(path)) => {
+            // What a step gave, with more to choose from; twice the same, or too few, now and then.
+            let from = match rng.upto(4) {
+                0 => format!("[({path})]"),
+                _ => format!("[({path}), \"red\", \"x\", \"y\"]"),
+            };
+            let label = rng.percent(50).then(|| expr("\"the \" ~ item"));
+            Choosing::Computed(Computed { from: expr(&from), id: expr("item"), label })
+        }
+        _ => Choosing::Listed(WORDS.iter().map(|id| listed(id)).collect()),
+    });
+    let answer = if node.many.is_some() { json!(["green", "red"]) } else { json!("green") };
+    declare(rng, node, values, answer);
+}
+
+fn text_of_option(id: &str) -> Template {
+    parsed(&format!("{id} or {{{{ inputs.color }}}}"))
 }
 
 fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {

@@ -2,7 +2,7 @@
 
 use crate::session::{Desk, Session};
 
-/// Every kind of question there is: six that steps are, and three about what became of steps.
+/// Every kind of question there is: seven that steps are, and three about what became of steps.
 const KINDS: &str = r#"consigne: v1
 id: kinds
 title: "Every kind of question"
@@ -16,6 +16,9 @@ steps:
       fields:
         count: {type: integer, title: "How many", max: 9}
     message: "A form"
+  - id: which
+    choice: {options: [{id: red, text: "The red one"}, {id: blue, text: "The blue one"}]}
+    message: "Which one"
   - id: sure
     confirm: {}
     message: "Go on?"
@@ -63,6 +66,9 @@ fn each_kind_is_asked_left_and_answered() {
     s.answers("How many > ", "12");
     s.sees("at most 9");
     s.answers("How many > ", "3");
+    let mut s = interrupted(&desk, s, "number or id > ");
+    s.answers("number or id > ", "2");
+    s.answers("comment", "");
     let mut s = interrupted(&desk, s, "(yes/no) > ");
     s.answers("(yes/no) > ", "yes");
     s.answers("comment", "");
@@ -97,7 +103,7 @@ fn each_kind_is_asked_left_and_answered() {
     assert!(said.contains("record verified"), "{said}");
     assert!(desk.path("back").exists());
     let report = desk.runs(&["report", "r1"]).1;
-    for step in ["form", "sure", "word", "go", "points", "hand", "lost", "breaks"] {
+    for step in ["form", "which", "sure", "word", "go", "points", "hand", "lost", "breaks"] {
         assert!(report.contains(step), "{step} is missing: {report}");
     }
 }

@@ -200,6 +200,12 @@ fn states() -> Vec<(&'static str, State)> {
     add("gate rejected", Kind::Approve, &[&no[..], &[settled(Status::Rejected)]].concat());
     add("wait ready", Kind::Wait, &[]);
     add("wait waiting", Kind::Wait, &[of(Fact::WaitStarted { due: later() })]);
+    let pick = [opened(1, AskKind::Choice), answered(1, Decision::Chosen), closed(1, AskEnd::Answered)];
+    add("choice ready", Kind::Choice, &[]);
+    add("choice waiting", Kind::Choice, &pick[..1]);
+    add("choice waiting, chosen", Kind::Choice, &pick);
+    add("choice waiting, timed out", Kind::Choice, &[pick[0].clone(), closed(1, AskEnd::TimedOut)]);
+    add("choice succeeded", Kind::Choice, &[&pick[..], &[settled(Status::Succeeded)]].concat());
     add("checklist ready", Kind::Checklist, &[]);
     add("checklist waiting", Kind::Checklist, &[opened(1, AskKind::Checklist)]);
     all
@@ -238,9 +244,17 @@ fn events(state: &State) -> Vec<(String, Event)> {
     all.push(of(Fact::RetryScheduled { due: later() }));
     all.push(of(Fact::WaitStarted { due: later() }));
     use AskKind as K;
-    for kind in
-        [K::Approve, K::Confirm, K::Input, K::Checklist, K::Manual, K::Failure, K::Unknown, K::PutBack]
-    {
+    for kind in [
+        K::Approve,
+        K::Confirm,
+        K::Input,
+        K::Choice,
+        K::Checklist,
+        K::Manual,
+        K::Failure,
+        K::Unknown,
+        K::PutBack,
+    ] {
         all.push(opened(new, kind));
     }
     all.push(answered(ask, Decision::Approve));

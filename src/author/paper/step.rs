@@ -10,8 +10,8 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::inputs;
 use crate::runbook::scalar::{Entries, Many, Millis};
 use crate::runbook::schema::{
-    Approve, By, Checklist, Confirm, EffectWord, EndWord, EvidenceWord, Expect, FailureWord, ItemDecl,
-    ModeWord, Output, Poll, RejectWord, RunOnWord, Step, TimeoutWord,
+    Approve, By, Checklist, ChoiceDecl, Confirm, EffectWord, EndWord, EvidenceWord, Expect, FailureWord,
+    ItemDecl, ModeWord, OptionDecl, Output, Poll, RejectWord, RunOnWord, Step, TimeoutWord,
 };
 
 impl Paper<'_> {
@@ -127,6 +127,9 @@ impl Paper<'_> {
     /// What is to be done.
     fn action(&self, known: &Known, step: &Step) -> Vec<String> {
         let mut out: Vec<String> = step.message.iter().map(|message| known.words(message)).collect();
+        for text in step.show.iter().flat_map(|show| &show.0) {
+            out.push(format!("{} {}", self.say("À lire :", "To be read:"), code(&known.plain(&text.value))));
+        }
         out.extend(self.links(known, step.links.as_deref()));
         let keyed = step.idempotency_key.is_some();
         if step.runs() {
@@ -149,6 +152,7 @@ impl Paper<'_> {
             let wanted = code(&inputs::wanted(field));
             out.push(format!("{} {title} ({wanted}): {BLANK}", code(&name.value)));
         }
+        out.extend(step.choice.iter().flat_map(|choice| self.choice(known, choice)));
         out.extend(step.checklist.iter().flat_map(|list| self.checklist(known, list)));
         out.extend(step.manual.iter().filter_map(|manual| self.evidence(manual.evidence)));
         if let Some(wait) = &step.wait {
@@ -282,6 +286,33 @@ impl Paper<'_> {
             Some(RejectWord::Refuse) | None => self
                 .say("Non : arrêter ici et passer à la clôture.", "No: stop here and go on to the closing."),
         }
+    }
+
+    fn choice(&self, known: &Known, choice: &ChoiceDecl) -> Vec<String> {
+        let many = choice.many.as_ref().map(|many| {
+            let least = many.min.as_ref().map_or(1, |min| min.value);
+            let most = many.max.as_ref().map(|max| max.value);
+            match (self.french, most) {
+                (true, Some(most)) => format!("**Choisir**, de {least} à {most} :"),
+                (true, None) => format!("**Choisir**, au moins {least} :"),
+                (false, Some(most)) => format!("**Choose**, from {least} to {most}:"),
+                (false, None) => format!("**Choose**, at least {least}:"),
+            }
+        });
+        let head = many.unwrap_or_else(|| self.say("**Choisir**, un seul :", "**Choose**, one:").to_owned());
+        let mut out = vec![head];
+        if let Some(from) = &choice.from {
+            let of = self.say("dans la liste", "of the list");
+            out.push(format!("{of} {}: {BLANK}", known.condition(from)));
+        }
+        let options = choice.options.iter().flat_map(|list| &list.value);
+        let option =
+            |option: &OptionDecl| format!("- [ ] {} {}", code(&option.id.value), known.line(&option.text));
+        let options: Vec<String> = options.map(option).collect();
+        if !options.is_empty() {
+            out.push(options.join("\n"));
+        }
+        out
     }
 
     fn checklist(&self, known: &Known, list: &Checklist) -> Vec<String> {

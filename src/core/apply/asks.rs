@@ -37,6 +37,7 @@ impl State {
             AskKind::Confirm => node_kind == Kind::Confirm,
             AskKind::Input => node_kind == Kind::Input,
             AskKind::Checklist => node_kind == Kind::Checklist,
+            AskKind::Choice => node_kind == Kind::Choice,
             AskKind::Manual => node_kind == Kind::Manual,
             AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
             AskKind::PutBack => {

@@ -141,7 +141,9 @@ impl Draft<'_> {
                     self.open_checklist(step);
                 }
             }
-            Kind::Approve | Kind::Confirm | Kind::Input | Kind::Manual => self.open_human(step),
+            Kind::Approve | Kind::Confirm | Kind::Input | Kind::Choice | Kind::Manual => {
+                self.open_human(step)
+            }
             Kind::Wait => self.start_wait(step),
             Kind::Assert => self.check_assertions(step),
             Kind::End => {

@@ -10,7 +10,7 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, same};
-use super::{Draft, Refused};
+use super::{Draft, Refused, choose};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, InputField, InputKind, Plan};
 
@@ -42,7 +42,8 @@ pub(super) fn admit(
     known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
         let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
-        return if first.decision == decision && same(&first.actor, &answer.actor) {
+        let repeated = first.decision == decision && same(&first.actor, &answer.actor);
+        return if repeated && says_the_same(state, ask, first, &answer.value)? {
             Ok(None)
         } else {
             Err(conflict(ask, first))
@@ -108,9 +109,27 @@ fn earlier<'a>(ask: &'a Ask, answer: &Answer) -> Option<&'a super::super::state:
     }
 }
 
+/// Whether what is said in so many words is what was said first: where the decision alone does not tell.
+fn says_the_same(
+    state: &State,
+    ask: &Ask,
+    first: &super::super::state::Given,
+    value: &Value,
+) -> Result<bool, Refused> {
+    let said = first.value.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    Ok(match ask.kind {
+        AskKind::Choice => said == Some(choose::chosen(ask, state.shape().node(ask.step), value)?),
+        AskKind::Input => said.as_ref() == Some(value),
+        _ => true,
+    })
+}
+
 fn conflict(ask: &Ask, first: &super::super::state::Given) -> Refused {
     let decision = serde_json::to_value(first.decision).unwrap_or_default();
-    let said = decision.as_str().unwrap_or("answered").replace('_', " ");
+    let said = match &first.value {
+        Some(chosen) if first.decision == Decision::Chosen => chosen.replace('"', ""),
+        _ => decision.as_str().unwrap_or("answered").replace('_', " "),
+    };
     Refused::new("conflict", format!("{} said \"{said}\" at {}", first.actor.who, first.at))
         .hint(format!("question {} is decided once; nothing has changed", ask.id))
 }
@@ -148,6 +167,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
         AskKind::Approve => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
         AskKind::Input => fields(plan, ask.step, &answer.value, &mut hidden)?,
+        AskKind::Choice => hidden.put("value", &choose::chosen(ask, node, &answer.value)?),
         AskKind::Manual => need_evidence(node.evidence.unwrap_or_default(), &answer, decision)?,
         AskKind::Checklist => return checklist(state, ask, answer, decision, hidden),
         AskKind::Failure | AskKind::Unknown => {
@@ -191,6 +211,9 @@ fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refus
     if ask.kind == AskKind::Input {
         return Ok((value.clone(), Decision::Given));
     }
+    if ask.kind == AskKind::Choice {
+        return Ok((value.clone(), Decision::Chosen));
+    }
     let choice = value.get("choice").unwrap_or(value);
     let word = match choice {
         Value::Bool(true) => "yes",
@@ -216,7 +239,7 @@ pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)
             vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)]
         }
         AskKind::Confirm => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
-        AskKind::Input => Vec::new(),
+        AskKind::Input | AskKind::Choice => Vec::new(),
         AskKind::Manual => vec![(&["done", "yes"], Decision::Done), (&["not_done", "no"], Decision::NotDone)],
         AskKind::Checklist if part => vec![
             (&["yes", "done"], Decision::Done),

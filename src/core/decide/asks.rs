@@ -6,7 +6,7 @@ use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Status};
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
-use super::{Draft, answer};
+use super::{Draft, answer, choose, exhibit};
 use crate::plan::{Action, Effect, Kind, Link, Localized};
 use crate::runbook::template::{Rendered, Template};
 
@@ -28,6 +28,7 @@ impl Draft<'_> {
             Kind::Approve => AskKind::Approve,
             Kind::Confirm => AskKind::Confirm,
             Kind::Input => AskKind::Input,
+            Kind::Choice => AskKind::Choice,
             _ => AskKind::Manual,
         };
         let covers = node.gate.as_ref().map(|gate| gate.covers.clone()).unwrap_or_default();
@@ -57,6 +58,12 @@ impl Draft<'_> {
         if kind == AskKind::Confirm {
             // Said, not left out: what is missing from a disclosed record is withheld.
             hidden.put("shown", &Vec::<Shown>::new());
+        }
+        if kind == AskKind::Choice {
+            match choose::options(self.plan, self.state, step) {
+                Ok(options) => hidden.put("options", &options),
+                Err(why) => return self.fail(step, Status::Failed, "options", Some(&why)),
+            }
         }
         let expires = self.state.shape().node(step).timeout_ms.map(|timeout| self.at.plus(timeout));
         let ask = self.open(step, kind, expires, covers, Vec::new(), None, hidden);
@@ -129,6 +136,10 @@ impl Draft<'_> {
         }
         if let Some(typed) = values.typed.as_ref().and_then(|typed| typed.render(&names).ok()) {
             hidden.put_text("typed", &typed.to_string());
+        }
+        let shows = exhibit::exhibits(&values.show, &names);
+        if !shows.is_empty() {
+            hidden.put("show", &shows);
         }
         let links: Vec<Link<String>> = values.links.iter().map(|link| shown(link, &names)).collect();
         if !links.is_empty() {

@@ -30,7 +30,7 @@ pub(super) fn entitled(plan: &Plan, state: &State, ask: &Ask, actor: &Actor) -> 
             Some(gate) => allowed_by(plan, state, actor, &gate.who),
             None => Ok(()),
         },
-        AskKind::Input | AskKind::Checklist | AskKind::Manual => match &node.by {
+        AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => match &node.by {
             Some(who) => allowed_by(plan, state, actor, who),
             None => Ok(()),
         },

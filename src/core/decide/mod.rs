@@ -9,11 +9,15 @@ mod advance;
 mod answer;
 mod asks;
 mod attempts;
+mod choose;
 mod ending;
 mod entitled;
+mod exhibit;
 
 pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
+pub use choose::{Choosable, listed, picked};
+pub use exhibit::{Exhibit, exhibited};
 
 use std::collections::BTreeMap;
 

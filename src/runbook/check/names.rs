@@ -2,7 +2,7 @@
 
 use super::{Checker, same_when};
 use crate::diag::Span;
-use crate::runbook::act::Act;
+use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
@@ -103,6 +103,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             let root = names.next().unwrap_or("");
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path, span),
+                ("item", _) if text.place == Use::Entry => {}
                 (_, None) => alone(checker, root, span),
                 ("inputs", Some(name)) => {
                     let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
@@ -309,7 +310,7 @@ fn fields(step: &Step) -> Vec<String> {
     out.extend(verified.map(|(key, _)| key.value.clone()));
     out.extend(step.input.iter().flat_map(|form| form.fields.iter()).map(|(key, _)| key.value.clone()));
     out.push("outcome".to_owned());
-    if matches!(step.kind(), Some("confirm" | "approve" | "input" | "checklist" | "manual")) {
+    if step.kind().is_some_and(|kind| HUMAN.contains(&kind)) {
         out.extend(["answer", "by", "at", "comment"].map(str::to_owned));
     }
     if step.checklist.is_some() {

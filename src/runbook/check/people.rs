@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Checker, shape};
+use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
 use crate::runbook::schema::{Approve, TimeoutWord};
 
@@ -83,10 +84,7 @@ fn exclusions(checker: &mut Checker<'_>, at: usize, exclude: Option<&[Spanned<St
                 shape::unknown_step(checker, &named, "exclude");
             }
             Some(other) => {
-                let human = matches!(
-                    checker.steps[other].kind(),
-                    Some("approve" | "confirm" | "input" | "checklist" | "manual") | None
-                );
+                let human = checker.steps[other].kind().is_none_or(|kind| HUMAN.contains(&kind));
                 if !human {
                     checker.fail("bad-value", name.span, format!("nobody answers step `{id}`"));
                 } else {

@@ -5,7 +5,7 @@ use regex::Regex;
 use super::Checker;
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::{ACTIONS, Act, KINDS};
+use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
@@ -193,7 +193,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     let Some(kind) = step.kind() else { return };
     let runs = ACTIONS.contains(&kind);
     let program = matches!(kind, "shell" | "argv");
-    let human = matches!(kind, "confirm" | "approve" | "input" | "checklist" | "manual");
+    let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
             "env" | "cwd" => program,
@@ -201,12 +201,10 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "poll" | "deadline" => runs,
             "effect" | "ungated" => runs || kind == "manual",
             "class" => runs || kind == "input",
-            "timeout" => runs || human,
+            "timeout" | "show" => runs || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => {
-                runs || matches!(kind, "confirm" | "approve" | "assert" | "manual" | "checklist" | "input")
-            }
+            "on_failure" => runs || human || kind == "assert",
             _ => true,
         };
         if !fits {

@@ -3,7 +3,7 @@
 use super::InputDecl;
 use super::calls::ProbeDecl;
 use crate::runbook::decode::{Spanned, record, words};
-use crate::runbook::scalar::{Entries, Millis, Text};
+use crate::runbook::scalar::{Condition, Entries, Millis, Text};
 use crate::runbook::template::Template;
 
 record! {
@@ -43,6 +43,42 @@ record! {
     pub struct Form {
         /// What is asked, like `inputs`.
         must fields: Entries<InputDecl>,
+    }
+}
+
+record! {
+    /// One or many of a list. What was chosen is read as `steps.ID.answer`: an id, or with `many` a list of ids.
+    pub struct ChoiceDecl {
+        /// The list as it stands, each with an id and what people read.
+        may options: Spanned<Vec<OptionDecl>>,
+        /// The list as an earlier step gave it: an expression without braces. It is read once, when the question opens.
+        may from: Condition,
+        /// With `from`: an expression for the id of each entry, which is called `item`, such as `item.id`.
+        may id: Condition,
+        /// With `from`: an expression for what people read of each entry, such as `item.name`; else its id.
+        may label: Condition,
+        /// Several may be chosen: how many at least and at most.
+        may many: ManyDecl,
+    }
+}
+
+record! {
+    /// One option of a choice.
+    pub struct OptionDecl {
+        /// What is answered: no white space, no comma.
+        must id: Spanned<String>,
+        /// What people read.
+        must text: Text,
+    }
+}
+
+record! {
+    /// How many of a list may be chosen.
+    pub struct ManyDecl {
+        /// At least so many; 1 unless it says so.
+        may min: Spanned<u32>,
+        /// At most so many; all unless it says so.
+        may max: Spanned<u32>,
     }
 }
 
