@@ -149,7 +149,12 @@ fn render(page: &Path) {
             let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success() && complaints.is_empty(), "{complaints}");
         }
-        Err(_) => println!("not run: groff is not installed"),
+        Err(_) => {
+            let _seen = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("not run: groff is not installed\n"),
+            );
+        }
     }
 }
 

@@ -77,7 +77,10 @@ fn a_full_disk() {
     let env = TestEnvironment::new();
     let home = env.path("consigne");
     let Some(_disk) = Disk::mount(&home, "1m") else {
-        eprintln!("not run: a full disk (no right to mount a file system)");
+        let _seen = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("not run: a full disk (no right to mount a file system)\n"),
+        );
         return;
     };
     let filler = home.join("filler");

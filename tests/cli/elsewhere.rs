@@ -17,7 +17,10 @@ pub struct Office {
 /// None, said on the screen, where OpenSSH is not installed.
 pub fn office(gate: &str) -> Option<Office> {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        println!("not run: there is no ssh-keygen");
+        let _seen = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("not run: there is no ssh-keygen\n"),
+        );
         return None;
     }
     let this = Office { env: TestEnvironment::new(), away: TestEnvironment::new() };
@@ -106,7 +109,10 @@ impl Office {
         assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
         if self.env.command_of("jq").arg("--version").output().is_err() {
-            println!("not run: docs/verify.sh, there is no jq");
+            let _seen = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("not run: docs/verify.sh, there is no jq\n"),
+            );
             return;
         }
         let mut bash = self.env.command_of("bash");
@@ -232,7 +238,10 @@ fn agent(office: &Office, key: &str) -> Option<(Agent, PathBuf)> {
     let started =
         office.away.command_of("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
     let Ok(agent) = started.map(Agent) else {
-        println!("not run: there is no ssh-agent");
+        let _seen = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("not run: there is no ssh-agent\n"),
+        );
         return None;
     };
     office.away.until("the agent listens", || socket.exists());

@@ -20,7 +20,10 @@ fn tools() -> bool {
         })
         .collect();
     if !missing.is_empty() {
-        println!("not run: {} missing", missing.join(", "));
+        let _seen = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("not run: {} missing\n", missing.join(", ")),
+        );
     }
     missing.is_empty()
 }

@@ -83,7 +83,10 @@ impl Team {
     /// `None`, said aloud, where these tests cannot become other users.
     pub fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            println!("not run: becoming another user needs root");
+            let _seen = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("not run: becoming another user needs root\n"),
+            );
             return None;
         }
         let root = tempfile::tempdir().unwrap();
