@@ -221,7 +221,11 @@ pub fn tree_head(data: &[u8]) {
         Err(malformed) => within(data, &malformed),
     }
     match VerifierKey::parse(data) {
-        Ok(key) => assert_eq!(format!("{key}\n").as_bytes(), data, "a key has one spelling"),
+        Ok(key) => {
+            // It stands in a file of the reader's own, which may lack its last line feed.
+            let written = data.strip_suffix(b"\n").unwrap_or(data);
+            assert_eq!(key.to_string().as_bytes(), written, "a key has one spelling");
+        }
         Err(malformed) => within(data, &malformed),
     }
 }
