@@ -77,7 +77,8 @@ impl<'a> Walk<'a> {
             self.step()?;
         }
         // Only behind a break that was folded away may the text be further than asked.
-        (self.to == at || self.text[at..self.to].trim().is_empty()).then_some(self.from)
+        let between = self.text.get(at..self.to);
+        (self.to == at || between.is_some_and(|text| text.trim().is_empty())).then_some(self.from)
     }
 
     fn step(&mut self) -> Option<()> {
