@@ -171,8 +171,8 @@ impl Secrets {
             },
             SecretSource::File(path) => {
                 let path = self.base_dir.join(path);
-                match tokio::fs::read(&path).await {
-                    Ok(bytes) => text(name, bytes),
+                match beginning(&path).await {
+                    Ok(mut bytes) => text(name, std::mem::take(&mut *bytes)),
                     Err(source) => Err(SecretError::Unreadable { name: name.to_owned(), path, source }),
                 }
             }
@@ -213,6 +213,13 @@ impl Secrets {
     }
 }
 
+/// As much of a file as shows whether it is too long: a device has no end.
+async fn beginning(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SECRET + 3));
+    tokio::fs::File::open(path).await?.take(LONGEST_SECRET as u64 + 3).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
 /// One trailing line break is cut.
 fn text(name: &str, bytes: Vec<u8>) -> Result<SecretString, SecretError> {
     match String::from_utf8(bytes).map(Zeroizing::new) {
@@ -251,6 +258,14 @@ mod tests {
         assert_eq!(secrets.get("token").await.unwrap().expose_secret(), CANARY, "once per process");
         assert_eq!(secrets.masker().text(&format!("a {CANARY} b")), "a *** b");
         assert!(!format!("{secrets:?}").contains(CANARY));
+    }
+
+    #[tokio::test]
+    async fn a_file_without_end_is_too_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = secrets(dir.path(), &[("token", SecretSource::File("/dev/zero".into()))]);
+        let error = secrets.get("token").await.unwrap_err();
+        assert!(matches!(error, SecretError::TooLong { .. }), "{error}");
     }
 
     #[tokio::test]
