@@ -150,10 +150,7 @@ fn render(page: &Path) {
             assert!(output.status.success() && complaints.is_empty(), "{complaints}");
         }
         Err(_) => {
-            let _seen = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("not run: groff is not installed\n"),
-            );
+            crate::environment::not_run("groff is not installed");
         }
     }
 }

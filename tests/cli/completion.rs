@@ -104,10 +104,7 @@ fn other_shells_read_their_scripts() {
         let script = env.consigne(&["completions", shell]).ends(0).stdout;
         assert!(script.contains("CONSIGNE_COMPLETE") && script.contains("consigne"), "{script}");
         if Command::new(shell).arg("--version").output().is_err() {
-            let _seen = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("not run: {shell} is not installed\n"),
-            );
+            crate::environment::not_run(&format!("{shell} is not installed"));
             continue;
         }
         std::fs::write(env.work("script"), script).unwrap();

@@ -77,10 +77,7 @@ fn a_full_disk() {
     let env = TestEnvironment::new();
     let home = env.path("consigne");
     let Some(_disk) = Disk::mount(&home, "1m") else {
-        let _seen = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("not run: a full disk (no right to mount a file system)\n"),
-        );
+        crate::environment::not_run("a full disk (no right to mount a file system)");
         return;
     };
     let filler = home.join("filler");

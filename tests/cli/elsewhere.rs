@@ -17,10 +17,7 @@ pub struct Office {
 /// None, said on the screen, where OpenSSH is not installed.
 pub fn office(gate: &str) -> Option<Office> {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        let _seen = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("not run: there is no ssh-keygen\n"),
-        );
+        crate::environment::not_run("there is no ssh-keygen");
         return None;
     }
     let this = Office { env: TestEnvironment::new(), away: TestEnvironment::new() };
@@ -109,10 +106,7 @@ impl Office {
         assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
         if self.env.command_of("jq").arg("--version").output().is_err() {
-            let _seen = std::io::Write::write_fmt(
-                &mut std::io::stderr(),
-                format_args!("not run: docs/verify.sh, there is no jq\n"),
-            );
+            crate::environment::not_run("docs/verify.sh, there is no jq");
             return;
         }
         let mut bash = self.env.command_of("bash");
@@ -238,10 +232,7 @@ fn agent(office: &Office, key: &str) -> Option<(Agent, PathBuf)> {
     let started =
         office.away.command_of("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
     let Ok(agent) = started.map(Agent) else {
-        let _seen = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("not run: there is no ssh-agent\n"),
-        );
+        crate::environment::not_run("there is no ssh-agent");
         return None;
     };
     office.away.until("the agent listens", || socket.exists());

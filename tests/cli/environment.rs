@@ -1,6 +1,7 @@
 //! A world of its own for each test: folders, variables and programs that the machine cannot colour.
 
 use std::fmt;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -191,6 +192,11 @@ impl TestEnvironment {
         }
         text
     }
+}
+
+/// What could not be exercised for real is said where the harness swallows nothing, and counts for nothing.
+pub fn not_run(why: &str) {
+    let _closed = writeln!(std::io::stderr(), "not run: {why}");
 }
 
 /// The files below a folder and their bytes, but for the lock, which says who looked last.

@@ -108,10 +108,7 @@ fn a_rejection_refuses_the_run() {
 fn a_decision_that_its_giver_signs_himself() {
     let env = TestEnvironment::new();
     if std::process::Command::new("ssh-keygen").arg("-?").output().is_err() {
-        let _seen = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("not run: there is no ssh-keygen\n"),
-        );
+        crate::environment::not_run("there is no ssh-keygen");
         return;
     }
     let user = String::from_utf8(env.command_of("id").arg("-un").output().unwrap().stdout).unwrap();

@@ -235,10 +235,7 @@ fn nothing_is_connected_to_started_or_written() {
         (text.contains("execve(") && output.status.code() != Some(1)).then_some((output, text))
     };
     if traced("true", &[]).is_none() {
-        let _seen = std::io::Write::write_fmt(
-            &mut std::io::stderr(),
-            format_args!("not run: strace is not there, or may not trace\n"),
-        );
+        crate::environment::not_run("strace is not there, or may not trace");
         return;
     }
     let started = "strace sees a process that another one starts";
