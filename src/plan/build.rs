@@ -349,6 +349,8 @@ impl Builder<'_> {
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+            each: None,
+            repeat_until: None,
             links: step
                 .links
                 .iter()

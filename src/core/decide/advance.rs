@@ -144,6 +144,7 @@ impl Draft<'_> {
             Kind::Approve | Kind::Confirm | Kind::Input | Kind::Choice | Kind::Manual => {
                 self.open_human(step)
             }
+            Kind::Group | Kind::Revert => {}
             Kind::Wait => self.start_wait(step),
             Kind::Assert => self.check_assertions(step),
             Kind::End => {
