@@ -312,7 +312,13 @@ fn need_reason(answer: &Answer, what: &str) -> Result<(), Refused> {
 }
 
 /// The fields of a form, each of its declared kind, as outputs.
-fn fields(plan: &Plan, state: &State, step: usize, value: &Value, hidden: &mut Hidden) -> Result<(), Refused> {
+fn fields(
+    plan: &Plan,
+    state: &State,
+    step: usize,
+    value: &Value,
+    hidden: &mut Hidden,
+) -> Result<(), Refused> {
     let Some(values) = state.values(plan, step) else { return Ok(()) };
     let Value::Object(given) = value else {
         return Err(Refused::new("ill-typed", "the answer to a form is an object of its fields"));

@@ -344,7 +344,10 @@ fn read_list(
             Value::String(text) if !text.is_empty() => text,
             Value::Number(number) => number.to_string(),
             _ => {
-                return Err(("keys", format!("item {} has no name: `key` gives a text or a number", nth + 1)));
+                return Err((
+                    "keys",
+                    format!("item {} has no name: `key` gives a text or a number", nth + 1),
+                ));
             }
         };
         if !seen.insert(key.clone()) {
