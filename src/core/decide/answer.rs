@@ -517,11 +517,8 @@ pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<Strin
             continue;
         }
         reads.retain(|name| seen.insert(*name));
-        for path in reads
-            .into_iter()
-            .filter_map(|name| plan.values.steps.get(name))
-            .into_iter()
-            .flat_map(|values| values.refs())
+        for path in
+            reads.into_iter().filter_map(|name| plan.values.steps.get(name)).flat_map(|values| values.refs())
         {
             let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
             needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
