@@ -126,7 +126,7 @@ impl Guards {
     }
 }
 
-/// For each step of these: a gate before it that does not count.
+/// For each step of these: the last gate before it, which does not count.
 fn passed_by(checker: &Checker<'_>, open: &[Danger]) -> BTreeMap<usize, usize> {
     let mut out = BTreeMap::new();
     let gates: Vec<usize> = (0..checker.steps.len()).filter(|at| checker.steps[*at].is_gate()).collect();
@@ -135,7 +135,7 @@ fn passed_by(checker: &Checker<'_>, open: &[Danger]) -> BTreeMap<usize, usize> {
     }
     checker.flow.each_block(&gates, Reach::Behind, |chunk, masks| {
         for step in open.iter().map(|danger| danger.step).filter(|step| masks[*step] != 0) {
-            out.entry(step).or_insert(chunk[masks[step].trailing_zeros() as usize]);
+            out.insert(step, chunk[63 - masks[step].leading_zeros() as usize]);
         }
     });
     out
@@ -153,7 +153,11 @@ fn why_passed(checker: &Checker<'_>, danger: usize, gate: usize) -> Option<(Stri
             if at == gate { String::new() } else { format!(", and `{}` with it", checker.name(gate)) };
         if let Some(when) = &step.when {
             let why = format!("`{name}` is skipped unless {}{inside}", when.value.source());
-            return Some((why, "give both the same `when`, or the gate none"));
+            let own = "give both the same `when`, or the gate none";
+            return Some((
+                why,
+                if at == gate { own } else { "put a gate behind the group, or the step into it" },
+            ));
         }
         if step.for_each.is_some() {
             let why = format!("`{name}` is done for each item of a list{inside}, and the list may be empty");
