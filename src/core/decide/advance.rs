@@ -180,8 +180,8 @@ impl Draft<'_> {
         let unsatisfied = shape
             .needs(step)
             .iter()
-            .chain(shape.covered_by(step))
             .copied()
+            .chain(shape.covered_by(step))
             .find(|need| !state.satisfies(*need))
             .or_else(|| above(course.first_unsatisfied));
         if node.run_on == RunOn::Success {
