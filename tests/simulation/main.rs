@@ -1,7 +1,8 @@
 //! The simulation: random plans, every fault of the model, checkers after every entry.
 //!
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
-//! - `model`, `checkers`: a second opinion on every entry.
+//! - `nests`: plans with groups, lists, rounds and reverts.
+//! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
@@ -15,12 +16,15 @@
 mod arbitrary;
 mod checkers;
 mod choices;
+mod compounds;
 mod drive;
 mod exhaustive;
 mod gates;
 mod laws;
 mod model;
+mod nests;
 mod people;
+mod places;
 mod plans;
 mod rerun;
 mod rng;

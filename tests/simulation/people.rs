@@ -6,6 +6,7 @@ use consigne::plan::*;
 use serde_json::{Value, json};
 
 use crate::checkers::may_answer;
+use crate::places::id_of;
 use crate::plans::WORDS;
 use crate::world::{Fate, Town};
 
@@ -46,7 +47,7 @@ impl Town<'_> {
         if !self.calm && self.rng.percent(self.rates.absent) {
             return said;
         }
-        let scripted = self.script.get(&seen.step).copied();
+        let scripted = self.script.get(&seen.step).or_else(|| self.script.get(id_of(&seen.step))).copied();
         if let Some((fate, after)) =
             scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm))
         {
