@@ -253,8 +253,11 @@ impl State {
         for member in &members[..compound.begun] {
             items.open += usize::from(!self.steps[*member].settled);
         }
+        let rounds = self.shape.node(whole).repeat.is_some();
         for member in members {
-            newest.insert(self.shape.frame_of(self.shape.frame(*member)).nth, *member);
+            // Rounds are one and the same, time and again.
+            let nth = if rounds { 0 } else { self.shape.frame_of(self.shape.frame(*member)).nth };
+            newest.insert(nth, *member);
         }
         let begun = |member: &usize| members.binary_search(member).is_ok_and(|nth| nth < compound.begun);
         let failed = |member: &&usize| self.steps[**member].settled && !self.satisfies(**member);
