@@ -487,9 +487,11 @@ impl State {
 impl Step {
     pub(super) fn new(shape: &Shape, at: usize) -> Self {
         let node = shape.node(at);
+        // What stands for all items together has no checklist of its own.
         let items = node
             .items
             .iter()
+            .filter(|_| !shape.is_whole(at))
             .map(|item| if item.probe { ItemState::Unprobed } else { ItemState::Open })
             .collect();
         Self {
