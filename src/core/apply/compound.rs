@@ -207,7 +207,10 @@ impl State {
         let node = self.shape.node(step);
         let course = |list: Option<usize>| list.map(|list| self.derived.lists[list]).unwrap_or_default();
         if node.each.is_some() {
-            return (self.has_stopped(step), false);
+            let items = course(self.shape.members(step));
+            let only_shut = items.rejected && !items.failed;
+            let stopped = self.has_stopped(step);
+            return (stopped && !only_shut, stopped && only_shut);
         }
         if node.repeat.is_some() {
             let last = self.last_item(step).map(|last| &self.steps[last]);
@@ -218,8 +221,8 @@ impl State {
         }
         let (own, handlers) = (course(self.shape.members(step)), course(self.shape.handlers(step)));
         let handled = compound.handling && node.group.is_some_and(|group| group.then_continue);
-        let failed = own.failed && !(handled && !handlers.failed);
-        (failed || handlers.failed || compound.unclean, own.rejected || handlers.rejected)
+        let failed = (own.failed && !handled) || handlers.failed || compound.unclean;
+        (failed, own.rejected || handlers.rejected)
     }
 
     /// The newest item or round.
