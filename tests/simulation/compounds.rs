@@ -97,8 +97,7 @@ fn item_begins(model: &Model<'_>, item: &Place) -> Result<(), String> {
     let whole = model.place(item.owner.as_deref().unwrap_or_default());
     let Some(each) = &whole.node.each else { return Ok(()) };
     let seen = &model.steps[&whole.name];
-    let at = model.places.items(&whole.name).position(|other| other.name == item.name);
-    ensure(at.is_some_and(|at| at < seen.released), "it was not released")?;
+    ensure(seen.released > 0, "it was not released")?;
     let under_way = model.places.items(&whole.name).filter(|other| {
         let seen = &model.steps[&other.name];
         other.name != item.name && seen.begun && seen.settled.is_none()

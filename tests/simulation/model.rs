@@ -460,7 +460,8 @@ impl<'a> Model<'a> {
             self.places.items(name).filter_map(|item| Some((item.key.clone()?, item.nth?))).collect();
         let Some(seen) = self.steps.get_mut(name) else { return };
         let (batch, granted) = (seen.batches as usize, seen.granted);
-        (seen.batches, seen.heeded, seen.due, seen.soaked) = (seen.batches + 1, granted, None, false);
+        (seen.batches, seen.heeded, seen.due) = (seen.batches + 1, granted, None);
+        seen.soaked &= !rounds;
         seen.turn_again &= !seen.entered;
         if batch == 0 {
             seen.targets = items as usize;
