@@ -95,6 +95,15 @@ impl State {
         self.derived.loops.get(&whole).is_some_and(|items| items.failed > allowed)
     }
 
+    /// What has stopped the list of an item whose turn had come, while it waited to begin.
+    pub(super) fn called_off(&self, item: usize) -> Option<usize> {
+        let whole = self.shape.owner(item).filter(|owner| self.shape.is_whole(*owner))?;
+        let step = &self.steps[item];
+        let entered = step.compound.as_ref().is_some_and(|compound| compound.entered);
+        let begun = step.attempts > 0 || step.granted > 0 || step.last_ask.is_some() || entered;
+        (!begun && self.has_stopped(whole)).then_some(whole)
+    }
+
     /// The step has ended; those that waited for it get their turn. What it had not begun is skipped with it.
     pub(super) fn settle(&mut self, at: Timestamp, step: usize, status: Status, reason: &str) {
         self.settle_one(at, step, status, reason);

@@ -122,7 +122,8 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let Some((node, seen)) = model.seen(event) else { return Ok(()) };
     let before = model.before(node);
     let ended = before.iter().all(|step| model.steps[&step.id].settled.is_some());
-    let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step));
+    let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step))
+        || crate::compounds::has_stopped(model, model.place(&node.id));
     let gates_shut = model.named_gates(node).iter().any(|gate| !model.satisfied(gate));
     let none_failed = !before.iter().any(|step| model.failed(step));
     match &event.fact {

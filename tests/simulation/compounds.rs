@@ -56,6 +56,13 @@ fn allowed(model: &Model<'_>, whole: &Place) -> usize {
     share.map_or(0, |share| share.of(model.steps[&whole.name].targets))
 }
 
+/// More items of the list of this one have failed than may.
+pub fn has_stopped(model: &Model<'_>, item: &Place) -> bool {
+    let whole = item.owner.as_ref().filter(|_| item.nth.is_some()).map(|whole| model.place(whole));
+    let whole = whole.filter(|whole| whole.node.each.is_some());
+    whole.is_some_and(|whole| model.failed_items(&whole.name).len() > allowed(model, whole))
+}
+
 /// Lists: read once, with different names, as long as they may be; the items as many at once as may be, the first
 /// before the others, and none when too many have failed; what is done again is what failed (rule 17).
 pub fn lists(model: &Model<'_>, event: &Event) -> Result<(), String> {
@@ -103,8 +110,7 @@ fn item_begins(model: &Model<'_>, item: &Place) -> Result<(), String> {
         other.name != item.name && seen.begun && seen.settled.is_none()
     });
     ensure(under_way.count() < each.max_parallel.max(1) as usize, "too many items at once")?;
-    let failed = model.failed_items(&whole.name).len();
-    ensure(failed <= allowed(model, whole), "too many items have failed")?;
+    ensure(!has_stopped(model, item), "too many items have failed")?;
     let Some(canary) = each.canary.filter(|canary| item.nth.unwrap_or(0) >= canary.count as usize) else {
         return Ok(());
     };
