@@ -117,7 +117,11 @@ fn item_begins(model: &Model<'_>, item: &Place) -> Result<(), String> {
     let newest = model.places.newest(&whole.name);
     let first = newest.values().filter(|other| other.nth.unwrap_or(0) < canary.count as usize);
     let over = first.into_iter().all(|other| model.steps[&other.name].settled.is_some());
-    ensure(over, "the first items are not done")?;
+    // Once the others were let go, what failed of all is done again together.
+    let others =
+        model.places.items(&whole.name).filter(|other| other.nth.unwrap_or(0) >= canary.count as usize);
+    let passed = others.into_iter().any(|other| model.steps[&other.name].begun);
+    ensure(over || passed, "the first items are not done")?;
     let asked = model.asks.values().rfind(|ask| ask.step == whole.name && ask.kind == AskKind::Canary);
     let yes = asked.is_some_and(|ask| {
         ask.end == Some(AskEnd::Answered)
@@ -274,7 +278,7 @@ pub fn due(model: &Model<'_>, step: &str, kind: Reversal) -> Option<Due> {
         return model.top().filter(|top| own(top)).map(|_| Due::Run);
     }
     let turn = if finally { model.ending.is_some() && over(Section::Main) } else { model.ending.is_none() };
-    if !turn {
+    if !turn || model.steps[step].settled.is_none() {
         return None;
     }
     let open = || model.toggles.iter().filter(|toggle| toggle.closed.is_none());

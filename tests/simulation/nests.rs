@@ -60,7 +60,7 @@ fn fill(rng: &mut Rng, plan: &mut Plan, spot: &Spot, left: &mut usize) {
         node.reverts = reversible(rng, plan, &node);
     }
     let may_loop = !matches!(node.kind, Kind::End | Kind::Revert) && loops_of(plan, &node).len() < 2;
-    let often = if node.kind == Kind::Group { 35 } else { 10 };
+    let often = if node.kind == Kind::Group { 35 } else { 14 };
     if may_loop && rng.percent(often) {
         let (each, list) = list(rng, plan, &node);
         (node.each, values.each) = (Some(each), Some(list));
@@ -73,9 +73,17 @@ fn fill(rng: &mut Rng, plan: &mut Plan, spot: &Spot, left: &mut usize) {
         node.group = Some(GroupNode { handlers: rng.percent(40), then_continue: rng.percent(50) });
     }
     put(rng, plan, node, values);
-    if let Some(node) = plan.graph.steps.iter_mut().find(|step| step.id == id).filter(|_| is_group) {
-        // The default is what this is about.
-        node.on_failure = node.on_failure.filter(|_| rng.percent(40));
+    // The defaults are what this is about; and few runs are to end at once.
+    let keep = rng.percent(35);
+    if let Some(node) = plan.graph.steps.iter_mut().find(|step| step.id == id) {
+        node.on_failure = node.on_failure.filter(|_| keep);
+        if !keep {
+            node.run_on = RunOn::Success;
+            node.gates.clear();
+        }
+        if let Some(gate) = &mut node.gate {
+            gate.on_reject_continue |= rng.percent(60);
+        }
     }
     if is_group {
         members(rng, plan, spot, &id, left);
@@ -143,30 +151,31 @@ fn list(rng: &mut Rng, plan: &Plan, node: &StepNode) -> (EachNode, Each) {
         giving.filter(|step| step.outputs.iter().any(|output| output.name == "l")).collect();
     let around: Vec<String> = items_around(plan, node).collect();
     let mut key = None;
-    let items = match rng.upto(14) {
+    let items = match rng.upto(40) {
         0 => "inputs.doubled".to_owned(),
         1 => "inputs.none".to_owned(),
         2 => "inputs.pairs".to_owned(),
         3 => "inputs.color".to_owned(),
-        4 | 5 => {
+        4..=8 => {
             key = Some(format!("{name}.name"));
             "inputs.pairs".to_owned()
         }
-        6 => "inputs.one".to_owned(),
-        7..=9 if !giving.is_empty() => format!("steps.{}.l", rng.pick(&giving).id),
-        7 | 8 => match reading(rng, plan, node).filter(|path| !path.contains(".items")) {
+        9 | 10 => "inputs.one".to_owned(),
+        11..=20 if !giving.is_empty() => format!("steps.{}.l", rng.pick(&giving).id),
+        21 | 22 => match reading(rng, plan, node).filter(|path| !path.contains(".items")) {
             Some(path) => format!("[({path}), \"x\", \"y\"]"),
             None => "inputs.names".to_owned(),
         },
-        9 if !around.is_empty() => format!("[{} ~ \"-i\", \"z\"]", rng.pick(&around)),
+        23..=28 if !around.is_empty() => format!("[{} ~ \"-i\", \"z\"]", rng.pick(&around)),
+        29..=31 => "[\"a\", \"b\", \"c\", \"d\", \"e\"]".to_owned(),
         _ => "inputs.names".to_owned(),
     };
-    if rng.percent(4) {
+    if rng.percent(3) {
         key = Some(rng.pick(&["\"same\"".to_owned(), format!("{name}.nothing")]));
     }
-    let canary = rng.percent(30).then(|| CanaryNode {
+    let canary = rng.percent(40).then(|| CanaryNode {
         count: 1 + small(rng, 2),
-        ask: rng.percent(50),
+        ask: rng.percent(60),
         soak_ms: rng.percent(50).then(|| 1 + rng.below(1_500)),
     });
     let max_failures = match rng.upto(4) {
@@ -177,7 +186,7 @@ fn list(rng: &mut Rng, plan: &Plan, node: &StepNode) -> (EachNode, Each) {
     let each = EachNode {
         max_parallel: 1 + small(rng, 3),
         canary,
-        max_targets: Some(rng.pick(&[2, 3, 5, 50])),
+        max_targets: Some(if rng.percent(6) { 2 } else { rng.pick(&[5, 50]) }),
         max_failures,
         empty_ok: rng.percent(50),
         when_each: false,

@@ -224,7 +224,12 @@ impl Town<'_> {
 
     fn after_failure(&mut self, plan: &Plan, state: &State, ask: u32) -> Vec<Answer> {
         let words = ["retry", "retry", "skip", "by_hand", "set_output", "undo_end", "end"];
-        let word = if self.calm { "skip" } else { self.rng.pick(&words) };
+        let whole = state.ask(ask).is_some_and(|ask| state.shape().is_whole(ask.step));
+        let word = match self.calm {
+            true if whole && self.rng.percent(40) => "retry",
+            true => "skip",
+            false => self.rng.pick(if whole { &words[..4] } else { &words }),
+        };
         let outputs = self.outputs(plan, state, ask);
         let helper = self.helper();
         vec![answer(ask, json!({"choice": word, "outputs": outputs}), helper)]

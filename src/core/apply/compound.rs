@@ -258,7 +258,7 @@ impl State {
         }
         let section = self.shape.is_main(step);
         let turn = if section { Phase::Main } else { Phase::Finally };
-        if self.phase() != turn {
+        if self.phase() != turn || !self.steps[step].settled {
             return None;
         }
         let mut due: Vec<usize> =

@@ -295,7 +295,12 @@ impl Draft<'_> {
 
     fn revert(&mut self, step: usize) {
         if let Some(next) = self.state.open_among(step) {
-            return self.unwind_one(next, true);
+            // What is under way beside it is awaited.
+            let over = self.state.step(self.state.reversals()[next].step).settled;
+            if over {
+                self.unwind_one(next, true);
+            }
+            return;
         }
         let named = self.state.shape().reverts(step);
         let of_it = |at: usize| named.contains(&at);
