@@ -396,7 +396,7 @@ fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
             let holds = is_clean(model, toggle) && (!policy.only_if || toggle.only_if == Some(true));
             let told = toggle.said.contains(&Decision::PutBack);
             ensure(
-                holds || told || policy.otherwise == OtherwisePutBack::Auto,
+                holds || told || toggle.tried || policy.otherwise == OtherwisePutBack::Auto,
                 "nobody allowed to put it back",
             )
         }

@@ -9,6 +9,7 @@
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `gates`: every short sequence of what can happen to a gate.
+//! - `toggles`: rule 10 over many runs.
 //! - `rerun`: a part of a finished run done again.
 //! - `arbitrary`: inputs without sense.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
@@ -30,4 +31,5 @@ mod rerun;
 mod rng;
 mod runs;
 mod sabotage;
+mod toggles;
 mod world;

@@ -67,6 +67,8 @@ pub struct Toggle {
     pub kind: Reversal,
     pub scope: Option<String>,
     pub closed: Option<ReversalEnd>,
+    /// It was begun to be reversed, and may be to its end.
+    pub tried: bool,
     pub only_if: Option<bool>,
     /// What people said about it.
     pub said: Vec<Decision>,
@@ -378,6 +380,11 @@ impl<'a> Model<'a> {
                 if *role == Role::Do && seen.dos == 1 {
                     self.arm(&node);
                 }
+                if let Some(toggle) =
+                    self.toggle_mut(&name, Reversal::PutBack).filter(|_| *role == Role::PutBack)
+                {
+                    toggle.tried = true;
+                }
                 if let (Some(key), false) = (key_of(event), role.is_probe()) {
                     self.keys.entry((name, *role)).or_insert(key);
                 }
@@ -446,7 +453,16 @@ impl<'a> Model<'a> {
         let armed = [(node.undo, Reversal::Undo), (node.put_back.is_some(), Reversal::PutBack)];
         for (_, kind) in armed.into_iter().filter(|(wanted, _)| *wanted) {
             let (step, scope) = (node.id.clone(), self.places.scope(&node.id));
-            let toggle = Toggle { step, kind, scope, closed: None, only_if: None, said: vec![], last: None };
+            let toggle = Toggle {
+                step,
+                kind,
+                scope,
+                closed: None,
+                tried: false,
+                only_if: None,
+                said: vec![],
+                last: None,
+            };
             self.toggles.push(toggle);
         }
     }

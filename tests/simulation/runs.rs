@@ -12,7 +12,7 @@ use crate::rng::Rng;
 /// Seeds that failed once.
 const SEEDS: &str = include_str!("seeds.txt");
 
-fn setting(name: &str) -> Option<u64> {
+pub fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
