@@ -175,6 +175,9 @@ impl Draft<'_> {
     fn refuses_to_run(&self, step: usize) -> Option<(SkipReason, Option<String>)> {
         let (state, shape) = (&*self.state, self.state.shape());
         let node = shape.node(step);
+        if let Some(whole) = state.called_off(step) {
+            return Some((SkipReason::Upstream, Some(shape.node(whole).id.clone())));
+        }
         let course = state.derived().lists[shape.list(step)];
         let above = |first: Option<usize>| first.filter(|first| node.above && *first < step);
         let unsatisfied = shape
