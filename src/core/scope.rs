@@ -57,6 +57,12 @@ impl<'a> Names<'a> {
 }
 
 impl Scope for Names<'_> {
+    /// Inputs that are secrets, and outputs that are: by what the plan says, whatever is known by now, so that a
+    /// request has the same digest before and after.
+    fn secret(&self, path: &str) -> Option<String> {
+        self.plan.values.secret(path)
+    }
+
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         let run = &self.state.run;
         let known = |value: Option<&Value>| value.map_or(Lookup::Missing, |v| Lookup::Known(v.clone()));

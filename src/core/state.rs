@@ -102,6 +102,8 @@ pub struct Step {
     pub ended: Option<Timestamp>,
     pub due: Option<Timestamp>,
     pub outputs: BTreeMap<String, Json>,
+    /// Outputs that are secrets and that the run's store holds.
+    pub sealed: BTreeSet<String>,
     /// What a person answered.
     pub human: Option<Human>,
     /// The open question about it.
@@ -440,6 +442,7 @@ impl Step {
             ended: None,
             due: None,
             outputs: BTreeMap::new(),
+            sealed: BTreeSet::new(),
             human: None,
             ask: None,
             last_ask: None,

@@ -13,7 +13,7 @@ use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
 use crate::core::{
     Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, choices, exhibited, listed,
-    needed_outputs,
+    needed_outputs, needed_secrets,
 };
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, OutputNode, Plan,
@@ -204,7 +204,7 @@ impl Question {
             covers: ask.covers.clone(),
             requests: requests(state, ask, node),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
-            choices: offered(state, ask, &outputs),
+            choices: offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
             options: listed(ask),
             many: node.many,
@@ -346,13 +346,17 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
 }
 
 /// What the core takes, without what would lead nowhere here.
-fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
+fn offered(plan: &Plan, state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
     let undoable = state.reversals().iter().any(|r| r.kind == Reversal::Undo && r.end.is_none());
+    // Nobody but the step itself can give what later ones use as a secret.
+    let replaceable = needed_secrets(plan, state, ask.step).is_empty();
     let words = choices(ask, false).into_iter().map(|(words, decision)| Choice { word: words[0], decision });
     words
         .filter(|choice| match choice.decision {
             Decision::UndoEnd => undoable,
-            Decision::SetOutput => !outputs.is_empty(),
+            Decision::SetOutput => !outputs.is_empty() && replaceable,
+            Decision::ByHand | Decision::Skip => replaceable,
+            Decision::Done => replaceable || ask.kind != AskKind::Unknown,
             _ => true,
         })
         .collect()

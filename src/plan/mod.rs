@@ -11,6 +11,7 @@ pub mod digest;
 mod drill;
 pub mod graph;
 pub mod preview;
+mod secret;
 pub mod service;
 mod translate;
 pub mod values;

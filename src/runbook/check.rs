@@ -1,13 +1,15 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
-//! `gates` at what stands in front of what, `people` at who may answer.
+//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
+//! `choices` at
+//! lists to choose from, `names` at what its texts read, `secrets` at what nobody may see, `gates` at what stands in front of what, `people` at who may answer.
 
 mod choices;
 mod commands;
 mod gates;
 mod names;
 mod people;
+mod secrets;
 mod shape;
 mod values;
 

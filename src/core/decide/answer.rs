@@ -1,6 +1,6 @@
 //! Answers: what people say to an open question. Admitted against the state as it is, then carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -464,6 +464,11 @@ fn override_fits(
             "a destructive step of a protected environment is overridden by a second person",
         ));
     }
+    if let Some(name) = needed_secrets(plan, state, ask.step).first() {
+        let message = format!("a later step uses the secret `{name}`, which only this step itself can give");
+        return Err(Refused::new("secret-needed", message)
+            .hint("retry it: what was made before and is lost is best revoked; or end the run here"));
+    }
     let given = answer.value.get("outputs").and_then(Value::as_object);
     let needed = needed_outputs(plan, state, ask.step);
     for name in &needed {
@@ -488,17 +493,31 @@ fn override_fits(
 
 /// The outputs of a step that some step still to come reads.
 pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let node = state.shape().node(step);
-    let prefix = format!("steps.{}.", node.id);
-    let declared: BTreeMap<&str, ()> = node.outputs.iter().map(|output| (output.name.as_str(), ())).collect();
+    let declared = state.shape().node(step).outputs.iter().map(|output| output.name.as_str());
+    read_later(plan, state, step, &declared.collect())
+}
+
+/// The secrets that some step still to come uses, and that this step has not given. Nobody can give them in its place:
+/// what people answer goes through the journal.
+pub fn needed_secrets(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
+    let declared = state.shape().node(step).secrets.iter().map(String::as_str);
+    let known = &state.step(step).sealed;
+    read_later(plan, state, step, &declared.filter(|name| !known.contains(*name)).collect())
+}
+
+fn read_later(plan: &Plan, state: &State, step: usize, declared: &BTreeSet<&str>) -> BTreeSet<String> {
+    let prefix = format!("steps.{}.", state.shape().node(step).id);
     let mut needed = BTreeSet::new();
+    if declared.is_empty() {
+        return needed;
+    }
     for (at, (_, other)) in state.steps().enumerate() {
         if other.settled || at == step {
             continue;
         }
         for path in plan.step_values(at).into_iter().flat_map(|values| values.refs()) {
             let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
-            needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
+            needed.extend(name.filter(|name| declared.contains(name)).map(str::to_owned));
         }
     }
     needed

@@ -47,6 +47,7 @@ impl Draft<'_> {
             finished: outcome.finished,
             worker: outcome.worker,
             outputs,
+            sealed: outcome.sealed.into_iter().collect(),
         };
         self.emit(Event { attempt: Some(key.attempt), hidden, ..Event::of_step(&key.step, fact) });
         self.close_proved_checklist(at);

@@ -14,7 +14,7 @@ mod ending;
 mod entitled;
 mod exhibit;
 
-pub use answer::{choices, decision, needed_outputs};
+pub use answer::{choices, decision, needed_outputs, needed_secrets};
 pub use asks::Shown;
 pub use choose::{Choosable, listed, picked};
 pub use exhibit::{Exhibit, exhibited};

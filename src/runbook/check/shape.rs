@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::Checker;
+use super::secrets;
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
@@ -10,7 +11,7 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{
-    Class, EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
+    EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
 };
 use crate::runbook::template::Part;
 use crate::runbook::{extract, inputs, position};
@@ -61,6 +62,7 @@ fn declarations(checker: &mut Checker<'_>) {
     }
     for (name, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
         input(checker, &name.value, decl);
+        secrets::input(checker, decl);
     }
     for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
         check_secret(secret, checker.source, &mut checker.problems);
@@ -121,11 +123,6 @@ fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
         && let Err(message) = inputs::check_value(decl, &default.value.literal())
     {
         checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
-    }
-    if let Some(span) = decl.keys.get("class").filter(|_| decl.class == Some(Class::Secret)) {
-        let message =
-            "a secret input is known to the language, but not built yet: it belongs under `secrets`";
-        checker.fail("not-built-yet", span, message);
     }
 }
 
@@ -286,26 +283,25 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         checker.push(problem.help("add `message: \"…\"`"));
     }
     for (name, output) in step.outputs.iter().flat_map(Entries::iter) {
-        self::output(checker, name, output);
+        self::output(checker, step, name, output);
     }
     for (name, output) in step.verify.iter().flat_map(|v| v.outputs.iter()).flat_map(Entries::iter) {
-        self::output(checker, name, output);
+        self::output(checker, step, name, output);
+        secrets::proof(checker, step, name, output);
     }
     for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
         expression_name(checker, name);
         reserved(checker, name);
         input(checker, &name.value, decl);
+        secrets::field(checker, step, decl);
     }
 }
 
-fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
+fn output(checker: &mut Checker<'_>, step: &Step, name: &Spanned<String>, output: &Output) {
     expression_name(checker, name);
     reserved(checker, name);
     filter(checker, &output.filter.value.0, output.filter.span);
-    if output.class == Some(Class::Secret) {
-        let message = "a secret that is born during a run is known to the language, but not built yet";
-        checker.fail("not-built-yet", output.filter.span, message);
-    }
+    secrets::output(checker, step, output);
 }
 
 fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
