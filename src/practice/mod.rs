@@ -28,6 +28,7 @@
 
 mod access;
 mod answer;
+mod api_keys;
 mod audit;
 mod call;
 mod creations;

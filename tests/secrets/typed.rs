@@ -20,26 +20,32 @@ steps:
 "#;
 
 /// A terminal, and everything that stood on it so far.
-struct Screen {
+pub struct Screen {
     pty: PtySession,
     seen: String,
 }
 
 impl Screen {
-    fn open(house: &House, args: &[&str]) -> Self {
+    pub fn open(house: &House, args: &[&str]) -> Self {
         let mut command = house.command(args);
         command.env_remove("CONSIGNE_LOG").env("NO_COLOR", "1");
         Self { pty: spawn_command(command, Some(60_000)).unwrap(), seen: String::new() }
     }
 
-    fn sees(&mut self, text: &str) {
+    pub fn sees(&mut self, text: &str) {
         let before = self.pty.exp_string(text);
         self.seen +=
             &before.unwrap_or_else(|error| panic!("{text:?} does not appear: {error}\n{}", self.seen));
         self.seen += text;
     }
 
-    fn ends(mut self) -> Vec<u8> {
+    /// The end of the input pauses the run.
+    pub fn leave(&mut self) {
+        self.pty.send("\u{4}").unwrap();
+        self.pty.flush().unwrap();
+    }
+
+    pub fn ends(mut self) -> Vec<u8> {
         self.seen += &self.pty.exp_eof().unwrap();
         // The library takes each byte for a character.
         self.seen.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
@@ -57,9 +63,7 @@ fn a_typed_secret_is_not_echoed_and_reaches_nothing() {
     screen.sees("uses (retry/by_hand/skip/end) > ");
     house.smell("while the menu is open");
     house.smell_command_lines();
-    // The end of the input pauses the run.
-    screen.pty.send("\u{4}").unwrap();
-    screen.pty.flush().unwrap();
+    screen.leave();
     let seen = screen.ends();
     house.clean("the screen", &seen);
     let shown = String::from_utf8_lossy(&seen).into_owned();
@@ -69,8 +73,7 @@ fn a_typed_secret_is_not_echoed_and_reaches_nothing() {
     screen.sees("typed: ");
     screen.pty.send_line(TYPED).unwrap();
     screen.sees("uses (retry/by_hand/skip/end) > ");
-    screen.pty.send("\u{4}").unwrap();
-    screen.pty.flush().unwrap();
+    screen.leave();
     house.clean("the screen", &screen.ends());
     house.smell("after the run was paused twice");
     for args in [&["show", "r"][..], &["report", "r", "--open"], &["list"]] {
