@@ -472,4 +472,46 @@ mod tests {
         );
         assert_eq!(secrets.get("nope").await.unwrap_err().to_string(), "secret `nope` is not declared");
     }
+
+    #[tokio::test]
+    async fn rule_20_what_is_old_is_fetched_again_once_and_stays_masked() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo x >> asked; printf 'token-number-%s' \"$(wc -l < asked | tr -d ' ')\"";
+        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let sources = [
+            ("dies", SecretSource::Command(command)),
+            ("lives", SecretSource::File("lives".into())),
+            ("gone", SecretSource::File("gone".into())),
+        ];
+        for name in ["lives", "gone"] {
+            std::fs::write(dir.path().join(name), format!("{name}-value-1")).unwrap();
+        }
+        let clock = Arc::new(crate::clock::VirtualClock::at(Timestamp::from_millis(1_000)));
+        let limits = ["dies", "gone"].map(|name| (name.to_owned(), 60_000));
+        let secrets = secrets(dir.path(), &sources).refreshed(limits.into(), clock.clone());
+        let value = async |name: &str| secrets.get(name).await.unwrap().expose_secret().to_owned();
+        assert_eq!(
+            (value("dies").await.as_str(), value("lives").await.as_str()),
+            ("token-number-1", "lives-value-1")
+        );
+        assert_eq!(value("gone").await, "gone-value-1");
+        clock.advance(59_999);
+        std::fs::write(dir.path().join("lives"), "lives-value-2").unwrap();
+        assert_eq!(value("dies").await, "token-number-1", "young enough");
+        clock.advance(1);
+        let (a, b, c) = tokio::join!(value("dies"), value("dies"), value("dies"));
+        assert_eq!([&*a, &*b, &*c], ["token-number-2"; 3], "fetched once for all who wait");
+        assert_eq!(value("lives").await, "lives-value-1", "without a limit once per process");
+        assert_eq!(
+            secrets.masker().text("token-number-1 token-number-2"),
+            "*** ***",
+            "what died is no less secret"
+        );
+        std::fs::remove_file(dir.path().join("gone")).unwrap();
+        let error = secrets.get("gone").await.unwrap_err().to_string();
+        assert!(
+            error.contains("cannot read") && !error.contains("gone-value"),
+            "an old one is not used: {error}"
+        );
+    }
 }

@@ -8,4 +8,5 @@ mod canary;
 mod echo;
 mod house;
 mod places;
+mod rotation;
 mod typed;

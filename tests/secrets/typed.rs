@@ -92,3 +92,49 @@ fn a_short_typed_secret_is_refused_before_anything_happens() {
     assert!(seen.contains("shorter than 8 bytes") && !seen.contains("aBc1234"), "{seen}");
     assert!(!house.books().join("acted").exists() && !seen.contains(ENV));
 }
+
+#[test]
+fn rule_20_an_input_of_class_secret_is_typed_and_reaches_nothing() {
+    let house = House::new();
+    house.write(
+        "asked.yaml",
+        r#"consigne: v1
+id: asked
+inputs:
+  pass: {type: string, class: secret, title: "The pass"}
+  name: {type: string}
+defaults: {http: {base: "http://127.0.0.1:PORT", bearer: inputs.pass}}
+steps:
+  - id: sent
+    http: {post: /json, json: {pass: "{{ inputs.pass }}", name: "{{ inputs.name }}"}}
+    effect: read
+    on_failure: continue
+    allowed: true
+    outputs: {head: ".body.head", heard: ".body.heard"}
+  - id: given
+    shell: 'printf "%s" "$PASS" | cmp - typed; echo "$PASS"'
+    env: {PASS: "{{ inputs.pass }}"}
+    effect: read
+secrets: {env: {env: PLANTED}, command: {command: [sh, ./print-secret]}, file: {file: file-secret}}
+"#,
+    );
+    house.write("typed", TYPED);
+    house.say(&["check", "asked.yaml"], 0);
+    for given in [&["--input", "pass=x"][..], &["--inputs", "given.yaml"]] {
+        house.write("given.yaml", "pass: x\n");
+        let args = [&["run", "asked.yaml", "--input", "name=n"], given].concat();
+        let said = house.say(&args, 3);
+        assert!(said.contains("input `pass` is a secret: it is typed when the run starts"), "{said}");
+    }
+    let said = house.say(&["run", "asked.yaml", "--input", "name=n", "--unattended"], 3);
+    assert!(said.contains("is typed, and nobody is at a terminal"), "{said}");
+    let mut screen = Screen::open(&house, &["run", "asked.yaml", "--input", "name=n", "--run-id", "r"]);
+    screen.sees("pass: ");
+    screen.pty.send_line(TYPED).unwrap();
+    screen.sees("r: succeeded");
+    house.clean("the screen", &screen.ends());
+    house.smell("after the end");
+    let values = std::fs::read_to_string(house.run("r/plan/values.json")).unwrap();
+    assert!(values.contains("inputs.pass") && values.contains("\"n\""), "{values}");
+    house.say(&["verify", "r"], 0);
+}

@@ -1,7 +1,5 @@
 //! Answers: what people say to an open question. Admitted against the state as it is, then carried out.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::super::event::{
@@ -10,6 +8,7 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, same};
+use super::needed::{needed_outputs, needed_secrets};
 use super::{Draft, Refused, choose};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, InputField, InputKind, Plan};
@@ -489,38 +488,6 @@ fn override_fits(
         hidden.put(&format!("output.{name}"), value);
     }
     Ok(())
-}
-
-/// The outputs of a step that some step still to come reads.
-pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let declared = state.shape().node(step).outputs.iter().map(|output| output.name.as_str());
-    read_later(plan, state, step, &declared.collect())
-}
-
-/// The secrets that some step still to come uses, and that this step has not given. Nobody can give them in its place:
-/// what people answer goes through the journal.
-pub fn needed_secrets(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let declared = state.shape().node(step).secrets.iter().map(String::as_str);
-    let known = &state.step(step).sealed;
-    read_later(plan, state, step, &declared.filter(|name| !known.contains(*name)).collect())
-}
-
-fn read_later(plan: &Plan, state: &State, step: usize, declared: &BTreeSet<&str>) -> BTreeSet<String> {
-    let prefix = format!("steps.{}.", state.shape().node(step).id);
-    let mut needed = BTreeSet::new();
-    if declared.is_empty() {
-        return needed;
-    }
-    for (at, (_, other)) in state.steps().enumerate() {
-        if other.settled || at == step {
-            continue;
-        }
-        for path in plan.step_values(at).into_iter().flat_map(|values| values.refs()) {
-            let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
-            needed.extend(name.filter(|name| declared.contains(name)).map(str::to_owned));
-        }
-    }
-    needed
 }
 
 impl Draft<'_> {

@@ -111,16 +111,10 @@ pub(super) fn proof(checker: &mut Checker<'_>, step: &Step, name: &Spanned<Strin
 }
 
 /// An output that says it is a secret, and cannot be one.
-pub(super) fn output(checker: &mut Checker<'_>, step: &Step, output: &Output) {
+pub(super) fn output(checker: &mut Checker<'_>, output: &Output) {
     if let (Some(span), Some(Class::Public | Class::Confidential)) = (output.secret, output.class) {
         let problem =
             checker.error("secret-use", span, "a secret output is of class secret, and of no other");
         checker.push(problem.help("leave `class` out"));
-    }
-    // Nothing is taken where nothing is run.
-    if output.is_secret(step.class) && !step.runs() {
-        let span = output.secret.unwrap_or(output.filter.span);
-        let kind = step.kind().unwrap_or("manual");
-        checker.fail("secret-use", span, format!("a step of kind `{kind}` gives no secret"));
     }
 }

@@ -283,10 +283,10 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         checker.push(problem.help("add `message: \"…\"`"));
     }
     for (name, output) in step.outputs.iter().flat_map(Entries::iter) {
-        self::output(checker, step, name, output);
+        self::output(checker, name, output);
     }
     for (name, output) in step.verify.iter().flat_map(|v| v.outputs.iter()).flat_map(Entries::iter) {
-        self::output(checker, step, name, output);
+        self::output(checker, name, output);
         secrets::proof(checker, step, name, output);
     }
     for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
@@ -297,11 +297,11 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
     }
 }
 
-fn output(checker: &mut Checker<'_>, step: &Step, name: &Spanned<String>, output: &Output) {
+fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
     expression_name(checker, name);
     reserved(checker, name);
     filter(checker, &output.filter.value.0, output.filter.span);
-    secrets::output(checker, step, output);
+    secrets::output(checker, output);
 }
 
 fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
