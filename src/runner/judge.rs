@@ -269,13 +269,13 @@ fn secret(answer: &Answer, filter: &str, globals: &Globals) -> Result<SecretStri
     let text = serde_json::from_str::<Option<String>>(&json).map_err(|_| "the filter gives no text")?;
     let text = Zeroizing::new(text.ok_or("the filter gives null")?);
     let cut = super::secrets::without_line_break(&text);
-    match cut.len() {
-        ..SHORTEST_SECRET => {
-            Err(format!("it is shorter than {SHORTEST_SECRET} bytes and could not be masked"))
-        }
-        ..=LONGEST_SECRET => Ok(cut.into()),
-        _ => Err(format!("it is longer than {LONGEST_SECRET} bytes")),
+    if cut.len() < SHORTEST_SECRET {
+        return Err(format!("it is shorter than {SHORTEST_SECRET} bytes and could not be masked"));
     }
+    if cut.len() > LONGEST_SECRET {
+        return Err(format!("it is longer than {LONGEST_SECRET} bytes"));
+    }
+    Ok(cut.into())
 }
 
 /// Holds a filter of `poll` over an answer; one that fails does not hold.
