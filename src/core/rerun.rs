@@ -35,7 +35,7 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
         let stands = step.status == Status::Succeeded && !reversed && node.put_back.is_none();
         // A secret that was born in that run was erased at its end: it is made anew, and used anew, though requests that
         // name it look the same.
-        let values = plan.step_values(at);
+        let values = state.values(plan, at);
         let uses = values.is_some_and(|values| values.refs().any(|path| plan.values.born.contains(path)));
         let stands = stands && node.secrets.is_empty() && !uses;
         if !stands || !node.kind.runs() || !state.shape().is_main(at) || again.contains(&node.id) {

@@ -258,7 +258,9 @@ impl Attempt<'_> {
     ) -> Result<BTreeSet<String>, Breach> {
         let born = born?;
         let names = born.keys().cloned().collect();
-        match self.context.secrets.seal(&self.request.key.step, born).await {
+        let key = &self.request.key;
+        let step = key.item.map_or_else(|| key.step.clone(), |item| format!("{}[{item}]", key.step));
+        match self.context.secrets.seal(&step, born).await {
             Ok(()) => Ok(names),
             Err(error) => Err(Breach { reason: "seal", message: error.to_string() }),
         }

@@ -20,16 +20,24 @@ pub fn needed_secrets(plan: &Plan, state: &State, step: usize) -> BTreeSet<Strin
 }
 
 fn read_later(plan: &Plan, state: &State, step: usize, declared: &BTreeSet<&str>) -> BTreeSet<String> {
-    let prefix = format!("steps.{}.", state.shape().node(step).id);
-    let mut needed = BTreeSet::new();
+    let prefix = format!("steps.{}.", state.shape().written(step).id);
+    let (mut needed, mut seen) = (BTreeSet::new(), BTreeSet::new());
     if declared.is_empty() {
         return needed;
     }
     for (at, (_, other)) in state.steps().enumerate() {
+        // What stands inside a list that is not known yet is still to come.
+        let mut reads = vec![&state.shape().written(at).id];
+        if state.shape().is_whole(at) && !other.settled {
+            reads.extend(state.shape().inside(at));
+        }
         if other.settled || at == step {
             continue;
         }
-        for path in plan.step_values(at).into_iter().flat_map(|values| values.refs()) {
+        reads.retain(|name| seen.insert(*name));
+        for path in
+            reads.into_iter().filter_map(|name| plan.values.steps.get(name)).flat_map(|values| values.refs())
+        {
             let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
             needed.extend(name.filter(|name| declared.contains(name)).map(str::to_owned));
         }

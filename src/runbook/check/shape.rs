@@ -3,18 +3,16 @@
 use regex::Regex;
 
 use super::Checker;
-use super::secrets;
+use super::{asked, secrets};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
-use crate::runbook::schema::{
-    EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
-};
+use crate::runbook::schema::{EffectWord, ErrorWord, Expect, Http, Output, Poll, ProbeDecl, Retry, Step};
 use crate::runbook::template::Part;
-use crate::runbook::{extract, inputs, position};
+use crate::runbook::{extract, position};
 
 /// Attempts of one step, at most.
 const MAX_ATTEMPTS: u32 = 10_000;
@@ -61,7 +59,7 @@ fn declarations(checker: &mut Checker<'_>) {
         expression_name(checker, name);
     }
     for (name, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
         secrets::input(checker, decl);
     }
     for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
@@ -90,39 +88,6 @@ fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
         let message = format!("`{}` cannot be named in an expression: letters, digits and `_`", name.value);
         let problem = checker.error("bad-id", name.span, message);
         checker.push(problem.suggest_name(&name.value));
-    }
-}
-
-fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
-    let kind = decl.r#type.value;
-    match (kind, &decl.of) {
-        (TypeWord::List, None) => {
-            let problem = checker.error("missing-key", decl.r#type.span, "a list says what it is a list of");
-            checker.push(problem.help("add `of: string`, or another type"));
-        }
-        (TypeWord::List, Some(of)) if of.value == TypeWord::List => {
-            checker.fail("bad-value", of.span, "a list of lists cannot be given");
-        }
-        (TypeWord::List, Some(_)) | (_, None) => {}
-        (_, Some(of)) => checker.fail("key-not-for-kind", of.span, "`of` belongs to lists"),
-    }
-    let numeric = [kind, decl.of.as_ref().map_or(kind, |of| of.value)];
-    let numeric = numeric.iter().any(|kind| matches!(kind, TypeWord::Integer | TypeWord::Number));
-    for bound in decl.min.iter().chain(&decl.max).filter(|_| !numeric) {
-        checker.fail("key-not-for-kind", bound.span, "`min` and `max` belong to numbers");
-    }
-    if let (Some(min), Some(max)) = (&decl.min, &decl.max)
-        && min.value > max.value
-    {
-        checker.fail("bad-value", max.span, "`max` is less than `min`");
-    }
-    if let Some(pattern) = &decl.pattern {
-        regex(checker, pattern);
-    }
-    if let Some(default) = &decl.default
-        && let Err(message) = inputs::check_value(decl, &default.value.literal())
-    {
-        checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
     }
 }
 
@@ -196,12 +161,17 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "env" | "cwd" => program,
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" | "deadline" => runs,
-            "effect" | "ungated" => runs || kind == "manual",
+            "effect" => runs || kind == "manual",
+            "ungated" => runs || matches!(kind, "manual" | "revert"),
             "class" => runs || kind == "input",
             "timeout" | "show" => runs || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => runs || human || kind == "assert",
+            "on_failure" => {
+                runs || human || matches!(kind, "assert" | "group" | "revert") || step.for_each.is_some()
+            }
+            "for_each" => !matches!(kind, "end" | "revert"),
+            "repeat" => kind == "group",
             _ => true,
         };
         if !fits {
@@ -209,6 +179,14 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             let mut problem = checker.error("key-not-for-kind", span, message);
             if kind == "approve" && name == "by" {
                 problem = problem.help("an approve names its `roles` and `exclude` itself");
+            }
+            if name == "repeat" {
+                problem = problem.help("put the step into a `group`, and `repeat` beside it");
+            }
+            if kind == "group"
+                && matches!(name, "effect" | "retry" | "timeout" | "undo" | "put_back" | "ungated")
+            {
+                problem = problem.help("say it of a step of the group");
             }
             if kind == "http" && name == "env" {
                 problem = problem.help("use `headers`, `query` or `json`");
@@ -224,11 +202,7 @@ fn references(checker: &mut Checker<'_>, at: usize) {
         match checker.flow.find(&id.value) {
             None => unknown_step(checker, id, "needs"),
             Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
-            Some(found) if !checker.same_list(found, at) => {
-                let message =
-                    format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
-                checker.fail("unknown-step", id.span, message);
-            }
+            Some(found) if !checker.same_list(found, at) => another_list(checker, at, found, id),
             Some(_) => {}
         }
     }
@@ -245,6 +219,10 @@ fn references(checker: &mut Checker<'_>, at: usize) {
                 let message = format!("step `{}` has no `verify` that could prove this item", id.value);
                 checker.fail("bad-value", id.span, message);
             }
+            Some(found) if checker.list_around(at, found).is_some() => {
+                let problem = checker.inside_list(at, found, id.span);
+                checker.push(problem);
+            }
             Some(found) => {
                 let message = format!("step `{}` does not come before this checklist", id.value);
                 let problem = checker.error("not-upstream", id.span, message);
@@ -252,6 +230,34 @@ fn references(checker: &mut Checker<'_>, at: usize) {
             }
         }
     }
+}
+
+/// `needs` name steps of the same list.
+fn another_list(checker: &mut Checker<'_>, at: usize, found: usize, id: &Spanned<String>) {
+    let lists = &checker.flow.lists;
+    if lists.places[found].finally != lists.places[at].finally {
+        let message = format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
+        return checker.fail("unknown-step", id.span, message);
+    }
+    let beside = lists.side_by_side(at, found);
+    let around = beside.filter(|(at, found)| lists.of[*at] == lists.of[*found]);
+    let message = format!("`{}` is in another list, and a step waits for those of its own", id.value);
+    let problem = checker.error("inside-group", id.span, message);
+    let problem = match around {
+        Some((step, group)) if step == at => problem
+            .also(checker.id_span(group).at(checker.source), "it belongs to this group")
+            .help(format!("write `{}`: the group has ended when all of it has", checker.name(group))),
+        Some((group, other)) => problem.help(format!(
+            "write `needs: [{}]` of the group `{}`",
+            checker.name(other),
+            checker.name(group)
+        )),
+        None if beside.is_some() => {
+            problem.help("what a group does on a failure begins when all of its steps have ended")
+        }
+        None => problem.help("a group begins before its steps and ends after them"),
+    };
+    checker.push(problem);
 }
 
 pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key: &str) {
@@ -292,7 +298,7 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
     for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
         expression_name(checker, name);
         reserved(checker, name);
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
         secrets::field(checker, step, decl);
     }
 }
@@ -545,7 +551,7 @@ fn is_path(text: &str) -> bool {
     })
 }
 
-fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
+pub(super) fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
     if let Err(error) = Regex::new(&pattern.value) {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
