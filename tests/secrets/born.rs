@@ -367,3 +367,33 @@ fn the_canaries_are_what_the_files_hold() {
         assert_eq!(fs::read_to_string(house.books().join(name)).unwrap(), canary);
     }
 }
+
+#[test]
+fn rule_20_each_item_of_a_list_has_a_secret_of_its_own() {
+    let house = House::new();
+    let steps = r#"
+  - id: each
+    for_each: {items: '["born", "minted"]', as: file, key: file, max_targets: 2}
+    group:
+      steps:
+        - id: mint
+          shell: 'cat "$FILE"; base64 < "$FILE" >&2'
+          env: {FILE: "{{ file }}"}
+          effect: write
+          outputs: {token: {secret: .stdout}}
+        - id: use
+          shell: 'printf "%s" "$TOKEN" | cmp - "$FILE"; echo "$TOKEN"'
+          env: {FILE: "{{ file }}", TOKEN: "{{ steps.mint.token }}"}
+          effect: read
+  - id: go
+    confirm: {}
+    message: "Go on?"
+"#;
+    house.write("births.yaml", &format!("{HEAD}{steps}"));
+    house.say(&["check", "births.yaml"], 0);
+    house.say(&["run", "births.yaml", "--unattended", "--run-id", "r"], 4);
+    house.smell("while the run is parked");
+    assert_eq!(sealed(&house, "r").0.len(), 3, "two values and the name of their key");
+    house.say(&["cancel", "r", "--comment", "enough"], 1);
+    nothing_is_left(&house, "r");
+}

@@ -350,17 +350,21 @@ fn output(
         return true;
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
-        let what = field.map_or_else(String::new, |field| format!(".{field}"));
-        let problem =
-            checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
-        let secret = secrets::is_secret(checker, &format!("steps.{id}{what}"));
-        checker.push(problem.help(if secret {
-            "give this step the same `when`: nothing can stand in for a secret".to_owned()
-        } else {
-            format!("write steps.{id}{what} | default(…), or give this step the same `when`")
-        }));
+        absent(checker, (id, field), span, reason);
     }
     true
+}
+
+fn absent(checker: &mut Checker<'_>, (id, field): (&str, Option<&str>), span: Span, reason: &str) {
+    let what = field.map_or_else(String::new, |field| format!(".{field}"));
+    let problem =
+        checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
+    let secret = secrets::is_secret(checker, &format!("steps.{id}{what}"));
+    checker.push(problem.help(if secret {
+        "give this step the same `when`: nothing can stand in for a secret".to_owned()
+    } else {
+        format!("write steps.{id}{what} | default(…), or give this step the same `when`")
+    }));
 }
 
 /// Why an output of `target` may not exist when `at` reads it.
