@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bind;
 use super::event::{ReversalEnd, Status};
 use super::state::State;
-use crate::plan::{Graph, Import, Plan, Rerun, Section};
+use crate::plan::{Graph, Import, Plan, Rerun, Section, StepValues};
 
 /// A step, and everything that comes after it. `None`: there is no such step in the main section.
 pub fn again(graph: &Graph, from: &str) -> Option<BTreeSet<String>> {
@@ -33,6 +33,11 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
             reversal.step == at && matches!(reversal.end, Some(ReversalEnd::Done | ReversalEnd::Failed))
         });
         let stands = step.status == Status::Succeeded && !reversed && node.put_back.is_none();
+        // What lay in the scratch folder is gone with its run.
+        let scratched = plan.step_values(at).is_some_and(StepValues::uses_work);
+        if scratched {
+            continue;
+        }
         if !stands || !node.kind.runs() || !state.shape().is_main(at) || again.contains(&node.id) {
             continue;
         }

@@ -95,6 +95,7 @@ const CODES: &[Code] = &[
     row("unknown-step", "a reference to a step that does not exist", "name a step that exists"),
     row("unquoted", "a text that YAML reads as something else", "put the text in quotes"),
     row("unused-past", "`past` names something that is no gate reached round", "take it out of `past`"),
+    row("work-use", "the scratch folder where its path means nothing, or would be seen", "use `run.work` whole, in arguments, `env`, `cwd` and paths of files on this machine"),
     row("wrong-type", "a value of another type than its key wants", "write a value of the type that the key wants"),
 ];
 

@@ -31,7 +31,8 @@ use crate::record::note::TreeHead;
 use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
 use crate::runner::{
-    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, WorkFolder,
+    sweep_leftovers,
 };
 
 /// File below `plan/` that says how this host serves the run. Held back.
@@ -491,6 +492,9 @@ impl Reopened {
 
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
+        if let Err(error) = WorkFolder::of(&self.dir).wipe() {
+            tracing::warn!(%error, "something of the run stays behind");
+        }
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;

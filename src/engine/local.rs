@@ -470,9 +470,12 @@ impl Loop {
         Ok(false)
     }
 
-    /// The ending sequence of the record.
+    /// The ending sequence of the record. Nothing starts any more, so nobody needs the scratch folder.
     fn seal(&mut self) -> Result<(), BookError> {
-        let Local { plan, state, book, .. } = &mut self.it;
+        let Local { plan, state, book, context, operator, .. } = &mut self.it;
+        if let Err(error) = context.work.wipe() {
+            operator.say(&narrate::not_wiped(state, &error));
+        }
         book.seal(plan, state).map(|_| ())
     }
 }

@@ -67,6 +67,12 @@ pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
     format!("! {text}: {error}")
 }
 
+/// Something in the scratch folder cannot be removed.
+pub(super) fn not_wiped(state: &State, error: &crate::runner::WorkError) -> String {
+    let french = state.run.lang == "fr";
+    format!("! {}: {error}", pick(french, "il reste des fichiers de travail", "scratch files stay behind"))
+}
+
 /// The line that an event is worth.
 pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";

@@ -95,10 +95,12 @@ impl Lines<'_> {
 fn segment(segment: &Segment) -> String {
     match segment {
         Segment::Text(text) => {
-            harmless(text).replace("<secret ", "\\<secret ").replace("<decided later", "\\<decided later")
+            let marked = ["<secret ", "<decided later", "<run.work>"];
+            marked.iter().fold(harmless(text), |text, mark| text.replace(mark, &format!("\\{mark}")))
         }
         Segment::Secret(name) => format!("<secret {}>", harmless(name)),
         Segment::Later(expr) => format!("<decided later by {}>", harmless(expr)),
+        Segment::Work => "<run.work>".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::graph::InputKind;
-use crate::runbook::template::{Expr, Rendered, Template};
+use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -242,6 +242,12 @@ impl StepValues {
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
         own.into_iter().flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
+    }
+
+    /// Whether what it does reads or leaves something in the scratch folder.
+    pub fn uses_work(&self) -> bool {
+        let texts = self.act.iter().flat_map(|act| act.action.texts());
+        texts.flat_map(Template::refs).any(|name| name == WORK)
     }
 
     /// Every name that something in the step reads when it runs.

@@ -35,6 +35,11 @@ impl Use {
         matches!(self, Self::Header | Self::Env | Self::Json)
     }
 
+    /// The path of the scratch folder may stand here.
+    pub const fn takes_work(self) -> bool {
+        matches!(self, Self::Argv | Self::Env | Self::Folder)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Url => "an address",

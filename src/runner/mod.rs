@@ -25,6 +25,7 @@ mod secrets;
 mod service;
 mod sweep;
 mod tail;
+mod work;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +42,7 @@ pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
 pub use tail::{TailLine, TailSink};
+pub use work::{WorkError, WorkFolder};
 
 use crate::core::{AttemptRequest, Outcome};
 use crate::plan::{Action, ErrorClass};

@@ -27,7 +27,7 @@ impl Runner for Program {
 
 async fn observe(call: Call<'_>) -> Observation {
     let begun = call.context.clock.mono();
-    let filled = match fill(&call.request.probe.action, &call.context.secrets).await {
+    let filled = match fill(&call.request.probe.action, call.context).await {
         Ok(filled) => filled,
         Err(error) => return nothing(reason_of(&error), &error.to_string()),
     };
@@ -126,6 +126,7 @@ fn answered(call: &Call<'_>, ran: &Ran, exit: i32, elapsed_ms: u64) -> End {
 pub(super) fn reason_of(error: &FillError) -> &'static str {
     match error {
         FillError::Secret(_) => "secret",
+        FillError::Work(_) => "work",
         FillError::Later(_) => "request",
     }
 }
