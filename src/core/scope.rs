@@ -76,4 +76,9 @@ impl Scope for Names<'_> {
             _ => Lookup::Missing,
         }
     }
+
+    fn host(&self, name: &str) -> Lookup {
+        let reach = self.plan.values.hosts.get(name);
+        reach.map_or(Lookup::Missing, |reach| Lookup::Known(json!(reach)))
+    }
 }

@@ -13,6 +13,7 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+use super::host;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
@@ -58,12 +59,18 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     if has_errors(&problems) {
         return Err(problems);
     }
-    let known = Known { inputs: request.inputs, vars: &vars };
+    // A host has no say in anything that is rendered before the run.
+    let none = BTreeMap::new();
+    let known = Known { inputs: request.inputs, vars: &vars, hosts: &none };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
-    let plan =
+    let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
+    if has_errors(&problems) {
+        return Err(problems);
+    }
     drill::check(document, &plan, request)?;
     Ok(plan)
 }
@@ -72,7 +79,8 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
 /// nothing that could be run.
 pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
-    let known = Known { inputs: &nothing, vars: &nothing };
+    let hosts = BTreeMap::new();
+    let known = Known { inputs: &nothing, vars: &nothing, hosts: &hosts };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -296,6 +304,7 @@ impl Builder<'_> {
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
+            hosts: BTreeMap::new(),
         }
     }
 
@@ -307,9 +316,10 @@ impl Builder<'_> {
     }
 
     fn step_values(&self, step: &Step) -> StepValues {
+        let host = step.host.as_ref();
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
-            let mut probe = self.calls.probe(verify.act())?;
+            let mut probe = self.calls.probe(verify.act().on(host))?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
             probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
             Some(probe)
@@ -325,12 +335,15 @@ impl Builder<'_> {
                 probe
             }),
             verify,
-            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act())),
-            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act())),
-            only_if: step.put_back.as_ref().and_then(|back| self.calls.probe(back.only_if.as_ref()?.act())),
+            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act().on(host))),
+            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act().on(host))),
+            only_if: step
+                .put_back
+                .as_ref()
+                .and_then(|back| self.calls.probe(back.only_if.as_ref()?.act().on(host))),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
-            items: step.checklist.as_ref().map(|list| self.items(list)).unwrap_or_default(),
+            items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
             fields: step
                 .input
                 .iter()
@@ -360,14 +373,14 @@ impl Builder<'_> {
         }
     }
 
-    fn items(&self, list: &Checklist) -> BTreeMap<String, Item> {
+    fn items(&self, list: &Checklist, step: &Step) -> BTreeMap<String, Item> {
         let item = |item: &crate::runbook::schema::ItemDecl| Item {
             text: text(Some(&item.text)),
             probe: item
                 .probe
                 .as_ref()
                 .filter(|probe| probe.step.is_none())
-                .and_then(|p| self.calls.probe(p.act())),
+                .and_then(|p| self.calls.probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()

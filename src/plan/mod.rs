@@ -10,18 +10,20 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+pub mod host;
 pub mod preview;
 pub mod service;
 mod translate;
 pub mod values;
 
-pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
+pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
     Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, ManyNode,
     Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
     RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
+pub use host::{Reach, SshHost};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed, Localized, Poll,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
+use super::action::{Action, Auth, Body, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe};
+use super::host::Reach;
+use super::values::{Accept, Expect, InputField, Localized, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
@@ -24,6 +25,13 @@ pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
 pub(super) struct Known<'a> {
     pub inputs: &'a BTreeMap<String, Value>,
     pub vars: &'a BTreeMap<String, Value>,
+    pub hosts: &'a BTreeMap<String, Reach>,
+}
+
+impl<'a> Known<'a> {
+    pub const fn of(values: &'a Values) -> Self {
+        Self { inputs: &values.inputs, vars: &values.vars, hosts: &values.hosts }
+    }
 }
 
 impl Scope for Known<'_> {
@@ -34,6 +42,10 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.hosts.get(name).map_or(Lookup::Missing, |reach| Lookup::Known(serde_json::json!(reach)))
     }
 }
 
@@ -67,14 +79,20 @@ impl<'a> Translator<'a> {
             let timeout = self.defaults.and_then(|d| d.timeout).map_or(HTTP_TIMEOUT, |timeout| timeout.0);
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
-        if let Some(script) = act.shell {
-            return Some((
-                Action::Shell(ShellCall { script: script.value.clone(), env, cwd }),
-                PROGRAM_TIMEOUT,
-            ));
-        }
-        let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
-        Some((Action::Argv(ProgramCall { argv, env, cwd }), PROGRAM_TIMEOUT))
+        let program = if let Some(script) = act.shell {
+            Program::Shell(ShellCall { script: script.value.clone(), env, cwd })
+        } else {
+            let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
+            Program::Argv(ProgramCall { argv, env, cwd })
+        };
+        let action = match (act.host, program) {
+            (Some(host), program) => {
+                Action::Remote(Box::new(RemoteCall { host: host.value.clone(), reach: None, program }))
+            }
+            (None, Program::Shell(call)) => Action::Shell(call),
+            (None, Program::Argv(call)) => Action::Argv(call),
+        };
+        Some((action, PROGRAM_TIMEOUT))
     }
 
     fn http(&self, http: &Http) -> Option<HttpCall<Template>> {

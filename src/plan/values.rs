@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::graph::InputKind;
+use super::host::Reach;
 use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Values {
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+    /// The hosts that steps may run on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Reach>,
 }
 
 /// A page to look at.

@@ -1,11 +1,12 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
 //! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
-//! `gates` at what stands in front of what, `people` at who may answer.
+//! `gates` at what stands in front of what, `people` at who may answer, `hosts` at what runs elsewhere.
 
 mod choices;
 mod commands;
 mod gates;
+mod hosts;
 mod names;
 mod people;
 mod shape;
@@ -86,6 +87,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     names::check(&mut checker);
     gates::check(&mut checker);
     people::check(&mut checker);
+    hosts::check(&mut checker);
     checker.settle();
     let mut problems = checker.problems;
     diag::sort(&mut problems);

@@ -218,6 +218,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on, and those that prove it or take it back.
+        may host: Spanned<Template>,
         /// Names for parts of the result, by jq filter: read as `steps.ID.NAME`.
         may outputs: Entries<Output>,
         /// What counts as success, instead of exit 0 or a status of 2xx.
@@ -252,7 +254,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
+    } later ["notify", "revert", "runbook", "group", "for_each", "repeat",
         "timebox", "artifacts", "pool"]
 }
 

@@ -115,6 +115,11 @@ pub trait Scope {
     fn whole(&self, _root: &str) -> Option<Value> {
         None
     }
+
+    /// How a host of that name is reached, as data.
+    fn host(&self, _name: &str) -> Lookup {
+        Lookup::Missing
+    }
 }
 
 impl Template {

@@ -20,6 +20,8 @@ pub enum Use {
     Body,
     Argv,
     Folder,
+    /// The name of a host.
+    Host,
     /// Titles and messages, the words of people.
     Words,
     Condition,
@@ -50,6 +52,7 @@ impl Use {
             Self::Body => "a body",
             Self::Argv => "an argument",
             Self::Folder => "a path",
+            Self::Host => "the name of a host",
             Self::Words => "a text that people read",
             Self::Condition | Self::Entry => "a condition",
             Self::Other => "this place",
@@ -261,5 +264,6 @@ impl<'a> Collector<'a> {
         act.argv.iter().flat_map(|argv| &argv.value).for_each(|arg| self.one(Some(arg), Use::Argv));
         self.pairs(act.env, Use::Env);
         self.one(act.cwd, Use::Folder);
+        self.one(act.host, Use::Host);
     }
 }

@@ -21,6 +21,7 @@ mod leftovers;
 mod mask;
 mod process;
 mod program;
+mod remote;
 mod secrets;
 mod service;
 mod sweep;
@@ -38,6 +39,7 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use remote::answers;
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
@@ -110,6 +112,7 @@ pub struct Runners {
     http: Box<dyn Runner>,
     shell: Box<dyn Runner>,
     argv: Box<dyn Runner>,
+    remote: Box<dyn Runner>,
 }
 
 impl Default for Runners {
@@ -124,6 +127,7 @@ impl Runners {
             http: Box::new(http::Http::new()),
             shell: Box::new(program::Program),
             argv: Box::new(program::Program),
+            remote: Box::new(remote::Remote),
         }
     }
 
@@ -139,6 +143,7 @@ impl Runners {
             Action::Http(_) => &self.http,
             Action::Shell(_) => &self.shell,
             Action::Argv(_) => &self.argv,
+            Action::Remote(_) => &self.remote,
         };
         attempt::run(runner.as_ref(), &request, context, &cancel, &tail).await
     }

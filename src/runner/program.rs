@@ -39,7 +39,9 @@ async fn observe(call: Call<'_>) -> Observation {
         Action::Argv(program) => {
             (program.argv.iter().map(|argument| argument.as_str()).collect(), &program.env, &program.cwd)
         }
-        Action::Http(_) => return nothing("request", "an http call is not a program"),
+        Action::Http(_) | Action::Remote(_) => {
+            return nothing("request", "it is not a program of this machine");
+        }
     };
     let mark = Mark { run: call.context.run.clone(), attempt: call.request.key.to_string() };
     let environment = environment(&call, env, &mark);
@@ -85,12 +87,18 @@ fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMa
     out
 }
 
-fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
+/// What it printed.
+pub(super) fn printed(ran: &Ran) -> Observation {
     let mut out = Observation::default();
     for (name, captured) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
         out.excerpts.insert(name.to_owned(), captured.excerpt.clone());
         out.blobs.extend(captured.blob.clone().map(|blob| (name.to_owned(), blob)));
     }
+    out
+}
+
+fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
+    let mut out = printed(&ran);
     out.code = ran.status.code().map(i64::from);
     out.end = match (ran.stop, ran.status.code(), ran.status.signal()) {
         (Stop::TimedOut, ..) => {
@@ -107,7 +115,7 @@ fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
     out
 }
 
-fn answered(call: &Call<'_>, ran: &Ran, exit: i32, elapsed_ms: u64) -> End {
+pub(super) fn answered(call: &Call<'_>, ran: &Ran, exit: i32, elapsed_ms: u64) -> End {
     let text = |captured: &Captured| -> std::io::Result<Option<String>> {
         if !judge::needs_text(&call.request.probe.accept) {
             return Ok(None);

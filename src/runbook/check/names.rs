@@ -112,7 +112,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
-                ("run", Some("work")) if matches!(reader, Reader::Step(_)) => work(checker, text, &expr, span),
+                ("run", Some("work")) if matches!(reader, Reader::Step(_)) => {
+                    work(checker, text, &expr, span)
+                }
                 ("run", Some(name)) => of_run(checker, reader, name, span),
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
@@ -149,7 +151,8 @@ fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
 /// The scratch folder: a path on this machine, which the runner alone fills in.
 fn work(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, span: Span) {
     if !text.place.takes_work() {
-        let message = format!("the scratch folder cannot stand in {}: it is a path of this machine", text.place.name());
+        let message =
+            format!("the scratch folder cannot stand in {}: it is a path of this machine", text.place.name());
         let problem = checker.error("work-use", span, message);
         checker.push(problem.help("it may stand in arguments, in `env`, in `cwd` and in the paths of files"));
     } else if expr.expr.source() != WORK {

@@ -197,6 +197,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     for (name, span) in step.keys.iter() {
         let fits = match name {
             "env" | "cwd" => program,
+            "host" => program || kind == "checklist",
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" | "deadline" => runs,
             "effect" | "ungated" => runs || kind == "manual",

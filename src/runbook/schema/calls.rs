@@ -112,6 +112,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How "done" looks.
@@ -142,6 +144,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -166,6 +170,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -196,6 +202,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
