@@ -33,9 +33,8 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
             reversal.step == at && matches!(reversal.end, Some(ReversalEnd::Done | ReversalEnd::Failed))
         });
         let stands = step.status == Status::Succeeded && !reversed && node.put_back.is_none();
-        // What lay in the scratch folder is gone with its run.
-        let scratched = plan.step_values(at).is_some_and(StepValues::uses_work);
-        if scratched {
+        // What lay in the scratch folder is gone with its run, and what it left is in that run's record.
+        if plan.step_values(at).is_some_and(StepValues::has_files) {
             continue;
         }
         if !stands || !node.kind.runs() || !state.shape().is_main(at) || again.contains(&node.id) {

@@ -267,6 +267,7 @@ impl Builder<'_> {
         node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
+        node.artifacts = translate::artifact_nodes(step);
         kind_fields(step, &mut node);
         node
     }
@@ -332,6 +333,7 @@ impl Builder<'_> {
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
                 probe.accept.outputs = translate::outputs(step.outputs.as_ref());
+                probe.artifacts = translate::artifacts(step);
                 probe
             }),
             verify,

@@ -209,6 +209,9 @@ pub struct StepNode {
     /// An answer is declared for unattended runs.
     pub unattended: bool,
     pub outputs: Vec<OutputNode>,
+    /// Files that it leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactNode>,
     /// For `end`.
     pub end: Option<EndStatus>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
@@ -249,6 +252,7 @@ impl StepNode {
             many: None,
             unattended: false,
             outputs: Vec::new(),
+            artifacts: Vec::new(),
             end: None,
             wait_ms: None,
             imported: false,
@@ -419,6 +423,16 @@ pub struct OutputNode {
     /// May stand in the journal in clear.
     pub public: bool,
     pub kind: InputKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactNode {
+    pub name: String,
+    /// Its size and hash may stand in the journal in clear.
+    pub public: bool,
+    /// The step succeeds without it.
+    pub optional: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,15 +19,15 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, ManyNode,
-    Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
-    RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
+    ArtifactNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode,
+    Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode,
+    Rerun, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed, Localized, Poll,
-    Probe, ProbeOf, SecretSource, StepValues, Values,
+    Accept, ArtifactOf, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed,
+    Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
 };
 
 use serde::{Deserialize, Serialize};

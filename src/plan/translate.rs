@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
-use super::graph::{Effect, Evidence, InputKind};
+use super::graph::{ArtifactNode, Effect, Evidence, InputKind};
 use super::host::Reach;
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe, Values};
+use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
     Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, TypeWord,
+    Poll as PollDecl, Step, TypeWord,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -69,7 +69,7 @@ impl<'a> Translator<'a> {
         let (action, default_timeout) = self.action(act)?;
         let timeout = act.timeout.map_or(default_timeout, |timeout| timeout.value.0);
         let accept = Accept { expect: expect(act.expect), poll: act.poll.map(poll), ..Accept::default() };
-        Some(Probe { action, accept, timeout_ms: Some(timeout) })
+        Some(Probe { action, accept, timeout_ms: Some(timeout), artifacts: Vec::new() })
     }
 
     fn action(&self, act: Act<'_>) -> Option<(Action<Template>, u64)> {
@@ -224,6 +224,25 @@ pub(super) fn poll(decl: &PollDecl) -> Poll {
 pub(super) fn outputs(decl: Option<&Entries<Output>>) -> indexmap::IndexMap<String, String> {
     let all = decl.into_iter().flat_map(Entries::iter);
     all.map(|(name, output)| (name.value.clone(), output.filter.value.0.clone())).collect()
+}
+
+pub(super) fn artifacts(step: &Step) -> Vec<ArtifactOf<Template>> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| {
+        let path = artifact.path.value.clone();
+        ArtifactOf { name: name.value.clone(), path, optional: artifact.optional }
+    })
+    .collect()
+}
+
+pub(super) fn artifact_nodes(step: &Step) -> Vec<ArtifactNode> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| ArtifactNode {
+        name: name.value.clone(),
+        public: artifact.class.as_ref().is_some_and(|class| class.value == Class::Public),
+        optional: artifact.optional,
+    })
+    .collect()
 }
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {

@@ -39,7 +39,7 @@ record! {
         may identity: IdentityWord,
         /// Processes that a practice environment needs.
         may services: Entries<ServiceDecl>,
-        /// Variables whose hosts a practice environment may share with a protected one.
+        /// Variables and hosts that may lead where a protected environment leads as well (practice only).
         may shared: Vec<Spanned<String>>,
         /// Machines and containers that steps run on, by the names that `host` uses.
         may hosts: Entries<HostDecl>,

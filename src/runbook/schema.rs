@@ -222,6 +222,8 @@ record! {
         may host: Spanned<Template>,
         /// Names for parts of the result, by jq filter: read as `steps.ID.NAME`.
         may outputs: Entries<Output>,
+        /// Files that its program leaves, by name: kept beside the record once it has succeeded.
+        may artifacts: Entries<Artifact>,
         /// What counts as success, instead of exit 0 or a status of 2xx.
         may expect: Expect,
         /// The proof that it took effect: settles an attempt whose answer was lost.
@@ -255,7 +257,7 @@ record! {
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
     } later ["notify", "revert", "runbook", "group", "for_each", "repeat",
-        "timebox", "artifacts", "pool"]
+        "timebox", "pool"]
 }
 
 record! {

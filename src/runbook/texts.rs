@@ -156,6 +156,9 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     all.condition(step.when.as_ref());
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
+    for (_, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
+        all.one(Some(&artifact.path), Use::Folder);
+    }
     all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));
     all.other(step.wait.as_ref().and_then(|wait| wait.until.as_ref()));
     for claim in step.assert.iter().flat_map(|assert| &assert.that) {

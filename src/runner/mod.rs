@@ -7,6 +7,7 @@
 //! An attempt goes: fill in the secrets ([`fill`]) · call the outside ([`Runner::observe`]) · judge the answer and
 //! take the outputs ([`judge`]) · again, where the step polls ([`attempt`]).
 
+mod artifacts;
 mod attempt;
 mod blobs;
 mod cancel;

@@ -32,6 +32,10 @@ impl WorkFolder {
         Self(absolute(run_dir).join(FOLDER))
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Its path; it is there afterwards.
     ///
     /// # Errors

@@ -71,6 +71,7 @@ fn finish(attempt: u32, result: AttemptResult, reason: &str) -> Event {
             finished: now(),
             worker: "local".into(),
             outputs: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
         }),
     )
 }

@@ -153,6 +153,7 @@ fn attempt_facts() -> Vec<BoxedStrategy<Fact>> {
                     finished,
                     worker,
                     outputs,
+                    artifacts: BTreeMap::new(),
                 }
             })
             .boxed(),
@@ -308,6 +309,7 @@ fn what_no_line_can_hold_is_made_fit() {
         finished: Timestamp::from_millis(i64::MIN),
         worker: String::new(),
         outputs: [("n".to_owned(), " [1.50,\"\u{7f}\"]".to_owned())].into(),
+        artifacts: BTreeMap::new(),
     };
     let encoded = entry(vec![Event { fact, ..note(1) }]).encode(&mut SeededSalt::new(1)).unwrap();
     let back = Entry::parse(encoded.line.as_bytes(), &Disclosed::new()).unwrap().entry;

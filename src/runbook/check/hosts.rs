@@ -1,10 +1,11 @@
-//! What runs on hosts: a host that there is, and nothing that only this machine has.
+//! What runs on hosts: a host that there is, and nothing that only this machine has. And what steps leave here.
 
 use super::Checker;
+use super::shape::expression_name;
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::Entries;
-use crate::runbook::schema::Step;
+use crate::runbook::schema::{Class, Step};
 use crate::runbook::template::{Part, Template, WORK};
 use crate::runbook::texts;
 
@@ -14,6 +15,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         if let Some(host) = &step.host {
             named(checker, host);
         }
+        artifacts(checker, step);
         for act in parts(step) {
             if let Some(host) = act.host.filter(|_| act.http.is_some()) {
                 let message = "a call is made from this machine, not from a host";
@@ -63,6 +65,29 @@ fn named(checker: &mut Checker<'_>, host: &Spanned<Template>) {
     let problem = checker.error("unknown-host", host.span, message).suggest(text, hosts);
     let help = format!("add it under `hosts` in {}", environment.source.name());
     checker.push(problem.help(help));
+}
+
+/// Files that the step leaves on this machine.
+fn artifacts(checker: &mut Checker<'_>, step: &Step) {
+    if let Some(span) = step.keys.get("artifacts").filter(|_| step.host.is_some()) {
+        let problem =
+            checker.error("key-not-for-kind", span, "what this step leaves lies on another machine");
+        checker.push(
+            problem.help("print it, and give it a name under `outputs`; or fetch it in a step of its own"),
+        );
+    }
+    for (name, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
+        expression_name(checker, name);
+        if let Some(class) = artifact.class.as_ref().filter(|class| class.value == Class::Secret) {
+            let message = "a secret file is no artifact: what the record keeps is there for good";
+            let problem = checker.error("bad-value", class.span, message);
+            checker.push(problem.help("leave it in the scratch folder, which is wiped at the end"));
+        }
+        if artifact.path.value.source().trim().is_empty() {
+            let problem = checker.error("empty", artifact.path.span, "a file without a name");
+            checker.push(problem.help("write where it lies: `\"{{ run.work }}/report.csv\"`"));
+        }
+    }
 }
 
 /// A program that runs on another machine.

@@ -80,7 +80,7 @@ fn declarations(checker: &mut Checker<'_>) {
 }
 
 /// A name that expressions can read.
-fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
+pub(super) fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
     let mut bytes = name.value.bytes();
     let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -196,7 +196,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
-            "env" | "cwd" => program,
+            "env" | "cwd" | "artifacts" => program,
             "host" => program || kind == "checklist",
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" | "deadline" => runs,

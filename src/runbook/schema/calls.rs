@@ -81,6 +81,26 @@ record! {
     } later ["secret"]
 }
 
+/// A file that a step leaves: its path, or its path and more about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artifact {
+    pub path: Spanned<Template>,
+    pub class: Option<Spanned<Class>>,
+    pub optional: bool,
+}
+
+record! {
+    /// A file that a step leaves.
+    pub struct ArtifactDecl {
+        /// Where it lies, from the folder that the program runs in.
+        must path: Spanned<Template>,
+        /// Who may read its size and hash in the record.
+        may class: Spanned<Class>,
+        /// The step succeeds without it, too.
+        may optional: bool,
+    }
+}
+
 record! {
     /// What counts as success; everything that is given must hold.
     pub struct Expect {
@@ -265,6 +285,31 @@ words! {
         TooMany = "429",
         Server = "5xx",
         Expect = "expect",
+    }
+}
+
+impl Decode for Artifact {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Map { .. } = &node.value {
+            let decl: ArtifactDecl = reader.value(node)?;
+            return Some(Self { path: decl.path, class: decl.class, optional: decl.optional == Some(true) });
+        }
+        Some(Self { path: reader.value(node)?, class: None, optional: false })
+    }
+}
+
+impl schemars::JsonSchema for Artifact {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Artifact".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let path = generator.subschema_for::<Template>();
+        let full = generator.subschema_for::<ArtifactDecl>();
+        schemars::json_schema!({
+            "description": "The path of a file, or its path and more about it.",
+            "anyOf": [path, full]
+        })
     }
 }
 
