@@ -122,6 +122,9 @@ fn observed(
             let why = match (stop, last) {
                 (Stop::TimedOut, _) => "its time-out came first".to_owned(),
                 (_, Some(line)) => line.trim().chars().take(300).collect(),
+                (_, None) if ran.status.success() => {
+                    "what leads there ended at once: does it hand its standard input on?".to_owned()
+                }
                 (_, None) => format!("what leads there ended with {}", ran.status),
             };
             unbegun(

@@ -38,6 +38,12 @@ steps:
       only_if:
         argv: ["sh", "-c", "test \"$PLACE\" = web-01"]
         host: web-01
+  - id: looked
+    host: web-01
+    checklist:
+      items:
+        - {id: own, text: "There", probe: {shell: "echo \"$PLACE ticked\" >> @/touched"}}
+        - {id: other, text: "And there", probe: {shell: "test \"$PLACE\" = web-02", host: web-02}}
 "#;
 
 fn world() -> TestEnvironment {
@@ -60,7 +66,7 @@ fn rule_21_a_step_its_proof_and_its_reversal_run_on_its_host() {
     let _done = drill(&env, &["--answers", "answers.yaml"]).ends(0);
     assert_eq!(
         env.touched(),
-        ["web-02 drained web-01 look r1", "", "web-02 looked", "web-02 enabled"],
+        ["web-02 drained web-01 look r1", "", "web-02 looked", "web-01 ticked", "web-02 enabled"],
         "an input names the host, the rest inherits it"
     );
     let _verified = env.consigne(&["verify", "r1"]).ends(0);

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
+
 use consigne::plan::{Action, Program, ProgramCall, Reach, RemoteCall, ShellCall, SshHost};
 use consigne::runbook::template::Rendered;
 
@@ -40,6 +42,8 @@ pub struct Sshd {
     dir: tempfile::TempDir,
     port: u16,
     server: Child,
+    /// A port that stays ours, and that nobody listens on.
+    silent: TcpSocket,
 }
 
 impl Drop for Sshd {
@@ -64,29 +68,17 @@ impl Sshd {
             assert!(made.unwrap().success());
         }
         fs::copy(dir.path().join("user.pub"), dir.path().join("authorized")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let place = dir.path().display();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/authorized\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n\
-             KbdInteractiveAuthentication no\n"
-        );
-        fs::write(dir.path().join("config"), config).unwrap();
-        let known = |key: &str, file: &str| {
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        // Somebody else may take the port between the look and the start.
+        let (port, server) = (0..10).find_map(|_| serve(dir.path())).expect("the server does not come up");
+        let known = |key: &str, file: &str, port: u16| {
             let key = fs::read_to_string(dir.path().join(key)).unwrap();
             fs::write(dir.path().join(file), format!("[127.0.0.1]:{port} {key}")).unwrap();
         };
-        known("host.pub", "known");
-        known("stranger.pub", "known-otherwise");
-        let mut server = Command::new(SSHD);
-        server.arg("-D").arg("-f").arg(dir.path().join("config")).stderr(Stdio::null());
-        let server = server.spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "the server does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(Self { dir, port, server })
+        known("host.pub", "known", port);
+        known("stranger.pub", "known-otherwise", port);
+        Some(Self { dir, port, server, silent })
     }
 
     fn host(&self, key: &str, known: &str, port: u16) -> Reach {
@@ -116,8 +108,7 @@ impl Sshd {
 
     /// Nobody listens there.
     pub fn nowhere(&self) -> Reach {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        self.host("user", "known", port)
+        self.host("user", "known", self.silent.local_addr().unwrap().port())
     }
 
     /// Cuts every connection that it has, without a word.
@@ -127,6 +118,33 @@ impl Sshd {
         for child in children.split_whitespace() {
             let _gone = Command::new("kill").args(["-KILL", child]).status();
         }
+    }
+}
+
+/// A server on a port that was free a moment ago; `None` where it is not any more.
+fn serve(dir: &Path) -> Option<(u16, Child)> {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place = dir.display();
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/authorized\n\
+         StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n\
+         KbdInteractiveAuthentication no\nMaxStartups 100\n"
+    );
+    fs::write(dir.join("config"), config).unwrap();
+    let mut server = Command::new(SSHD);
+    server.arg("-D").arg("-f").arg(dir.join("config")).stderr(Stdio::null());
+    let mut server = server.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        if server.try_wait().unwrap().is_some() {
+            return None;
+        }
+        // Its own child looks after each connection: what answers is this server.
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && server.try_wait().unwrap().is_none() {
+            return Some((port, server));
+        }
+        assert!(Instant::now() < until, "the server does not come up");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
