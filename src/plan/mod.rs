@@ -11,6 +11,7 @@ pub mod digest;
 mod drill;
 pub mod graph;
 pub mod host;
+mod loops;
 pub mod preview;
 pub mod service;
 mod translate;
@@ -19,14 +20,15 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    ArtifactNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode,
-    Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode,
-    Rerun, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
+    ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode,
+    Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode,
+    Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode,
+    VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, ArtifactOf, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed,
+    Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,
     Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
 };
 
