@@ -73,6 +73,26 @@ fn rule_21_a_step_its_proof_and_its_reversal_run_on_its_host() {
 }
 
 #[test]
+fn an_item_of_a_list_names_its_host() {
+    let env = world();
+    env.write(
+        "each.yaml",
+        r#"consigne: v1
+id: each
+steps:
+  - id: restart
+    for_each: {items: "['web-01', 'web-02']", as: machine, max_targets: 5}
+    shell: "echo \"$PLACE restarted\" >> @/touched"
+    host: "{{ machine }}"
+    effect: write
+"#,
+    );
+    let args = ["drill", "each.yaml", "--env", "far", "--run-id", "r1", "--unattended"];
+    let _done = env.consigne(&args).ends(0);
+    assert_eq!(env.touched(), ["web-01 restarted", "web-02 restarted"]);
+}
+
+#[test]
 fn an_approval_is_over_the_host_and_the_way_there() {
     let env = world();
     let _done = drill(&env, &["--answers", "answers.yaml"]).ends(0);
