@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::drill;
 use super::graph::{
     EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
-    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
-    VerifyNode, Who,
+    OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
 use super::host;
 use super::loops;
+use super::people;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
@@ -224,7 +224,7 @@ impl Builder<'_> {
                 Some(IdentityWord::SshKey) => Identity::SshKey,
                 Some(IdentityWord::Any) | None => Identity::Any,
             },
-            people: environment.map(people).unwrap_or_default(),
+            people: environment.map(people::of).unwrap_or_default(),
             max_in_flight: MAX_IN_FLIGHT,
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
@@ -583,28 +583,5 @@ const fn error_class(word: ErrorWord) -> ErrorClass {
         ErrorWord::TooMany => ErrorClass::TooMany,
         ErrorWord::Server => ErrorClass::Server,
         ErrorWord::Expect => ErrorClass::Expect,
-    }
-}
-
-fn people(environment: &Environment) -> Populace {
-    let decl = &environment.decl;
-    let text = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.value.clone());
-    Populace {
-        people: decl
-            .people
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(name, person)| {
-                (name.value.clone(), Person { os_user: text(&person.os_user), ssh: text(&person.ssh) })
-            })
-            .collect(),
-        roles: decl
-            .roles
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(role, people)| {
-                (role.value.clone(), people.iter().map(|name| name.value.clone()).collect())
-            })
-            .collect(),
     }
 }

@@ -12,6 +12,7 @@ mod drill;
 pub mod graph;
 pub mod host;
 mod loops;
+mod people;
 pub mod preview;
 pub mod service;
 mod translate;

@@ -3,7 +3,7 @@
 //! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
 //! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
 //! read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
-//! may answer, `hosts` at what runs elsewhere and at files that steps leave.
+//! may answer, `hosts` at what runs elsewhere and at files that steps leave, `retries` at what is done again.
 
 mod choices;
 mod commands;
@@ -13,6 +13,7 @@ mod hosts;
 mod loops;
 mod names;
 mod people;
+mod retries;
 mod shape;
 mod values;
 
@@ -86,6 +87,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     };
     shape::check(&mut checker);
     values::check(&mut checker);
+    retries::check(&mut checker);
     choices::check(&mut checker);
     commands::check(&mut checker);
     loops::check(&mut checker);

@@ -277,9 +277,7 @@ fn output(
 ) {
     let Some(target) = checker.flow.find(id) else {
         let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
-        let problem = problem.suggest(id, checker.flow.ids());
-        checker.push(problem);
-        return;
+        return checker.push(problem.suggest(id, checker.flow.ids()));
     };
     let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
     let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
