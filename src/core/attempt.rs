@@ -102,6 +102,9 @@ pub enum AttemptResult {
 /// Reason of a probe that explicitly says "not done".
 pub const ABSENT: &str = "absent";
 
+/// What begins the names of blobs that are files which the step left.
+pub const ARTIFACT: &str = "artifact.";
+
 /// What a runner gives back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

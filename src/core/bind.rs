@@ -20,7 +20,8 @@ pub(super) fn request(
     started_at: Timestamp,
 ) -> Result<ProbeOf<Rendered>, RenderError> {
     let rendered = probe.render(&Names::started(plan, state, step, started_at))?;
-    for segment in rendered.action.texts().into_iter().flat_map(Rendered::segments) {
+    let paths = rendered.artifacts.iter().map(|artifact| &artifact.path);
+    for segment in rendered.action.texts().into_iter().chain(paths).flat_map(Rendered::segments) {
         if let Segment::Later(expr) = segment {
             let message = "its value is not known yet".to_owned();
             return Err(RenderError { expr: expr.clone(), message });

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bind;
 use super::event::{ReversalEnd, Status};
 use super::state::State;
-use crate::plan::{Graph, Import, Plan, Rerun, Section};
+use crate::plan::{Graph, Import, Plan, Rerun, Section, StepValues};
 
 /// A step, and everything that comes after it. `None`: there is no such step in the main section.
 pub fn again(graph: &Graph, from: &str) -> Option<BTreeSet<String>> {
@@ -38,6 +38,10 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
         let values = state.values(plan, at);
         let uses = values.is_some_and(|values| values.refs().any(|path| plan.values.born.contains(path)));
         let stands = stands && node.secrets.is_empty() && !uses;
+        // What lay in the scratch folder is gone with its run, and what it left is in that run's record.
+        if values.is_some_and(StepValues::has_files) {
+            continue;
+        }
         if !stands || !node.kind.runs() || !state.shape().is_main(at) || again.contains(&node.id) {
             continue;
         }

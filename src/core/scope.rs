@@ -179,6 +179,11 @@ impl Scope for Names<'_> {
         }
     }
 
+    fn host(&self, name: &str) -> Lookup {
+        let reach = self.plan.values.hosts.get(name);
+        reach.map_or(Lookup::Missing, |reach| Lookup::Known(json!(reach)))
+    }
+
     fn whole(&self, root: &str) -> Option<Lookup> {
         self.loop_item(root)
     }
@@ -194,6 +199,10 @@ pub(super) struct Item<'a> {
 impl Scope for Item<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         self.names.lookup(root, name)
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.names.host(name)
     }
 
     fn whole(&self, root: &str) -> Option<Lookup> {

@@ -97,6 +97,7 @@ const CODES: &[Code] = &[
     row("trailing-space", "white space behind the `\\` that continues a line of a script", "take the white space out"),
     row("unattended", "an answer declared where only a person may answer", "leave `unattended` out"),
     row("ungated", "a destructive step that no gate stands in front of", "put an `approve` or a `confirm` in front of the step"),
+    row("unknown-host", "a host that the environment does not know", "add the host to the environment, or name another"),
     row("unknown-input", "an input that the runbook does not declare", "declare the input, or do not give it"),
     row("unknown-key", "a key that the language does not know", "correct the key, or its indentation"),
     row("unknown-name", "a name in a template that nothing declares", "name an input, variable, secret or output that exists"),
@@ -104,6 +105,7 @@ const CODES: &[Code] = &[
     row("unknown-step", "a reference to a step that does not exist", "name a step that exists"),
     row("unquoted", "a text that YAML reads as something else", "put the text in quotes"),
     row("unused-past", "`past` names something that is no gate reached round", "take it out of `past`"),
+    row("work-use", "the scratch folder where its path means nothing, or would be seen", "use `run.work` whole, in arguments, `env`, `cwd` and paths of files on this machine"),
     row("wrong-type", "a value of another type than its key wants", "write a value of the type that the key wants"),
 ];
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::plan::{Action, Plan, SecretSource};
+use crate::plan::{Action, Plan, Reach, SecretSource};
 use crate::runbook::load;
 use crate::runbook::yaml::{self, Node, Value};
 use crate::runner::Inherited;
@@ -68,6 +68,13 @@ fn tools(plan: &Plan) -> BTreeSet<String> {
             Action::Http(_) => {}
             Action::Shell(call) => scripts.push(call.script.as_str()),
             Action::Argv(call) => argv(&mut call.argv.iter().map(crate::runbook::template::Template::source)),
+            // What it finds around it is another machine's.
+            Action::Remote(_) => {}
+        }
+    }
+    for reach in plan.values.hosts.values() {
+        if let Reach::Via(prefix) = reach {
+            argv(&mut prefix.iter().map(String::as_str));
         }
     }
     for source in plan.values.secrets.values() {

@@ -32,7 +32,7 @@ use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
 use crate::runner::{
     Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, SealError, Sealed, Secrets,
-    sweep_leftovers,
+    WorkFolder, sweep_leftovers,
 };
 
 /// File below `plan/` that says how this host serves the run. Held back.
@@ -494,6 +494,9 @@ impl Reopened {
 
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
+        if let Err(error) = WorkFolder::of(&self.dir).wipe() {
+            tracing::warn!(%error, "something of the run stays behind");
+        }
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
         Sealed::of(&self.id, &self.dir, &host.home).erase()?;
         let head = self.book.seal(&self.plan, &mut self.state)?;

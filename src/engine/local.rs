@@ -475,9 +475,12 @@ impl Loop {
     }
 
     /// The ending sequence of the record. What was born in the run is erased first: a record that is complete says that
-    /// nothing of it is left.
+    /// nothing of it is left. Nothing starts any more, so nobody needs the scratch folder.
     fn seal(&mut self) -> Result<(), DriveError> {
-        let Local { plan, state, book, context, .. } = &mut self.it;
+        let Local { plan, state, book, context, operator, .. } = &mut self.it;
+        if let Err(error) = context.work.wipe() {
+            operator.say(&narrate::not_wiped(state, &error));
+        }
         context.secrets.erase()?;
         book.seal(plan, state)?;
         Ok(())

@@ -3,7 +3,8 @@
 
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
-use crate::plan::{Action, Effect, Mode, Plan};
+use crate::plan::{Action, Effect, Mode, Plan, Program};
+use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
 
 /// A masked line of output.
@@ -72,6 +73,12 @@ pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
         "no answers from elsewhere while this process drives the run",
     );
     format!("! {text}: {error}")
+}
+
+/// Something in the scratch folder cannot be removed.
+pub(super) fn not_wiped(state: &State, error: &crate::runner::WorkError) -> String {
+    let french = state.run.lang == "fr";
+    format!("! {}: {error}", pick(french, "il reste des fichiers de travail", "scratch files stay behind"))
 }
 
 /// The line that an event is worth.
@@ -216,10 +223,19 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
+    let script = |script: &str| script.lines().next().unwrap_or_default().to_owned();
+    let words = |argv: &[Rendered]| argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let what = match &request.probe.action {
         Action::Http(call) => format!("{} {}", call.method, call.url),
-        Action::Shell(call) => call.script.lines().next().unwrap_or_default().to_owned(),
-        Action::Argv(call) => call.argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Action::Shell(call) => script(&call.script),
+        Action::Argv(call) => words(&call.argv),
+        Action::Remote(call) => {
+            let what = match &call.program {
+                Program::Shell(call) => script(&call.script),
+                Program::Argv(call) => words(&call.argv),
+            };
+            format!("{} $ {what}", call.host)
+        }
     };
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();

@@ -6,7 +6,7 @@ mod look;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::plan::{Action, Plan, Probe, SecretSource};
+use crate::plan::{Action, Plan, Probe, Reach, SecretSource, host};
 use crate::runner::Secrets;
 
 pub use look::{About, Finding, Look, Verdict};
@@ -45,6 +45,17 @@ fn wanted(plan: &Plan) -> Vec<Wanted> {
             }
         }
     }
+    let remote = host::used(plan);
+    for (name, reach) in &plan.values.hosts {
+        let program = match reach {
+            Reach::Ssh(_) => "ssh",
+            Reach::Via(prefix) => prefix.first().map_or("", String::as_str),
+        };
+        let users = remote.iter().filter(|used| used.name.as_ref().is_none_or(|used| used == name));
+        let place = found(program).map_or(Place::Nowhere, Place::At);
+        let step = users.flat_map(|used| used.steps.first()).next().cloned().unwrap_or_default();
+        out.push(Wanted { name: program.to_owned(), step, place });
+    }
     out.sort_by(|one, other| (&one.name, &one.step).cmp(&(&other.name, &other.step)));
     out.dedup_by(|one, other| one.name == other.name && one.step == other.step);
     out
@@ -70,7 +81,8 @@ pub async fn secrets(plan: &Plan, run_dir: &Path, secrets: &Secrets) -> Vec<Stri
 
 fn program(probe: &Probe) -> Option<(String, Place)> {
     let (name, env) = match &probe.action {
-        Action::Http(_) => return None,
+        // What leads to a host is wanted once for all that runs there.
+        Action::Http(_) | Action::Remote(_) => return None,
         Action::Shell(call) => ("bash", &call.env),
         Action::Argv(call) => {
             let first = call.argv.first()?;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::runbook::template::{RenderError, Rendered, Scope, Template, Tree};
+use super::host::Reach;
+use crate::runbook::template::{Lookup, RenderError, Rendered, Scope, Template, Tree};
 
 /// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,8 @@ pub enum Action<S> {
     Http(Box<HttpCall<S>>),
     Shell(ShellCall<S>),
     Argv(ProgramCall<S>),
+    /// A script or program on another host.
+    Remote(Box<RemoteCall<S>>),
 }
 
 /// An HTTP call. The URL is absolute once rendered; `base` has been joined to it by the plan.
@@ -71,6 +74,25 @@ pub struct ProgramCall<S> {
     pub cwd: Option<S>,
 }
 
+/// A script or program on a host of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteCall<S> {
+    /// Name of the host.
+    pub host: S,
+    /// The way there, once the name is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+    pub program: Program<S>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program<S> {
+    Shell(ShellCall<S>),
+    Argv(ProgramCall<S>),
+}
+
 /// Turns every text of an action into another.
 pub trait Fill<S, T> {
     type Error;
@@ -99,16 +121,16 @@ impl<S> Action<S> {
     pub fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<Action<T>, F::Error> {
         Ok(match self {
             Self::Http(call) => Action::Http(Box::new(call.fill(fill)?)),
-            Self::Shell(call) => Action::Shell(ShellCall {
-                script: call.script.clone(),
-                env: pairs(&call.env, fill)?,
-                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
-            }),
-            Self::Argv(call) => Action::Argv(ProgramCall {
-                argv: call.argv.iter().map(|arg| fill.text(arg)).collect::<Result<_, _>>()?,
-                env: pairs(&call.env, fill)?,
-                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
-            }),
+            Self::Shell(call) => Action::Shell(call.fill(fill)?),
+            Self::Argv(call) => Action::Argv(call.fill(fill)?),
+            Self::Remote(call) => Action::Remote(Box::new(RemoteCall {
+                host: fill.text(&call.host)?,
+                reach: call.reach.clone(),
+                program: match &call.program {
+                    Program::Shell(call) => Program::Shell(call.fill(fill)?),
+                    Program::Argv(call) => Program::Argv(call.fill(fill)?),
+                },
+            })),
         })
     }
 
@@ -117,14 +139,14 @@ impl<S> Action<S> {
         let mut out = Vec::new();
         match self {
             Self::Http(call) => call.texts(&mut out),
-            Self::Shell(call) => {
-                out.extend(call.env.iter().map(|(_, value)| value));
-                out.extend(&call.cwd);
-            }
-            Self::Argv(call) => {
-                out.extend(&call.argv);
-                out.extend(call.env.iter().map(|(_, value)| value));
-                out.extend(&call.cwd);
+            Self::Shell(call) => call.texts(&mut out),
+            Self::Argv(call) => call.texts(&mut out),
+            Self::Remote(call) => {
+                out.push(&call.host);
+                match &call.program {
+                    Program::Shell(call) => call.texts(&mut out),
+                    Program::Argv(call) => call.texts(&mut out),
+                }
             }
         }
         out
@@ -146,7 +168,20 @@ impl Action<Template> {
     /// # Errors
     /// See [`Template::render`].
     pub fn render(&self, scope: &dyn Scope) -> Result<Action<Rendered>, RenderError> {
-        self.fill(&mut Renderer(scope))
+        let mut action = self.fill(&mut Renderer(scope))?;
+        if let Action::Remote(call) = &mut action
+            && let Some(name) = call.host.as_plain()
+        {
+            call.reach = match scope.host(name) {
+                Lookup::Known(reach) => serde_json::from_value(reach).ok(),
+                Lookup::Later => None,
+                Lookup::Missing => {
+                    let message = "the environment has no host of this name".to_owned();
+                    return Err(RenderError { expr: name.to_owned(), message });
+                }
+            };
+        }
+        Ok(action)
     }
 }
 
@@ -220,6 +255,37 @@ impl<S> HttpCall<S> {
         if let Auth::Basic(user, _) = &self.auth {
             out.push(user);
         }
+    }
+}
+
+impl<S> ShellCall<S> {
+    fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<ShellCall<T>, F::Error> {
+        Ok(ShellCall {
+            script: self.script.clone(),
+            env: pairs(&self.env, fill)?,
+            cwd: self.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+        })
+    }
+
+    fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        out.extend(self.env.iter().map(|(_, value)| value));
+        out.extend(&self.cwd);
+    }
+}
+
+impl<S> ProgramCall<S> {
+    fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<ProgramCall<T>, F::Error> {
+        Ok(ProgramCall {
+            argv: self.argv.iter().map(|arg| fill.text(arg)).collect::<Result<_, _>>()?,
+            env: pairs(&self.env, fill)?,
+            cwd: self.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+        })
+    }
+
+    fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        out.extend(&self.argv);
+        out.extend(self.env.iter().map(|(_, value)| value));
+        out.extend(&self.cwd);
     }
 }
 

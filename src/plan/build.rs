@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::drill;
 use super::graph::{
     EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
-    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
-    VerifyNode, Who,
+    OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
+use super::host;
 use super::loops;
+use super::people;
 use super::secret;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
@@ -60,12 +61,18 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     if has_errors(&problems) {
         return Err(problems);
     }
-    let known = Known { inputs: request.inputs, vars: &vars, values: None };
+    // A host has no say in anything that is rendered before the run.
+    let none = BTreeMap::new();
+    let known = Known { inputs: request.inputs, vars: &vars, hosts: &none, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
-    let plan =
+    let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
+    if has_errors(&problems) {
+        return Err(problems);
+    }
     drill::check(document, &plan, request)?;
     Ok(plan)
 }
@@ -74,7 +81,8 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
 /// nothing that could be run.
 pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
-    let known = Known { inputs: &nothing, vars: &nothing, values: None };
+    let hosts = BTreeMap::new();
+    let known = Known { inputs: &nothing, vars: &nothing, hosts: &hosts, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -179,7 +187,7 @@ impl Builder<'_> {
                 Some(IdentityWord::SshKey) => Identity::SshKey,
                 Some(IdentityWord::Any) | None => Identity::Any,
             },
-            people: environment.map(people).unwrap_or_default(),
+            people: environment.map(people::of).unwrap_or_default(),
             max_in_flight: MAX_IN_FLIGHT,
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
@@ -232,6 +240,7 @@ impl Builder<'_> {
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
         node.secrets = secret::outputs(step);
+        node.artifacts = translate::artifact_nodes(step);
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         node
@@ -272,6 +281,7 @@ impl Builder<'_> {
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
+            hosts: BTreeMap::new(),
         }
     }
 
@@ -283,9 +293,10 @@ impl Builder<'_> {
     }
 
     fn step_values(&self, step: &Step) -> StepValues {
+        let host = step.host.as_ref();
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
-            let mut probe = self.calls.probe(verify.act())?;
+            let mut probe = self.calls.probe(verify.act().on(host))?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
             translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
@@ -298,15 +309,19 @@ impl Builder<'_> {
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
                 translate::take(&mut probe.accept, step.outputs.as_ref(), step.class);
+                probe.artifacts = translate::artifacts(step);
                 probe
             }),
             verify,
-            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act())),
-            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act())),
-            only_if: step.put_back.as_ref().and_then(|back| self.calls.probe(back.only_if.as_ref()?.act())),
+            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act().on(host))),
+            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act().on(host))),
+            only_if: step
+                .put_back
+                .as_ref()
+                .and_then(|back| self.calls.probe(back.only_if.as_ref()?.act().on(host))),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
-            items: step.checklist.as_ref().map(|list| self.items(list)).unwrap_or_default(),
+            items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
             fields: step
                 .input
                 .iter()
@@ -338,14 +353,14 @@ impl Builder<'_> {
         }
     }
 
-    fn items(&self, list: &Checklist) -> BTreeMap<String, Item> {
+    fn items(&self, list: &Checklist, step: &Step) -> BTreeMap<String, Item> {
         let item = |item: &crate::runbook::schema::ItemDecl| Item {
             text: text(Some(&item.text)),
             probe: item
                 .probe
                 .as_ref()
                 .filter(|probe| probe.step.is_none())
-                .and_then(|p| self.calls.probe(p.act())),
+                .and_then(|p| self.calls.probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
@@ -535,28 +550,5 @@ const fn error_class(word: ErrorWord) -> ErrorClass {
         ErrorWord::TooMany => ErrorClass::TooMany,
         ErrorWord::Server => ErrorClass::Server,
         ErrorWord::Expect => ErrorClass::Expect,
-    }
-}
-
-fn people(environment: &Environment) -> Populace {
-    let decl = &environment.decl;
-    let text = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.value.clone());
-    Populace {
-        people: decl
-            .people
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(name, person)| {
-                (name.value.clone(), Person { os_user: text(&person.os_user), ssh: text(&person.ssh) })
-            })
-            .collect(),
-        roles: decl
-            .roles
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(role, people)| {
-                (role.value.clone(), people.iter().map(|name| name.value.clone()).collect())
-            })
-            .collect(),
     }
 }

@@ -225,6 +225,9 @@ pub struct StepNode {
     /// Names of the outputs that are secrets: only runners ever know more of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// Files that it leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactNode>,
     /// For `end`.
     pub end: Option<EndStatus>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
@@ -281,6 +284,7 @@ impl StepNode {
             unattended: false,
             outputs: Vec::new(),
             secrets: Vec::new(),
+            artifacts: Vec::new(),
             end: None,
             wait_ms: None,
             group: None,
@@ -521,6 +525,16 @@ pub struct OutputNode {
     /// May stand in the journal in clear.
     pub public: bool,
     pub kind: InputKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactNode {
+    pub name: String,
+    /// Its size and hash may stand in the journal in clear.
+    pub public: bool,
+    /// The step succeeds without it.
+    pub optional: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

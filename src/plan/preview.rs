@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
+use super::host;
 use super::service::Service;
 use super::translate::{Known, origin};
 use super::values::{Choosing, Computed, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
@@ -66,6 +67,9 @@ pub struct ServicePreview {
 pub struct Target {
     pub target: String,
     pub steps: Vec<String>,
+    /// Of a host that programs run on: its name in the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// How long machines may take at most, along the longest way through the plan. People, what they have repeated, and
@@ -241,7 +245,7 @@ struct Beforehand<'a>(Known<'a>);
 
 impl<'a> Beforehand<'a> {
     fn of(plan: &'a Plan) -> Self {
-        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars, values: Some(&plan.values) })
+        Self(Known::of(&plan.values))
     }
 
     fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
@@ -388,8 +392,7 @@ fn behind(plan: &Plan, gate: usize) -> Vec<String> {
 
 /// Where the calls of a plan go, in the order of its steps.
 pub fn targets(plan: &Plan) -> Vec<Target> {
-    let Beforehand(known) = Beforehand::of(plan);
-    let known = Lenient(known);
+    let known = Lenient(Known::of(&plan.values));
     let mut out: Vec<Target> = Vec::new();
     for (at, node) in plan.graph.steps.iter().enumerate() {
         for probe in plan.step_values(at).into_iter().flat_map(StepValues::probes) {
@@ -398,10 +401,16 @@ pub fn targets(plan: &Plan) -> Vec<Target> {
             match out.iter_mut().find(|known| known.target == target) {
                 Some(known) if known.steps.contains(&node.id) => {}
                 Some(known) => known.steps.push(node.id.clone()),
-                None => out.push(Target { target, steps: vec![node.id.clone()] }),
+                None => out.push(Target { target, steps: vec![node.id.clone()], host: None }),
             }
         }
     }
+    out.extend(host::used(plan).into_iter().map(|used| {
+        let reach = used.name.as_ref().and_then(|name| Some((name, plan.values.hosts.get(name)?)));
+        let target = reach.map(|(name, reach)| format!("{name} ({})", reach.shown()));
+        let target = target.unwrap_or_else(|| DECIDED_LATER.to_owned());
+        Target { target, steps: used.steps, host: used.name }
+    }));
     out
 }
 

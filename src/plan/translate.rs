@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
-use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe, Values};
+use super::action::{Action, Auth, Body, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
+use super::graph::{ArtifactNode, Effect, Evidence, InputKind};
+use super::host::Reach;
+use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
     Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, TypeWord,
+    Poll as PollDecl, Step, TypeWord,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -24,8 +25,15 @@ pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
 pub(super) struct Known<'a> {
     pub inputs: &'a BTreeMap<String, Value>,
     pub vars: &'a BTreeMap<String, Value>,
+    pub hosts: &'a BTreeMap<String, Reach>,
     /// What is a secret, where that is known by now.
     pub values: Option<&'a Values>,
+}
+
+impl<'a> Known<'a> {
+    pub const fn of(values: &'a Values) -> Self {
+        Self { inputs: &values.inputs, vars: &values.vars, hosts: &values.hosts, values: Some(values) }
+    }
 }
 
 impl Scope for Known<'_> {
@@ -40,6 +48,10 @@ impl Scope for Known<'_> {
 
     fn secret(&self, path: &str) -> Option<String> {
         self.values?.secret(path)
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.hosts.get(name).map_or(Lookup::Missing, |reach| Lookup::Known(serde_json::json!(reach)))
     }
 }
 
@@ -63,7 +75,7 @@ impl<'a> Translator<'a> {
         let (action, default_timeout) = self.action(act)?;
         let timeout = act.timeout.map_or(default_timeout, |timeout| timeout.value.0);
         let accept = Accept { expect: expect(act.expect), poll: act.poll.map(poll), ..Accept::default() };
-        Some(Probe { action, accept, timeout_ms: Some(timeout) })
+        Some(Probe { action, accept, timeout_ms: Some(timeout), artifacts: Vec::new() })
     }
 
     fn action(&self, act: Act<'_>) -> Option<(Action<Template>, u64)> {
@@ -73,14 +85,20 @@ impl<'a> Translator<'a> {
             let timeout = self.defaults.and_then(|d| d.timeout).map_or(HTTP_TIMEOUT, |timeout| timeout.0);
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
-        if let Some(script) = act.shell {
-            return Some((
-                Action::Shell(ShellCall { script: script.value.clone(), env, cwd }),
-                PROGRAM_TIMEOUT,
-            ));
-        }
-        let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
-        Some((Action::Argv(ProgramCall { argv, env, cwd }), PROGRAM_TIMEOUT))
+        let program = if let Some(script) = act.shell {
+            Program::Shell(ShellCall { script: script.value.clone(), env, cwd })
+        } else {
+            let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
+            Program::Argv(ProgramCall { argv, env, cwd })
+        };
+        let action = match (act.host, program) {
+            (Some(host), program) => {
+                Action::Remote(Box::new(RemoteCall { host: host.value.clone(), reach: None, program }))
+            }
+            (None, Program::Shell(call)) => Action::Shell(call),
+            (None, Program::Argv(call)) => Action::Argv(call),
+        };
+        Some((action, PROGRAM_TIMEOUT))
     }
 
     fn http(&self, http: &Http) -> Option<HttpCall<Template>> {
@@ -215,6 +233,25 @@ pub(super) fn take(accept: &mut Accept, decl: Option<&Entries<Output>>, class: O
         let of = if output.is_secret(class) { &mut accept.secrets } else { &mut accept.outputs };
         of.insert(name.value.clone(), output.filter.value.0.clone());
     }
+}
+
+pub(super) fn artifacts(step: &Step) -> Vec<ArtifactOf<Template>> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| {
+        let path = artifact.path.value.clone();
+        ArtifactOf { name: name.value.clone(), path, optional: artifact.optional }
+    })
+    .collect()
+}
+
+pub(super) fn artifact_nodes(step: &Step) -> Vec<ArtifactNode> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| ArtifactNode {
+        name: name.value.clone(),
+        public: artifact.class.as_ref().is_some_and(|class| class.value == Class::Public),
+        optional: artifact.optional,
+    })
+    .collect()
 }
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {

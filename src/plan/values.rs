@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::graph::InputKind;
-use crate::runbook::template::{Expr, Rendered, Template};
+use super::host::Reach;
+use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +33,9 @@ pub struct Values {
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+    /// The hosts that steps may run on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Reach>,
 }
 
 impl Values {
@@ -168,6 +172,20 @@ pub struct ProbeOf<S> {
     pub accept: Accept,
     /// Per attempt, where it differs from its step's.
     pub timeout_ms: Option<u64>,
+    /// Files that it leaves.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactOf<S>>,
+}
+
+/// A file that an action leaves once it has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactOf<S> {
+    pub name: String,
+    /// From the folder that the program runs in.
+    pub path: S,
+    /// It need not be there.
+    pub optional: bool,
 }
 
 /// How a result document is judged and what is taken from it. Filters are jq over the document.
@@ -285,9 +303,17 @@ impl StepValues {
         own.into_iter().flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
     }
 
+    /// Whether it reads or leaves files that are its run's alone.
+    pub fn has_files(&self) -> bool {
+        let texts = self.act.iter().flat_map(|act| act.action.texts());
+        let scratched = texts.flat_map(Template::refs).any(|name| name == WORK);
+        scratched || self.act.iter().any(|act| !act.artifacts.is_empty())
+    }
+
     /// Every name that something in the step reads when it runs.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
         let (items, probes) = (self.items.values(), self.probes());
+        let artifacts = self.act.iter().flat_map(|act| &act.artifacts);
         let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
         let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));
         let (listed, computed) = match &self.choice {
@@ -306,6 +332,7 @@ impl StepValues {
             .flat_map(Template::refs)
             .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))
             .chain(self.probes().filter_map(|probe| probe.action.auth_secret()))
+            .chain(artifacts.flat_map(|artifact| artifact.path.refs()))
             .chain(exprs.flat_map(|expr| expr.refs().iter().map(String::as_str)))
     }
 }
@@ -317,10 +344,15 @@ impl Probe {
         &self,
         scope: &dyn crate::runbook::template::Scope,
     ) -> Result<ProbeOf<Rendered>, crate::runbook::template::RenderError> {
+        let artifact = |it: &ArtifactOf<Template>| {
+            let (name, optional) = (it.name.clone(), it.optional);
+            Ok(ArtifactOf { name, path: it.path.render(scope)?, optional })
+        };
         Ok(ProbeOf {
             action: self.action.render(scope)?,
             accept: self.accept.clone(),
             timeout_ms: self.timeout_ms,
+            artifacts: self.artifacts.iter().map(artifact).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::state::Ask;
 use crate::core::{AskKind, How, Shown, exhibited};
-use crate::plan::{Action, Auth, Body, Mode};
+use crate::plan::{Action, Auth, Body, Mode, Program, ProgramCall, ShellCall};
 use crate::runbook::template::{Rendered, Tree};
 
 /// The version of the text.
@@ -367,16 +367,28 @@ fn action_lines(action: &Action<Rendered>, put: &mut dyn FnMut(String)) {
                 Body::File(path) => put(format!("file {path}")),
             }
         }
-        Action::Shell(call) => {
-            call.script.lines().for_each(|line| put(format!("| {line}")));
-            around(&call.env, call.cwd.as_ref(), put);
-        }
-        Action::Argv(call) => {
-            let words: Vec<String> = call.argv.iter().map(|word| quoted(&word.to_string())).collect();
-            put(format!("argv {}", words.join(" ")));
-            around(&call.env, call.cwd.as_ref(), put);
+        Action::Shell(call) => script_lines(call, put),
+        Action::Argv(call) => program_lines(call, put),
+        Action::Remote(call) => {
+            let reach = call.reach.as_ref().map(|reach| format!(" ({})", reach.shown()));
+            put(format!("host {}{}", call.host, reach.unwrap_or_default()));
+            match &call.program {
+                Program::Shell(call) => script_lines(call, put),
+                Program::Argv(call) => program_lines(call, put),
+            }
         }
     }
+}
+
+fn script_lines(call: &ShellCall<Rendered>, put: &mut dyn FnMut(String)) {
+    call.script.lines().for_each(|line| put(format!("| {line}")));
+    around(&call.env, call.cwd.as_ref(), put);
+}
+
+fn program_lines(call: &ProgramCall<Rendered>, put: &mut dyn FnMut(String)) {
+    let words: Vec<String> = call.argv.iter().map(|word| quoted(&word.to_string())).collect();
+    put(format!("argv {}", words.join(" ")));
+    around(&call.env, call.cwd.as_ref(), put);
 }
 
 fn around(env: &[(String, Rendered)], cwd: Option<&Rendered>, put: &mut dyn FnMut(String)) {

@@ -374,9 +374,13 @@ fn details(event: &Event) -> String {
         Fact::StepSettled { status, reason } => format!("{}: {reason}", status.name()),
         Fact::StepOverridden { how } => how.name().to_owned(),
         Fact::AttemptStarted { role, .. } => role.name().to_owned(),
-        Fact::AttemptFinished { result, reason, code, started, finished, worker, .. } => {
+        Fact::AttemptFinished { result, reason, code, started, finished, worker, artifacts, .. } => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();
-            format!("{} ({reason}{code}), {} ms, {worker}", wire(result), finished.since(*started))
+            let left = artifacts
+                .iter()
+                .map(|(name, blob)| format!(", {name}: {} bytes, sha256 {}", blob.bytes, blob.sha256));
+            let millis = finished.since(*started);
+            format!("{} ({reason}{code}), {millis} ms, {worker}{}", wire(result), left.collect::<String>())
         }
         Fact::RetryScheduled { due } | Fact::WaitStarted { due } => due.to_string(),
         Fact::AskOpened { kind, reason, .. } => {

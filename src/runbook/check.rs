@@ -3,16 +3,19 @@
 //! `shape` looks at one step at a time, `asked` at what people are asked for, `values` at values that mean nothing,
 //! `commands` at what it hands to shells, `choices` at lists to choose from, `loops` at groups, lists, rounds and what is
 //! reverted, `names` at what its texts read, `secrets` at what nobody may see, `dominance` at gates in front of what is
-//! destructive, `gates` at all other things about gates, `people` at who may answer.
+//! destructive, `gates` at all other things about gates, `people` at who may answer, `hosts` at what runs elsewhere and
+//! at files that steps leave, `retries` at what is done again.
 
 mod asked;
 mod choices;
 mod commands;
 mod dominance;
 mod gates;
+mod hosts;
 mod loops;
 mod names;
 mod people;
+mod retries;
 mod secrets;
 mod shape;
 mod values;
@@ -87,6 +90,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     };
     shape::check(&mut checker);
     values::check(&mut checker);
+    retries::check(&mut checker);
     choices::check(&mut checker);
     commands::check(&mut checker);
     loops::check(&mut checker);
@@ -94,6 +98,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     dominance::check(&mut checker);
     gates::check(&mut checker);
     people::check(&mut checker);
+    hosts::check(&mut checker);
     checker.settle();
     let mut problems = checker.problems;
     diag::sort(&mut problems);

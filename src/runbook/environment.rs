@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::decode::{Spanned, record, words};
+pub use super::hosts::HostDecl;
 use super::load;
 use super::scalar::{Data, Entries};
 use super::schema::{Expect, Http, Poll, SecretDecl, schema_of};
@@ -38,9 +39,11 @@ record! {
         may identity: IdentityWord,
         /// Processes that a practice environment needs.
         may services: Entries<ServiceDecl>,
-        /// Variables whose hosts a practice environment may share with a protected one.
+        /// Variables and hosts that may lead where a protected environment leads as well (practice only).
         may shared: Vec<Spanned<String>>,
-    } later ["hosts", "require"]
+        /// Machines and containers that steps run on, by the names that `host` uses.
+        may hosts: Entries<HostDecl>,
+    } later ["require"]
 }
 
 record! {
@@ -252,6 +255,9 @@ impl Environment {
                 problems.push(Diagnostic::error("empty", at, message).help(help));
             }
         }
+        for (name, host) in decl.hosts.iter().flat_map(Entries::iter) {
+            host.check(name, &self.source, problems);
+        }
         self.check_templates(problems);
     }
 
@@ -268,6 +274,7 @@ impl Environment {
             texts.extend(&service.argv);
             texts.extend(service.env.iter().flat_map(Entries::iter).map(|(_, text)| text));
         }
+        texts.extend(decl.hosts.iter().flat_map(Entries::iter).flat_map(|(_, host)| host.templates()));
         let services: Vec<&str> =
             decl.services.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();
         let expressions = texts.into_iter().flat_map(|text| Written::Template(text).exprs());
@@ -377,7 +384,14 @@ mod tests {
         assert_eq!(codes("vars: {a: \"{{ services.x.port }}\"}\n"), ["unknown-name"]);
         assert_eq!(codes("secrets: {a: {env: A, file: b}}\n"), ["secret-source"]);
         assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
-        assert_eq!(codes("hosts: {}\n"), ["not-built-yet"]);
+        assert_eq!(codes("require: {}\n"), ["not-built-yet"]);
+        assert!(codes("hosts: {a: {ssh: deploy@web-01, port: 22}, b: {via: [env]}}\n").is_empty());
+        assert_eq!(codes("hosts: {a: {ssh: b, via: [env]}, b: {}}\n"), ["bad-value", "bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: '-oProxyCommand=x'}}\n"), ["bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: 'ssh://b:1'}, b: {ssh: 'b c'}}\n"), ["bad-value", "bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, options: {ForwardAgent: 'yes'}}}\n"), ["bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, port: 70000}, b: {via: []}}\n"), ["bad-value", "empty"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, port: '{{ services.x.port }}'}}\n"), ["unknown-name"]);
         let full = "services: {x: {argv: [p, \"{{ services.x.port }}\"], port: auto}}\nvars: {a: \"{{ services.x.port }}\"}\n";
         assert_eq!(codes(full), [""; 0]);
     }

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod extract;
 pub mod flow;
 pub mod folding;
+mod hosts;
 pub mod inputs;
 pub mod lists;
 pub mod load;

@@ -230,8 +230,12 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on, and those that prove it or take it back.
+        may host: Spanned<Template>,
         /// Names for parts of the result, by jq filter: read as `steps.ID.NAME`.
         may outputs: Entries<Output>,
+        /// Files that its program leaves, by name: kept beside the record once it has succeeded.
+        may artifacts: Entries<Artifact>,
         /// What counts as success, instead of exit 0 or a status of 2xx.
         may expect: Expect,
         /// The proof that it took effect: settles an attempt whose answer was lost.
@@ -264,7 +268,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "runbook", "host", "timebox", "artifacts", "pool"]
+    } later ["notify", "runbook", "timebox", "pool"]
 }
 
 record! {

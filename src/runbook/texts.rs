@@ -20,6 +20,8 @@ pub enum Use {
     Body,
     Argv,
     Folder,
+    /// The name of a host.
+    Host,
     /// Titles and messages, the words of people.
     Words,
     Condition,
@@ -41,6 +43,11 @@ impl Use {
         matches!(self, Self::Header | Self::Env | Self::Json)
     }
 
+    /// The path of the scratch folder may stand here.
+    pub const fn takes_work(self) -> bool {
+        matches!(self, Self::Argv | Self::Env | Self::Folder)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Url => "an address",
@@ -51,6 +58,7 @@ impl Use {
             Self::Body => "a body",
             Self::Argv => "an argument",
             Self::Folder => "a path",
+            Self::Host => "the name of a host",
             Self::Words => "a text that people read",
             Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
             Self::Other => "this place",
@@ -162,6 +170,9 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
+    for (_, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
+        all.one(Some(&artifact.path), Use::Folder);
+    }
     all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));
     all.other(step.wait.as_ref().and_then(|wait| wait.until.as_ref()));
     for claim in step.assert.iter().flat_map(|assert| &assert.that) {
@@ -270,5 +281,6 @@ impl<'a> Collector<'a> {
         act.argv.iter().flat_map(|argv| &argv.value).for_each(|arg| self.one(Some(arg), Use::Argv));
         self.pairs(act.env, Use::Env);
         self.one(act.cwd, Use::Folder);
+        self.one(act.host, Use::Host);
     }
 }

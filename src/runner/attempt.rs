@@ -11,6 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use super::artifacts;
 use super::findings::{self, Findings};
 use super::judge::Breach;
 use super::{Call, CancelLevel, CancelToken, End, Observation, RunContext, Runner, TailSink, Trouble};
@@ -33,7 +34,7 @@ pub(super) async fn run(
     let timeout = Duration::from_millis(request.probe.timeout_ms.unwrap_or(request.timeout_ms));
     let accept = Arc::new(request.probe.accept.clone());
     let attempt = Attempt { runner, request, accept, context, cancel, tail, timeout };
-    let (seen, verdict) = if cancel.level() > CancelLevel::Go {
+    let (mut seen, mut verdict) = if cancel.level() > CancelLevel::Go {
         (Seen::default(), Verdict::cancelled())
     } else {
         match &request.probe.accept.poll {
@@ -45,6 +46,12 @@ pub(super) async fn run(
             }
         }
     };
+    if verdict.result == AttemptResult::Succeeded {
+        match artifacts::collect(request, context, cancel).await {
+            Ok(files) => seen.observation.blobs.extend(files),
+            Err(breach) => verdict = attempt.without_files(&breach),
+        }
+    }
     attempt.outcome(started, seen, verdict).await
 }
 
@@ -147,6 +154,13 @@ impl Attempt<'_> {
             _ => (AttemptResult::Failed, ErrorClass::Expect),
         };
         Verdict::plain(result, breach.reason, Some(class)).because(&breach.message)
+    }
+
+    /// It succeeded, and what it should have left is not there to be kept.
+    fn without_files(&self, breach: &Breach) -> Verdict {
+        let result =
+            if breach.reason == artifacts::UNKEPT { self.at_best_unknown() } else { AttemptResult::Failed };
+        Verdict::plain(result, breach.reason, Some(ErrorClass::Other)).because(&breach.message)
     }
 
     fn at_best_unknown(&self) -> AttemptResult {
@@ -355,7 +369,7 @@ mod tests {
             role,
             part: None,
             effect,
-            probe: ProbeOf { action, accept, timeout_ms: None },
+            probe: ProbeOf { action, accept, timeout_ms: None, artifacts: Vec::new() },
             timeout_ms: 1_000,
             idempotency_key: None,
         }

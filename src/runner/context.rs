@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::blobs::Blobs;
 use super::leftovers::ProcJournal;
 use super::secrets::Secrets;
+use super::work::WorkFolder;
 use crate::clock::Clock;
 use crate::runbook::extract::Globals;
 
@@ -55,6 +56,8 @@ pub struct RunContext {
     pub clock: Arc<dyn Clock>,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// The scratch folder of the run.
+    pub work: WorkFolder,
     pub(super) blobs: Arc<Blobs>,
     pub(super) procs: ProcJournal,
 }
@@ -78,6 +81,7 @@ impl RunContext {
             globals,
             clock,
             grace: GRACE,
+            work: WorkFolder::of(run_dir),
             blobs: Arc::new(Blobs::below(run_dir.join("blobs"))),
             procs: ProcJournal::open(run_dir)?,
         })

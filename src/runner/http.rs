@@ -54,7 +54,7 @@ impl Http {
 
     async fn call(&self, call: Call<'_>) -> Observation {
         let begun = call.context.clock.mono();
-        let filled = match fill(&call.request.probe.action, &call.context.secrets).await {
+        let filled = match fill(&call.request.probe.action, call.context).await {
             Ok(filled) => filled,
             Err(error) => return nothing(reason_of(&error), &error.to_string()),
         };

@@ -7,6 +7,7 @@
 //! An attempt goes: fill in the secrets ([`fill`]) · call the outside ([`Runner::observe`]) · judge the answer and
 //! take the outputs ([`judge`]) · again, where the step polls ([`attempt`]).
 
+mod artifacts;
 mod attempt;
 mod blobs;
 mod cancel;
@@ -22,11 +23,13 @@ mod mask;
 mod newborn;
 mod process;
 mod program;
+mod remote;
 mod sealed;
 mod secrets;
 mod service;
 mod sweep;
 mod tail;
+mod work;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -39,11 +42,13 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use remote::answers;
 pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
 pub use tail::{TailLine, TailSink};
+pub use work::{WorkError, WorkFolder};
 
 use crate::core::{AttemptRequest, Outcome};
 use crate::plan::{Action, ErrorClass};
@@ -126,6 +131,7 @@ pub struct Runners {
     http: Box<dyn Runner>,
     shell: Box<dyn Runner>,
     argv: Box<dyn Runner>,
+    remote: Box<dyn Runner>,
 }
 
 impl Default for Runners {
@@ -140,6 +146,7 @@ impl Runners {
             http: Box::new(http::Http::new()),
             shell: Box::new(program::Program),
             argv: Box::new(program::Program),
+            remote: Box::new(remote::Remote),
         }
     }
 
@@ -155,6 +162,7 @@ impl Runners {
             Action::Http(_) => &self.http,
             Action::Shell(_) => &self.shell,
             Action::Argv(_) => &self.argv,
+            Action::Remote(_) => &self.remote,
         };
         attempt::run(runner.as_ref(), &request, context, &cancel, &tail).await
     }

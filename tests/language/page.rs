@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use consigne::runbook::check_file;
-use consigne::runbook::environment::{Environment, EnvironmentDecl, PersonDecl, ReadyDecl, ServiceDecl};
+use consigne::runbook::environment::{
+    Environment, EnvironmentDecl, HostDecl, PersonDecl, ReadyDecl, ServiceDecl,
+};
 use consigne::runbook::{environment, schema};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -226,6 +228,7 @@ fn what_is_not_built_yet_is_listed() {
         Basic,
         HeaderAuth,
         OutputDecl,
+        ArtifactDecl,
         Expect,
         Verify,
         Undo,
@@ -237,6 +240,7 @@ fn what_is_not_built_yet_is_listed() {
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
+        HostDecl,
         ServiceDecl,
         ReadyDecl,
         GroupDecl,

@@ -124,7 +124,7 @@ pub fn request(method: &str, url: &str) -> Probe {
         auth: Auth::Bearer("admin_token".into()),
         ca_file: None,
     }));
-    Probe { action, accept: Default::default(), timeout_ms: None }
+    Probe { action, accept: Default::default(), timeout_ms: None, artifacts: Vec::new() }
 }
 
 /// A call that writes; `output` is read by a step named `reader` below.

@@ -188,6 +188,7 @@ impl Run {
             worker: "local".into(),
             outputs: [("state".to_owned(), "\"active\"".to_owned())].into(),
             sealed: Vec::new(),
+            artifacts: std::collections::BTreeMap::new(),
         };
         let blob = serde_json::to_string(&blob).unwrap();
         let fields = [("output.name", "\"Acme é\u{a0}1.50\""), ("blob.body", blob.as_str())];

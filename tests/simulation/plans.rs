@@ -288,6 +288,7 @@ pub fn probe(what: &str) -> Probe {
         action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }),
         accept: Accept::default(),
         timeout_ms: None,
+        artifacts: Vec::new(),
     }
 }
 
@@ -316,7 +317,7 @@ fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
             cwd: None,
         }),
     };
-    ProbeOf { action, accept: Accept::default(), timeout_ms: None }
+    ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() }
 }
 
 /// A text that may read what other steps gave.
@@ -535,7 +536,8 @@ pub fn color_what_is_covered(plan: &mut Plan) -> usize {
         if let Some(values) = plan.values.steps.get_mut(name) {
             let argv = vec![parsed("paint"), parsed("{{ inputs.color }}")];
             let action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
-            values.act = Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None });
+            values.act =
+                Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() });
         }
     }
     covered.len()

@@ -74,6 +74,7 @@ fn finish(attempt: u32, result: AttemptResult, reason: &str) -> Event {
             worker: "local".into(),
             outputs: BTreeMap::new(),
             sealed: Vec::new(),
+            artifacts: BTreeMap::new(),
         }),
     )
 }

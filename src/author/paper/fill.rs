@@ -42,6 +42,7 @@ impl Known {
             Segment::Text(text) => text.clone(),
             Segment::Secret(name) => format!("<secret {name}>"),
             Segment::Later(expr) => format!("<{}>", self.placeholder(expr)),
+            Segment::Work => "<run.work>".to_owned(),
         };
         rendered.segments().iter().map(piece).collect()
     }

@@ -153,7 +153,7 @@ impl Paper<'_> {
             out.push(format!("{} {title} ({wanted}): {BLANK}", code(&name.value)));
         }
         out.extend(step.choice.iter().flat_map(|choice| self.choice(known, choice)));
-        out.extend(step.checklist.iter().flat_map(|list| self.checklist(known, list)));
+        out.extend(step.checklist.iter().flat_map(|list| self.checklist(known, list, step)));
         out.extend(step.manual.iter().filter_map(|manual| self.evidence(manual.evidence)));
         if let Some(wait) = &step.wait {
             let span = wait.r#for.as_ref().map(|millis| duration(millis.value));
@@ -315,7 +315,7 @@ impl Paper<'_> {
         out
     }
 
-    fn checklist(&self, known: &Known, list: &Checklist) -> Vec<String> {
+    fn checklist(&self, known: &Known, list: &Checklist, step: &Step) -> Vec<String> {
         let mode = match list.mode {
             Some(ModeWord::ReadDo) => {
                 self.say("Lire chaque point, le faire, le cocher.", "Read each item, do it, tick it.")
@@ -326,11 +326,11 @@ impl Paper<'_> {
             ),
         };
         std::iter::once(mode.to_owned())
-            .chain(list.items.value.iter().map(|item| self.item(known, item)))
+            .chain(list.items.value.iter().map(|item| self.item(known, item, step)))
             .collect()
     }
 
-    fn item(&self, known: &Known, item: &ItemDecl) -> String {
+    fn item(&self, known: &Known, item: &ItemDecl, step: &Step) -> String {
         let mut blocks = Vec::new();
         if let Some(probe) = &item.probe {
             let of_step = probe.step.as_ref().and_then(|step| known.numbers.get(&step.value));
@@ -338,7 +338,7 @@ impl Paper<'_> {
                 let words = self.say("Comme la preuve de l'étape", "As the proof of step");
                 blocks.push(format!("{words} {number}."));
             }
-            blocks.extend(self.probe(known, probe.act()));
+            blocks.extend(self.probe(known, probe.act().on(step.host.as_ref())));
         }
         blocks.extend(self.evidence(item.evidence));
         let head = format!("- [ ] {}", known.line(&item.text));
@@ -378,7 +378,7 @@ impl Paper<'_> {
         out.extend(step.outputs.iter().map(|outputs| self.outputs(outputs)));
         if let Some(verify) = &step.verify {
             out.push(format!("**{}**", self.say("Preuve que c'est fait :", "Proof that it is done:")));
-            out.extend(self.probe(known, verify.act()));
+            out.extend(self.probe(known, verify.act().on(step.host.as_ref())));
             if let Some(absent) = &verify.absent {
                 let words = self.in_words(absent).join(", ");
                 let none = self.say(
@@ -479,7 +479,7 @@ impl Paper<'_> {
         if let Some(undo) = &step.undo {
             out.push(self.reversal(
                 known,
-                undo.act(),
+                undo.act().on(step.host.as_ref()),
                 self.say(
                     "**Pour revenir en arrière**, si on le décide :",
                     "**To take it back**, should you decide so:",
@@ -491,13 +491,13 @@ impl Paper<'_> {
             let mut more = Vec::new();
             if let Some(probe) = &back.only_if {
                 more.push(self.say("Seulement si :", "Only if:").to_owned());
-                more.extend(self.probe(known, probe.act()));
+                more.extend(self.probe(known, probe.act().on(step.host.as_ref())));
             }
             let label = self.say(
                 "**À remettre en place** à la fin, la plus récente bascule d'abord :",
                 "**To be put back** at the end, what was switched last comes first:",
             );
-            out.push(self.reversal(known, back.act(), label, &more));
+            out.push(self.reversal(known, back.act().on(step.host.as_ref()), label, &more));
         }
         out
     }

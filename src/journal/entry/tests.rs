@@ -157,6 +157,7 @@ fn attempt_facts() -> Vec<BoxedStrategy<Fact>> {
                     worker,
                     outputs,
                     sealed,
+                    artifacts: BTreeMap::new(),
                 }
             })
             .boxed(),
@@ -314,6 +315,7 @@ fn what_no_line_can_hold_is_made_fit() {
         worker: String::new(),
         outputs: [("n".to_owned(), " [1.50,\"\u{7f}\"]".to_owned())].into(),
         sealed: Vec::new(),
+        artifacts: BTreeMap::new(),
     };
     let encoded = entry(vec![Event { fact, ..note(1) }]).encode(&mut SeededSalt::new(1)).unwrap();
     let back = Entry::parse(encoded.line.as_bytes(), &Disclosed::new()).unwrap().entry;

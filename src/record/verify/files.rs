@@ -8,6 +8,7 @@ use super::super::history::History;
 use super::super::layout;
 use super::lines::Read;
 use super::{Aspect, Checker};
+use crate::core::Fact;
 use crate::journal::{Hash, JournalError, blobs, file};
 
 pub(super) fn check(
@@ -41,6 +42,9 @@ fn check_blobs(checker: &mut Checker<'_>, read: &Read) -> Result<(), JournalErro
             if let Ok(value) = serde_json::from_str(text) {
                 digests(&value, &mut named);
             }
+        }
+        if let Fact::AttemptFinished { artifacts, .. } = &event.fact {
+            named.extend(artifacts.values().map(|blob| blob.sha256.clone()));
         }
     }
     for name in layout::names_in(checker.dir, blobs::DIR)? {

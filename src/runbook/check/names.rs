@@ -6,11 +6,10 @@ use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
-use crate::runbook::template::Part;
+use crate::runbook::template::{Part, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
-const RUN_NAMES: [&str; 2] = ["id", "started_at"];
-const RUN_LATER: [&str; 1] = ["work"];
+const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
 const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
@@ -140,6 +139,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
+                ("run", Some("work")) if matches!(reader, Reader::Step(_)) => {
+                    work(checker, text, &expr, span)
+                }
                 ("run", Some(name)) => of_run(checker, reader, name, span),
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
@@ -170,14 +172,25 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
 
 /// `run.name`.
 fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
-    if RUN_LATER.contains(&name) {
-        let message = format!("`run.{name}` is known to the language, but this version cannot do it yet");
-        checker.fail("not-built-yet", span, message);
-    } else if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
+    if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
         let problem = checker.error("unknown-name", span, "no run has begun when this is read");
         checker.push(problem.help("inputs and variables are known here"));
     } else {
         declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
+    }
+}
+
+/// The scratch folder: a path on this machine, which the runner alone fills in.
+fn work(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, span: Span) {
+    if !text.place.takes_work() {
+        let message =
+            format!("the scratch folder cannot stand in {}: it is a path of this machine", text.place.name());
+        let problem = checker.error("work-use", span, message);
+        checker.push(problem.help("it may stand in arguments, in `env`, in `cwd` and in the paths of files"));
+    } else if expr.expr.source() != WORK {
+        let message = "the scratch folder is used whole: no filters, nothing beside it in the braces";
+        let problem = checker.error("work-use", span, message);
+        checker.push(problem.help("write text around the braces: \"{{ run.work }}/report.csv\""));
     }
 }
 

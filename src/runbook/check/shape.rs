@@ -10,12 +10,9 @@ use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
-use crate::runbook::schema::{EffectWord, ErrorWord, Expect, Http, Output, Poll, ProbeDecl, Retry, Step};
+use crate::runbook::schema::{EffectWord, Expect, Http, Output, Poll, ProbeDecl, Step};
 use crate::runbook::template::Part;
 use crate::runbook::{extract, position};
-
-/// Attempts of one step, at most.
-const MAX_ATTEMPTS: u32 = 10_000;
 
 /// Output names that every step, or some kind of step, gives by itself.
 pub(super) const RESERVED: [&str; 6] = ["outcome", "items", "answer", "by", "at", "comment"];
@@ -80,7 +77,7 @@ fn declarations(checker: &mut Checker<'_>) {
 }
 
 /// A name that expressions can read.
-fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
+pub(super) fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
     let mut bytes = name.value.bytes();
     let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -158,7 +155,8 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
-            "env" | "cwd" => program,
+            "env" | "cwd" | "artifacts" => program,
+            "host" => program || kind == "checklist",
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" | "deadline" => runs,
             "effect" => runs || kind == "manual",
@@ -267,9 +265,6 @@ pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key:
 }
 
 fn policies(checker: &mut Checker<'_>, step: &Step) {
-    if let Some(retry) = &step.retry {
-        retries(checker, step, retry);
-    }
     if let Some(wait) = &step.wait
         && wait.keys.has("for") == wait.keys.has("until")
         && !wait.keys.foreign
@@ -314,38 +309,6 @@ fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
     if RESERVED.contains(&name.value.as_str()) {
         let message = format!("`{}` is given by every step of its kind, choose another name", name.value);
         checker.fail("bad-id", name.span, message);
-    }
-}
-
-fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
-    let attempts = &retry.max_attempts;
-    if attempts.value == 0 || attempts.value > MAX_ATTEMPTS {
-        let message = format!("`max_attempts` counts the first attempt too: from 1 to {MAX_ATTEMPTS}");
-        checker.fail("retry-policy", attempts.span, message);
-    }
-    if let Some(backoff) = retry.backoff.as_ref().filter(|factor| !(1.0..=100.0).contains(&factor.value)) {
-        checker.fail("retry-policy", backoff.span, "`backoff` is a factor from 1 to 100");
-    }
-    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay)
-        && max.value < delay.value
-    {
-        checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
-    }
-    let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
-    if step.effect_word() == EffectWord::Read || resolvable {
-        return;
-    }
-    for word in retry.errors.iter().flatten() {
-        if matches!(word.value, ErrorWord::Timeout | ErrorWord::Server | ErrorWord::Expect) {
-            let message = format!(
-                "after `{}` the effect may have happened: repeating could do it twice",
-                word.value.name()
-            );
-            let problem = checker.error("retry-policy", word.span, message);
-            checker.push(
-                problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"),
-            );
-        }
     }
 }
 

@@ -86,6 +86,26 @@ record! {
     }
 }
 
+/// A file that a step leaves: its path, or its path and more about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artifact {
+    pub path: Spanned<Template>,
+    pub class: Option<Spanned<Class>>,
+    pub optional: bool,
+}
+
+record! {
+    /// A file that a step leaves.
+    pub struct ArtifactDecl {
+        /// Where it lies, from the folder that the program runs in.
+        must path: Spanned<Template>,
+        /// Who may read its size and hash in the record.
+        may class: Spanned<Class>,
+        /// The step succeeds without it, too.
+        may optional: bool,
+    }
+}
+
 record! {
     /// What counts as success; everything that is given must hold.
     pub struct Expect {
@@ -117,6 +137,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How "done" looks.
@@ -147,6 +169,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -171,6 +195,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -201,6 +227,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -294,6 +322,31 @@ impl OutputDecl {
                 None
             }
         }
+    }
+}
+
+impl Decode for Artifact {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Map { .. } = &node.value {
+            let decl: ArtifactDecl = reader.value(node)?;
+            return Some(Self { path: decl.path, class: decl.class, optional: decl.optional == Some(true) });
+        }
+        Some(Self { path: reader.value(node)?, class: None, optional: false })
+    }
+}
+
+impl schemars::JsonSchema for Artifact {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Artifact".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let path = generator.subschema_for::<Template>();
+        let full = generator.subschema_for::<ArtifactDecl>();
+        schemars::json_schema!({
+            "description": "The path of a file, or its path and more about it.",
+            "anyOf": [path, full]
+        })
     }
 }
 
