@@ -103,7 +103,8 @@ pub enum Lookup {
 
 /// Where expressions find their values.
 pub trait Scope {
-    /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
+    /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it, empty where an expression reads
+    /// the whole, as it may an item of a list.
     fn lookup(&self, root: &str, name: &str) -> Lookup;
 
     /// For a name that is a value by itself, with nothing that has to be named below it.
@@ -230,6 +231,9 @@ impl Expr {
                 continue;
             }
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
+                if scope.lookup(root, "") == Lookup::Later {
+                    return Ok(Evaluated::Reference(Segment::Later(self.source.clone())));
+                }
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
             if root == "secrets" {
