@@ -97,10 +97,6 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let why = event.hidden.text("why").map(|why| format!("\n    {why}")).unwrap_or_default();
             format!("{}{why}", settled(french, step, *status, reason))
         }
-        Fact::StepExpanded { items } => format!("  {step}: {}", laid_out(state, event, *items)?),
-        Fact::StepHandling {} => {
-            format!("! {step}: {}", pick(french, "échec, suite prévue", "failed, what it does then begins"))
-        }
         Fact::StepImported { .. } => {
             let from = plan.graph.rerun.as_ref().map_or("", |rerun| rerun.run.as_str());
             format!("= {step} {} {from}", pick(french, "reprise de l'exécution", "taken over from run"))
@@ -144,13 +140,13 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
                 pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
             )
         }
-        _ => return about_people(plan, state, event),
+        _ => return more(plan, state, event),
     };
     Some(text)
 }
 
-/// Questions: what was said to them, and what became of them.
-fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+/// Questions, what was said to them and what became of them; lists and groups.
+fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
     let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
@@ -163,6 +159,10 @@ fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
+        Fact::StepExpanded { items } => format!("  {step}: {}", laid_out(state, event, *items)?),
+        Fact::StepHandling {} => {
+            format!("! {step}: {}", pick(french, "échec, suite prévue", "failed, what it does then begins"))
+        }
         Fact::AskEscalated { ask, .. } => {
             let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
             format!(

@@ -102,20 +102,8 @@ impl Draft<'_> {
             self.emit_step(step, Fact::StepSkipped { reason, cause });
             return true;
         }
-        let condition = self.values(step).and_then(|values| values.when.as_ref());
-        let conditional = self.state.shape().node(step).conditional && self.state.step(step).attempts == 0;
-        if let Some(condition) = condition.filter(|_| conditional) {
-            match condition.holds(&Names::of(self.plan, self.state, Some(step))) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.emit_step(step, Fact::StepSkipped { reason: SkipReason::When, cause: None });
-                    return true;
-                }
-                Err(error) => {
-                    self.fail(step, Status::Failed, "when", Some(&error.to_string()));
-                    return true;
-                }
-            }
+        if !self.is_wanted(step) {
+            return true;
         }
         if self.state.shape().is_compound(step) {
             self.enter(step);
@@ -168,6 +156,19 @@ impl Draft<'_> {
             }
         }
         true
+    }
+
+    /// Whether the condition of a step holds; if not, it has been dealt with.
+    fn is_wanted(&mut self, step: usize) -> bool {
+        let conditional = self.state.shape().node(step).conditional && self.state.step(step).attempts == 0;
+        let condition = self.values(step).and_then(|values| values.when.as_ref());
+        let Some(condition) = condition.filter(|_| conditional) else { return true };
+        match condition.holds(&Names::of(self.plan, self.state, Some(step))) {
+            Ok(true) => return true,
+            Ok(false) => self.emit_step(step, Fact::StepSkipped { reason: SkipReason::When, cause: None }),
+            Err(error) => self.fail(step, Status::Failed, "when", Some(&error.to_string())),
+        }
+        false
     }
 
     /// Why a step whose needs have all ended does not run, if so.

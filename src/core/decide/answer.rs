@@ -10,9 +10,9 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, same};
-use super::{Draft, Refused, choose};
+use super::{Draft, Refused, choose, form};
 use crate::clock::Timestamp;
-use crate::plan::{Effect, Evidence, InputField, InputKind, Plan};
+use crate::plan::{Effect, Evidence, Plan};
 
 /// An answer that will be carried out.
 pub(super) struct Admitted {
@@ -166,7 +166,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     match ask.kind {
         AskKind::Approve | AskKind::Canary => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
-        AskKind::Input => fields(plan, state, ask.step, &answer.value, &mut hidden)?,
+        AskKind::Input => form::fields(plan, state, ask.step, &answer.value, &mut hidden)?,
         AskKind::Choice => hidden.put("value", &choose::chosen(ask, node, &answer.value)?),
         AskKind::Manual => need_evidence(node.evidence.unwrap_or_default(), &answer, decision)?,
         AskKind::Checklist => return checklist(state, ask, answer, decision, hidden),
@@ -309,81 +309,6 @@ fn need_reason(answer: &Answer, what: &str) -> Result<(), Refused> {
         );
     }
     Ok(())
-}
-
-/// The fields of a form, each of its declared kind, as outputs.
-fn fields(
-    plan: &Plan,
-    state: &State,
-    step: usize,
-    value: &Value,
-    hidden: &mut Hidden,
-) -> Result<(), Refused> {
-    let Some(values) = state.values(plan, step) else { return Ok(()) };
-    let Value::Object(given) = value else {
-        return Err(Refused::new("ill-typed", "the answer to a form is an object of its fields"));
-    };
-    if let Some(unknown) = given.keys().find(|name| !values.fields.contains_key(*name)) {
-        return Err(Refused::new("unknown-field", format!("the form has no field `{unknown}`")));
-    }
-    for (name, field) in &values.fields {
-        let value = given.get(name).or(field.default.as_ref());
-        let Some(value) = value else {
-            return Err(Refused::new("incomplete", format!("field `{name}` is missing")));
-        };
-        fits(name, field, value)?;
-        hidden.put(&format!("output.{name}"), value);
-    }
-    Ok(())
-}
-
-fn fits(name: &str, field: &InputField, value: &Value) -> Result<(), Refused> {
-    let ill = |what: &str| Err(Refused::new("ill-typed", format!("field `{name}`: {what}")));
-    if !has_kind(&field.kind, value) {
-        return ill(&format!("expected {}", kind_name(&field.kind)));
-    }
-    if let Some(number) = value.as_f64() {
-        let low = field.min.is_some_and(|min| number < min);
-        if low || field.max.is_some_and(|max| number > max) {
-            return ill("out of range");
-        }
-    }
-    if let (Some(pattern), Some(text)) = (&field.pattern, value.as_str())
-        && !regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
-    {
-        return ill(&format!("does not match `{pattern}`"));
-    }
-    match &field.one_of {
-        Some(allowed) if !allowed.contains(value) => ill("is none of the allowed values"),
-        _ => Ok(()),
-    }
-}
-
-fn has_kind(kind: &InputKind, value: &Value) -> bool {
-    match kind {
-        InputKind::Any => true,
-        InputKind::String | InputKind::File => value.is_string(),
-        InputKind::Integer => value.is_i64() || value.is_u64(),
-        InputKind::Number => value.is_number(),
-        InputKind::Boolean => value.is_boolean(),
-        InputKind::Datetime => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-        InputKind::List(of) => {
-            value.as_array().is_some_and(|list| list.iter().all(|item| has_kind(of, item)))
-        }
-    }
-}
-
-const fn kind_name(kind: &InputKind) -> &'static str {
-    match kind {
-        InputKind::Any => "a value",
-        InputKind::String => "a string",
-        InputKind::Integer => "an integer",
-        InputKind::Number => "a number",
-        InputKind::Boolean => "true or false",
-        InputKind::Datetime => "an RFC 3339 instant with an offset",
-        InputKind::File => "the name of a file",
-        InputKind::List(_) => "a list",
-    }
 }
 
 fn checklist(

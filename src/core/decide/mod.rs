@@ -14,6 +14,7 @@ mod compound;
 mod ending;
 mod entitled;
 mod exhibit;
+mod form;
 
 pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
