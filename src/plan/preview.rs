@@ -298,6 +298,10 @@ impl Scope for Lenient<'_> {
             found => found,
         }
     }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        self.0.whole(root)
+    }
 }
 
 fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPreview {

@@ -1,6 +1,6 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
+//! `shape` looks at one step at a time, `references` at the steps that it names, `values` at values that mean nothing, `commands` at what it hands to shells,
 //! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
 //! read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
 //! may answer.
@@ -12,6 +12,7 @@ mod gates;
 mod loops;
 mod names;
 mod people;
+mod references;
 mod shape;
 mod values;
 
@@ -84,6 +85,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         unless_upstream: Vec::new(),
     };
     shape::check(&mut checker);
+    references::check(&mut checker);
     values::check(&mut checker);
     choices::check(&mut checker);
     commands::check(&mut checker);

@@ -91,6 +91,9 @@ pub enum Tree<S> {
     Map(Vec<(String, Tree<S>)>),
 }
 
+/// What every expression may name. Any other name is that of an item.
+pub const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
+
 /// What a name stands for at the moment of rendering.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
@@ -103,8 +106,7 @@ pub enum Lookup {
 
 /// Where expressions find their values.
 pub trait Scope {
-    /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it, empty where an expression reads
-    /// the whole, as it may an item of a list.
+    /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
     fn lookup(&self, root: &str, name: &str) -> Lookup;
 
     /// For a name that is a value by itself, with nothing that has to be named below it.
@@ -235,9 +237,6 @@ impl Expr {
                 Some(Lookup::Missing) | None => {}
             }
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
-                if scope.lookup(root, "") == Lookup::Later {
-                    return Ok(Evaluated::Reference(Segment::Later(self.source.clone())));
-                }
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
             if root == "secrets" {
