@@ -1,6 +1,7 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `references` at the steps that it names, `values` at values that mean nothing, `commands` at what it hands to shells,
+//! `shape` looks at one step at a time, `references` at the steps that it names, `values` at values that mean nothing,
+//! `commands` at what it hands to shells,
 //! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
 //! read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
 //! may answer.

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
 mod diagnostics;
+mod dominance;
 mod editing;
 mod editor;
 mod oracle;
