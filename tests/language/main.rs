@@ -10,6 +10,7 @@ mod diagnostics;
 mod dominance;
 mod editing;
 mod editor;
+mod nesting;
 mod oracle;
 mod page;
 mod plans;

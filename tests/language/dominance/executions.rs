@@ -337,11 +337,12 @@ impl<'a> Run<'a> {
         if inst.node.kind != Kind::Gate || inst.status != Some(Status::Ok) || self.is_loop(gate) {
             return false;
         }
-        inst.frames.iter().all(|frame| {
+        inst.frames.iter().enumerate().all(|(depth, frame)| {
             let rounds = self.graph.all().iter().any(|node| node.id == frame.0 && node.repeat);
             let same = step.frames.contains(frame);
             let inside = step.frames.iter().any(|other| other.0 == frame.0);
-            let last = !self.insts.iter().any(|i| i.frames.contains(&(frame.0, frame.1 + 1)));
+            let next = [&inst.frames[..depth], &[(frame.0, frame.1 + 1)]].concat();
+            let last = !self.insts.iter().any(|other| other.frames.starts_with(&next));
             same || (rounds && !inside && last)
         })
     }
