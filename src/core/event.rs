@@ -23,6 +23,14 @@ pub struct Event {
     pub hidden: Hidden,
 }
 
+impl Event {
+    /// The step that it is about, or the item of one: `isolate[3]`.
+    pub fn place(&self) -> Option<String> {
+        let step = self.step.as_ref()?;
+        Some(self.item.map_or_else(|| step.clone(), |item| format!("{step}[{item}]")))
+    }
+}
+
 /// Confidential fields: name to JSON text. A reader without the disclosures sees fewer of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -145,6 +153,9 @@ pub enum Fact {
         worker: String,
         /// Declared public; all other outputs are hidden, as `output.NAME`.
         outputs: BTreeMap<String, String>,
+        /// Names of the outputs that are secrets, and are kept sealed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sealed: Vec<String>,
     },
     /// The process died, or was told to stop caring, while it ran.
     #[serde(rename = "attempt.interrupted")]

@@ -12,6 +12,7 @@ mod drill;
 pub mod graph;
 mod loops;
 pub mod preview;
+mod secret;
 pub mod service;
 mod translate;
 pub mod values;

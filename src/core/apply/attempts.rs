@@ -131,12 +131,12 @@ impl State {
                 at = self.shape.owner(inner);
             }
         }
-        self.shape.guards(step).iter().any(|gate| !self.steps[*gate].settled)
+        self.shape.guards(step).any(|gate| !self.steps[gate].settled)
     }
 
     /// Every gate in front of a step.
     pub(in crate::core) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
-        self.shape.guards(step).iter().copied()
+        self.shape.guards(step)
     }
 
     pub(super) fn arm(&mut self, step: usize, hidden: &Hidden) {
@@ -183,16 +183,22 @@ impl State {
     }
 
     pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
-        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact
+        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, sealed, .. } =
+            &event.fact
         else {
             return Err("not a finish");
         };
+        let secrets = &self.shape.node(step).secrets;
+        need(sealed.iter().all(|name| secrets.contains(name)), "no such secret output is declared")?;
         let state = &mut self.steps[step];
         let running = state
             .running
             .take_if(|r| Some(r.attempt) == event.attempt)
             .ok_or("no such attempt is running")?;
         let values = outputs_of(event, outputs);
+        if matches!(running.role, Role::Do | Role::First | Role::Verify) {
+            state.sealed.extend(sealed.iter().cloned());
+        }
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
