@@ -5,6 +5,7 @@
 
 mod call;
 mod fill;
+mod lists;
 mod step;
 
 use std::collections::BTreeMap;
@@ -49,8 +50,8 @@ impl Paper<'_> {
         );
         blocks.push(filters.to_owned());
         let runbook = &self.document.runbook;
-        blocks.extend(runbook.steps.iter().map(|step| self.step(&known, step)));
-        if let Some(finally) = runbook.finally.as_ref().filter(|finally| !finally.is_empty()) {
+        blocks.extend(self.steps(&known, false));
+        if runbook.finally.as_ref().is_some_and(|finally| !finally.is_empty()) {
             blocks.push(format!(
                 "## {}",
                 self.say("À la fin, dans tous les cas", "At the end, whatever happened")
@@ -60,7 +61,7 @@ impl Paper<'_> {
                 "Also after a failure, a refusal, or when it was called off.",
             );
             blocks.push(why.to_owned());
-            blocks.extend(finally.iter().map(|step| self.step(&known, step)));
+            blocks.extend(self.steps(&known, true));
         }
         blocks.extend(self.foot());
         format!("{}\n", blocks.join("\n\n"))

@@ -4,6 +4,7 @@
 
 mod beside;
 mod choice;
+mod lists;
 
 use serde_json::Value;
 
@@ -22,17 +23,20 @@ const INDENT: &str = "       ";
 
 /// The whole sheet.
 pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
-    let mut sheet = Sheet { lang, out: Vec::new() };
+    let mut sheet = Sheet { lang, out: Vec::new(), width: WIDTH };
     sheet.head(preview);
     let mut section = Section::Main;
+    let mut nesting = lists::Nesting::default();
     for (at, step) in preview.steps.iter().enumerate() {
-        sheet.out.push(String::new());
-        if step.node.section != section {
+        if step.node.section == section {
+            sheet.blank(nesting.shared(&step.node));
+        } else {
+            sheet.out.push(String::new());
             section = step.node.section;
             let line = sheet.pick("── à la fin, quoi qu'il arrive ──", "── at the end, whatever happens ──");
             sheet.out.push(line.to_owned());
         }
-        sheet.step(at + 1, step, preview);
+        sheet.nested(&mut nesting, at + 1, step, preview);
     }
     sheet.out
 }
@@ -40,6 +44,8 @@ pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
 struct Sheet {
     lang: Lang,
     out: Vec<String>,
+    /// What is left of the width for the step in hand.
+    width: usize,
 }
 
 impl Sheet {
@@ -52,7 +58,7 @@ impl Sheet {
     }
 
     fn wrapped(&mut self, text: &str, first: &str, rest: &str) {
-        let options = textwrap::Options::new(WIDTH)
+        let options = textwrap::Options::new(self.width)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .initial_indent(first)
             .subsequent_indent(rest);
@@ -141,6 +147,11 @@ impl Sheet {
             let besides = self.pick(" ; sans compter l'attente de", "; not counting the wait of");
             out.push_str(&format!("{besides} {steps}"));
         }
+        if !time.of_one_item.is_empty() {
+            let steps = time.of_one_item.join(", ");
+            let besides = self.pick(" ; un seul élément compté de", "; counting one item of");
+            out.push_str(&format!("{besides} {steps}"));
+        }
         if let Some(deadline) = deadline {
             let word = self.pick(" ; échéance de l'exécution :", "; deadline of the run:");
             out.push_str(&format!("{word} {}", duration(deadline)));
@@ -175,6 +186,7 @@ impl Sheet {
             self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
         }
         self.beside_step(step);
+        self.loops(step);
         self.act(step);
         self.person(step);
         self.ways(step);
@@ -187,7 +199,7 @@ impl Sheet {
     fn order(&mut self, node: &StepNode) {
         if !node.above {
             let text = if node.needs.is_empty() {
-                self.pick("dès le début", "from the start").to_owned()
+                lists::from_the_start(node, self.lang).to_owned()
             } else {
                 format!("{} {}", self.pick("après", "after"), node.needs.join(", "))
             };
@@ -276,7 +288,7 @@ impl Sheet {
         }
         match foreseen {
             Foreseen::Request(probe) => {
-                self.out.extend(request::lines(&probe.action, indent, WIDTH));
+                self.out.extend(request::lines(&probe.action, indent, self.width));
                 self.judged(probe, indent);
             }
             Foreseen::Fails(why) => {

@@ -16,7 +16,7 @@ use crate::runbook::schema::{
     Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
     Poll as PollDecl, Step, TypeWord,
 };
-use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
+use crate::runbook::template::{Lookup, ROOTS, Rendered, Scope, Template, Tree};
 
 pub(super) const HTTP_TIMEOUT: u64 = 30_000;
 pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
@@ -44,6 +44,10 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        (!ROOTS.contains(&root)).then_some(Lookup::Later)
     }
 
     fn secret(&self, path: &str) -> Option<String> {

@@ -1,10 +1,10 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `asked` at what people are asked for, `values` at values that mean nothing,
-//! `commands` at what it hands to shells, `choices` at lists to choose from, `loops` at groups, lists, rounds and what is
-//! reverted, `names` at what its texts read, `secrets` at what nobody may see, `dominance` at gates in front of what is
-//! destructive, `gates` at all other things about gates, `people` at who may answer, `hosts` at what runs elsewhere and
-//! at files that steps leave, `retries` at what is done again.
+//! `shape` looks at one step at a time, `references` at the steps that it names, `asked` at what people are asked for,
+//! `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from,
+//! `loops` at groups, lists, rounds and what is reverted, `names` at what its texts read, `secrets` at what nobody may
+//! see, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
+//! may answer, `hosts` at what runs elsewhere and at files that steps leave, `retries` at what is done again.
 
 mod asked;
 mod choices;
@@ -15,6 +15,7 @@ mod hosts;
 mod loops;
 mod names;
 mod people;
+mod references;
 mod retries;
 mod secrets;
 mod shape;
@@ -89,6 +90,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         unless_upstream: Vec::new(),
     };
     shape::check(&mut checker);
+    references::check(&mut checker);
     values::check(&mut checker);
     retries::check(&mut checker);
     choices::check(&mut checker);

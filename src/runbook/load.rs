@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decode::{Decode, Reader};
+use super::lists;
 use super::schema::Runbook;
 use super::yaml;
 use crate::diag::{Diagnostic, Source, Span};
@@ -96,7 +97,7 @@ pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
         }
         return (None, problems);
     };
-    let steps = runbook.steps.len() + runbook.finally.as_ref().map_or(0, Vec::len);
+    let steps = lists::steps(&runbook).count();
     if steps > MAX_STEPS {
         let at = runbook.keys.get("steps").unwrap_or(Span::default()).at(source);
         problems.push(Diagnostic::error("limit", at, format!("{steps} steps, more than {MAX_STEPS}")));

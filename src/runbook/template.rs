@@ -96,6 +96,9 @@ pub enum Tree<S> {
     Map(Vec<(String, Tree<S>)>),
 }
 
+/// What every expression may name. Any other name is that of an item.
+pub const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
+
 /// What a name stands for at the moment of rendering.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {

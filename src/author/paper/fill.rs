@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Data, Text};
-use crate::runbook::template::{Expr, Lookup, Part, Scope, Segment, Template};
+use crate::runbook::template::{Expr, Lookup, Part, ROOTS, Scope, Segment, Template};
 
 /// What is known before the day the paper is used, and the numbers that the steps have on it.
 #[derive(Debug, Default)]
@@ -26,6 +26,10 @@ impl Scope for Known {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Later, |value| Lookup::Known(value.clone()))
+    }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        (!ROOTS.contains(&root)).then_some(Lookup::Later)
     }
 }
 

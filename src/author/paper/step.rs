@@ -33,6 +33,7 @@ impl Paper<'_> {
             let word = self.say("Durée habituelle :", "Usually takes");
             blocks.push(format!("{word} {}.", duration(estimate.value)));
         }
+        blocks.extend(self.loops(known, step));
         blocks.extend(self.action(known, step));
         blocks.extend(self.result(known, step));
         blocks.extend(self.otherwise(known, step));
@@ -59,7 +60,13 @@ impl Paper<'_> {
             out.push(format!(
                 "**{}** {expression}. {}",
                 self.say("Seulement si", "Only if"),
-                self.say("Sinon, passer à la suivante.", "Otherwise go on to the next one.")
+                match step.group {
+                    Some(_) => self.say(
+                        "Sinon, passer aussi tout ce qui est en retrait.",
+                        "Otherwise leave out all that is set in below, too."
+                    ),
+                    None => self.say("Sinon, passer à la suivante.", "Otherwise go on to the next one."),
+                }
             ));
         }
         if let Some(needs) = &step.needs {
@@ -265,16 +272,6 @@ impl Paper<'_> {
         };
         out.push(format!("{late} {}", self.refused(approve.on_reject)));
         out
-    }
-
-    /// What an approval covers unless it says so: all that acts, up to the next gate.
-    fn behind(&self, gate: &Step) -> Vec<Spanned<String>> {
-        let runbook = &self.document.runbook;
-        let after = runbook.steps.iter().skip_while(|step| step.name() != gate.name()).skip(1);
-        let acting = after
-            .take_while(|step| !step.is_gate())
-            .filter(|step| (step.runs() || step.manual.is_some()) && step.effect_word() != EffectWord::Read);
-        acting.filter_map(|step| step.id.clone()).collect()
     }
 
     const fn refused(&self, on_reject: Option<RejectWord>) -> &'static str {
@@ -551,11 +548,11 @@ impl Paper<'_> {
     }
 }
 
-fn duration(millis: Millis) -> String {
+pub(super) fn duration(millis: Millis) -> String {
     humantime::format_duration(Duration::from_millis(millis.0)).to_string()
 }
 
-fn indented(block: &str) -> String {
+pub(super) fn indented(block: &str) -> String {
     let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
     block.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }

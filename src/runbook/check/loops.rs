@@ -1,6 +1,6 @@
 //! Groups, lists, rounds, and what is reverted: whether they can mean what they say.
 
-use super::{Checker, shape};
+use super::{Checker, references};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::scalar::Millis;
 use crate::runbook::schema::{CanaryDecl, EachDecl, EffectWord, GroupDecl, RepeatDecl, ShareDecl, Step};
@@ -214,7 +214,7 @@ fn revert(checker: &mut Checker<'_>, at: usize) {
     }
     for id in &named.value {
         let Some(found) = checker.flow.find(&id.value) else {
-            shape::unknown_step(checker, id, "revert");
+            references::unknown_step(checker, id, "revert");
             continue;
         };
         let step = checker.steps[found];

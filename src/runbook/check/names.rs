@@ -6,11 +6,10 @@ use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
-use crate::runbook::template::{Part, WORK};
+use crate::runbook::template::{Part, ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
-const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
 /// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, shape};
+use super::{Checker, references};
 use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
 use crate::runbook::schema::{Approve, TimeoutWord};
@@ -81,7 +81,7 @@ fn exclusions(checker: &mut Checker<'_>, at: usize, exclude: Option<&[Spanned<St
         match checker.flow.find(id) {
             None => {
                 let named = Spanned { value: id.to_owned(), span: name.span };
-                shape::unknown_step(checker, &named, "exclude");
+                references::unknown_step(checker, &named, "exclude");
             }
             Some(other) => {
                 let human = checker.steps[other].kind().is_none_or(|kind| HUMAN.contains(&kind));
