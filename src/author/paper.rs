@@ -148,7 +148,7 @@ impl Paper<'_> {
         part(self.say("Variables", "Variables"), self.vars_table(known));
         part(self.say("Secrets, jamais sur cette feuille", "Secrets, never on this sheet"), self.secrets());
         part(self.say("Qui peut répondre", "Who may answer"), self.roles());
-        let locks = self.document.runbook.lock.iter().flatten();
+        let locks = self.document.runbook.locks();
         let locks = locks.map(|lock| format!("- [ ] {}", code(&known.plain(&lock.value))));
         part(
             self.say("Personne d'autre n'y travaille en ce moment", "Nobody else is at work on it"),

@@ -347,7 +347,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
                 .hint(format!("consigne cancel {dir}    (ends it: the target is free)"))
         }
         LaunchError::Lock(lock) => {
-            let held = matches!(lock, LockError::Held { .. });
+            let held = matches!(lock, LockError::Held { .. } | LockError::TargetAwaited { .. });
             let exit = if held { Exit::Held } else { Exit::Unwritable };
             hinted(CliError::new(exit, message), lock.hint())
         }

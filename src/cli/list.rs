@@ -1,6 +1,7 @@
 //! `consigne list`: the runs, newest last, with what waits for people and what is still switched.
 
 use super::args::ListArgs;
+use super::busy;
 use super::drive::shown_name;
 use super::error::CliError;
 use super::exit::Exit;
@@ -60,6 +61,14 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         }
         for toggle in open {
             ui.listed("    ", &format!("{} {toggle}", pick("ENCORE BASCULÉ :", "OPEN TOGGLE:")));
+        }
+    }
+    for queued in busy::queued(&home)? {
+        shown += 1;
+        if args.json {
+            ui.json(&queued.json());
+        } else {
+            ui.listed("", &queued.line());
         }
     }
     if shown == 0 && !args.json {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod args;
+mod busy;
 mod cancel;
 mod check;
 mod chosen;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{ChoiceArgs, RerunArgs};
+use super::busy;
 use super::chosen::Chosen;
 use super::drive;
 use super::error::CliError;
@@ -69,7 +70,8 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let (accept, changed) = (args.accept.accept_environment, changed.unwrap_or_default());
     let accepted = drive::accepted(changed, &plan, lang == "fr", &args.common, accept, ui)?;
     let first = accepted.into_iter().map(|(actor, text)| Input::Note { actor, text }).collect();
-    let new = NewRun { id, dir, plan, hosting, frozen, lang, first };
+    let mut new = NewRun { id, dir, plan, hosting, frozen, lang, first, waits: false };
+    busy::settle(&mut new, &home, &args.common, ui)?;
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::RunArgs;
+use super::busy;
 use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
@@ -45,10 +46,11 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
         }
         _ => Vec::new(),
     };
-    let new = new_run(&args, id, dir, plan, to_start, &chosen)?;
+    let mut new = new_run(&args, id, dir, plan, to_start, &chosen)?;
     // With the place of every word it takes more memory than the run itself, and only the plan is needed from here on.
     drop(chosen);
     drive::key(&home.root, ui)?;
+    busy::settle(&mut new, &home, &args.common, ui)?;
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =
@@ -85,7 +87,7 @@ fn new_run(
         .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let lang = drive::lang(&args.common).code().to_owned();
     let hosting = Hosting { base_dir, services, surroundings: None };
-    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang, first: Vec::new() })
+    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang, first: Vec::new(), waits: false })
 }
 
 /// The directory of a new run.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::unheard;
 use super::args::{OneRun, ShowArgs};
+use super::busy;
 use super::drive::{journal_error, launch_error, shown_name};
 use super::error::CliError;
 use super::exit::Exit;
@@ -47,6 +48,14 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     let OneRun { run, runs, json } = &args.run;
     let ui = Ui::new(*json);
     let home = Home::find(runs.as_deref())?;
+    if let Some(queued) = busy::of_run(&home, run) {
+        if *json {
+            ui.json(&queued.json());
+        } else {
+            ui.listed("", &queued.line());
+        }
+        return Ok(Exit::Done);
+    }
     let dir = home.run_dir(run)?;
     let seen = look(&dir)?;
     if let Some(step) = &args.block {
@@ -74,6 +83,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     }
     for open in waiting::toggles(&state) {
         ui.data(&format!("OPEN TOGGLE: {open}"));
+    }
+    let queue = busy::behind(&home, &state.run.id);
+    if !queue.is_empty() {
+        ui.listed("", &format!("waiting for its targets: {}", queue.join(", ")));
     }
     let name = shown_name(&state.run.id, &dir, &home);
     for question in gates_to_sign(&plan, &state) {

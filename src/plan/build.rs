@@ -282,8 +282,7 @@ impl Builder<'_> {
         secrets: BTreeMap<String, SecretSource>,
     ) -> Values {
         let runbook = &self.document.runbook;
-        let locks =
-            runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let locks = runbook.locks().filter_map(|lock| lock.value.render(&self.calls.known).ok());
         let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
         Values {
             title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
@@ -292,6 +291,7 @@ impl Builder<'_> {
             secrets,
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
+            on_busy: translate::on_busy(runbook),
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Choosing, Computed, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{Choosing, Computed, Link, Localized, OnBusy, Probe, ProbeOf, SecretSource, StepValues};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -42,6 +42,8 @@ pub struct Preview {
     pub secrets: BTreeMap<String, SecretSource>,
     pub env_inherit: Vec<String>,
     pub locks: Vec<String>,
+    #[serde(skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
     pub services: Vec<ServicePreview>,
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
@@ -221,6 +223,7 @@ impl Preview {
             secrets: values.secrets.clone(),
             env_inherit: values.env_inherit.clone(),
             locks: values.locks.clone(),
+            on_busy: values.on_busy,
             services: services
                 .iter()
                 .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })

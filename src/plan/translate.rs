@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
 use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe};
+use super::values::{Accept, Expect, InputField, Localized, OnBusy, Poll, Probe};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
-    Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, TypeWord,
+    BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
+    Poll as PollDecl, Runbook, TypeWord,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -34,6 +34,14 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+}
+
+pub(super) fn on_busy(runbook: &Runbook) -> OnBusy {
+    match runbook.lock.as_ref().and_then(|lock| lock.0.on_busy) {
+        None | Some(BusyWord::Ask) => OnBusy::Ask,
+        Some(BusyWord::Fail) => OnBusy::Fail,
+        Some(BusyWord::Queue) => OnBusy::Queue,
     }
 }
 

@@ -21,11 +21,39 @@ pub struct Values {
     pub env_inherit: Vec<String>,
     /// Names of the locks, rendered.
     pub locks: Vec<String>,
+    #[serde(default, skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+}
+
+/// What follows when another run holds one of the locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBusy {
+    /// Whoever is at the terminal; fails where nobody is.
+    #[default]
+    Ask,
+    Fail,
+    Queue,
+}
+
+impl OnBusy {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(super) const fn is_ask(&self) -> bool {
+        matches!(self, Self::Ask)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Fail => "fail",
+            Self::Queue => "queue",
+        }
+    }
 }
 
 /// A page to look at.

@@ -7,6 +7,7 @@ mod calls;
 mod editor;
 mod notes;
 mod people;
+mod targets;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
@@ -18,6 +19,7 @@ pub use editor::json_schema;
 pub(super) use editor::schema_of;
 pub use notes::*;
 pub use people::*;
+pub use targets::*;
 
 record! {
     /// A procedure: what it needs to know, what it does, and in which order.
@@ -43,7 +45,7 @@ record! {
         /// What every call has in common.
         may defaults: Defaults,
         /// Names that no two runs may hold at once, such as `tenant/{{ inputs.tenant_id }}`.
-        may lock: Vec<Spanned<Template>>,
+        may lock: Locks,
         /// What is done, in order: a step without `needs` waits for everything above it.
         must steps: Vec<Step>,
         /// Steps that run at every ending: success, failure, refusal, cancel.
@@ -59,6 +61,13 @@ record! {
         /// What was changed in it, newest first.
         may changelog: Vec<ChangeDecl>,
     } later ["guards", "windows"]
+}
+
+impl Runbook {
+    /// The names that no two runs may hold at once.
+    pub fn locks(&self) -> impl Iterator<Item = &Spanned<Template>> {
+        self.lock.iter().flat_map(|lock| &lock.0.names)
+    }
 }
 
 words! {

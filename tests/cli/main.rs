@@ -23,6 +23,7 @@ mod missing;
 mod people;
 mod plan;
 mod preflight;
+mod queue;
 mod reference;
 mod signed;
 mod surroundings;

@@ -35,7 +35,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     for text in titles.chain(changes).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
-    for lock in runbook.lock.iter().flatten() {
+    for lock in runbook.locks() {
         read(checker, Reader::Runbook, &plain(lock, Use::Other));
     }
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {

@@ -54,7 +54,7 @@ fn whole(checker: &mut Checker<'_>) {
         let problem = checker.error("empty", name.span, "an alert without a name");
         checker.push(problem.help("write the name as the alerting system spells it"));
     }
-    for name in runbook.lock.iter().flatten().filter(|name| name.value.source().trim().is_empty()) {
+    for name in runbook.locks().filter(|name| name.value.source().trim().is_empty()) {
         let problem = checker.error("empty", name.span, "a lock without a name");
         checker.push(
             problem.help("name what no two runs may change at once, such as \"tenant/{{ inputs.id }}\""),
