@@ -234,6 +234,7 @@ fn what_is_not_built_yet_is_listed() {
         Retry,
         Poll,
         LinkDecl,
+        LockDecl,
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
