@@ -154,6 +154,13 @@ impl Paper<'_> {
             self.say("Personne d'autre n'y travaille en ce moment", "Nobody else is at work on it"),
             locks.collect(),
         );
+        let windows = self.document.runbook.windows.iter().flatten();
+        let windows = windows.map(|window| {
+            let title = window.title.as_ref().map(|title| format!("{}: ", known.line(title)));
+            let (cron, zone) = (code(&window.cron.value), &window.zone.value);
+            format!("- {}{cron} {zone}, {}", title.unwrap_or_default(), step::duration(window.r#for.value))
+        });
+        part(self.say("Quand c'est permis", "When it may be done"), windows.collect());
         blocks
     }
 

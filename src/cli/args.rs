@@ -169,6 +169,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
     #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(flatten)]
     pub common: DriveArgs,
 }
 
@@ -227,6 +229,16 @@ pub struct AcceptArgs {
     /// Go on although variables or contexts that steps find have changed since the start
     #[arg(long)]
     pub accept_environment: bool,
+    #[command(flatten)]
+    pub window: WindowArgs,
+}
+
+/// For verbs that begin or take up a run.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// Go on although no window of the runbook is open; the record says why
+    #[arg(long, value_name = "REASON")]
+    pub outside_window: Option<String>,
 }
 
 #[derive(Debug, Args)]

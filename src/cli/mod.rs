@@ -39,6 +39,7 @@ mod ui;
 mod unlock;
 mod verify;
 mod waiting;
+mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -13,6 +13,7 @@ use super::form;
 use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
+use super::window;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::launch::{self, Hosting, NewRun};
 use crate::engine::services::{free_port, state_folder};
@@ -47,6 +48,11 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
         _ => Vec::new(),
     };
     let mut new = new_run(&args, id, dir, plan, to_start, &chosen)?;
+    let reason = args.window.outside_window.as_deref();
+    if mode == Mode::Drill && reason.is_some() {
+        return Err(CliError::new(Exit::Usage, "a drill is bound to no window: it needs no reason"));
+    }
+    new.first.extend(window::within(&new.plan, reason, new.lang == "fr", drive::clock().as_ref())?);
     // With the place of every word it takes more memory than the run itself, and only the plan is needed from here on.
     drop(chosen);
     drive::key(&home.root, ui)?;

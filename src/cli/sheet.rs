@@ -98,7 +98,7 @@ impl Sheet {
             let source = self.source(source);
             self.entry("secret", &format!("{name} ({source})"));
         }
-        self.locks(preview);
+        self.targets(preview);
         for service in &preview.services {
             let argv = service.argv.join(" ");
             self.entry("service", &format!("{}: {argv}", service.name));

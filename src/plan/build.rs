@@ -292,6 +292,8 @@ impl Builder<'_> {
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
             on_busy: translate::on_busy(runbook),
+            windows: translate::windows(runbook, request.mode, &self.calls.known),
+            windows_required: request.environment.is_some_and(Environment::requires_window),
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),

@@ -25,7 +25,7 @@ pub use graph::{
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed, Localized, OnBusy,
-    Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
+    OpenAt, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
 };
 
 use serde::{Deserialize, Serialize};

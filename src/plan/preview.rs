@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Choosing, Computed, Link, Localized, OnBusy, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{
+    Choosing, Computed, Link, Localized, OnBusy, OpenAt, Probe, ProbeOf, SecretSource, StepValues,
+};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -44,6 +46,8 @@ pub struct Preview {
     pub locks: Vec<String>,
     #[serde(skip_serializing_if = "OnBusy::is_ask")]
     pub on_busy: OnBusy,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
     pub services: Vec<ServicePreview>,
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
@@ -224,6 +228,7 @@ impl Preview {
             env_inherit: values.env_inherit.clone(),
             locks: values.locks.clone(),
             on_busy: values.on_busy,
+            windows: values.windows.clone(),
             services: services
                 .iter()
                 .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })

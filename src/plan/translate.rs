@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
-use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, OnBusy, Poll, Probe};
+use super::graph::{Effect, Evidence, InputKind, Mode};
+use super::values::{Accept, Expect, InputField, Localized, OnBusy, OpenAt, Poll, Probe};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
     BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, Runbook, TypeWord,
+    Poll as PollDecl, Runbook, TypeWord, WindowDecl,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -35,6 +35,18 @@ impl Scope for Known<'_> {
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
     }
+}
+
+/// The windows of a live run.
+pub(super) fn windows(runbook: &Runbook, mode: Mode, known: &Known<'_>) -> Vec<OpenAt> {
+    let windows = runbook.windows.iter().flatten().filter(|_| mode == Mode::Live);
+    let open_at = |window: &WindowDecl| OpenAt {
+        cron: window.cron.value.clone(),
+        zone: window.zone.value.clone(),
+        open_ms: window.r#for.value.0,
+        title: rendered(window.title.as_ref(), known),
+    };
+    windows.map(open_at).collect()
 }
 
 pub(super) fn on_busy(runbook: &Runbook) -> OnBusy {

@@ -23,6 +23,12 @@ pub struct Values {
     pub locks: Vec<String>,
     #[serde(default, skip_serializing_if = "OnBusy::is_ask")]
     pub on_busy: OnBusy,
+    /// When it may be run; never said of a drill, which may be at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
+    /// The environment takes no reason for running it outside of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub windows_required: bool,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
     /// Pages to look at.
@@ -54,6 +60,16 @@ impl OnBusy {
             Self::Queue => "queue",
         }
     }
+}
+
+/// A time in which the runbook may be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAt {
+    pub cron: String,
+    pub zone: String,
+    pub open_ms: u64,
+    pub title: Localized<String>,
 }
 
 /// A page to look at.

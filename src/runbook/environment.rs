@@ -40,7 +40,9 @@ record! {
         may services: Entries<ServiceDecl>,
         /// Variables whose hosts a practice environment may share with a protected one.
         may shared: Vec<Spanned<String>>,
-    } later ["hosts", "require"]
+        /// What no reason gets round here.
+        may require: Vec<RequireWord>,
+    } later ["hosts"]
 }
 
 record! {
@@ -51,6 +53,11 @@ record! {
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
     }
+}
+
+words! {
+    /// What no reason gets round. `window`: a runbook with windows is run in one of them.
+    pub enum RequireWord { Window = "window", }
 }
 
 words! {
@@ -138,6 +145,11 @@ impl Scope for ServiceScope<'_> {
 }
 
 impl Environment {
+    /// No reason gets round the windows of a runbook here.
+    pub fn requires_window(&self) -> bool {
+        self.decl.require.iter().flatten().any(|word| *word == RequireWord::Window)
+    }
+
     /// Reads an environment file. What could be read comes back even where some of it is wrong.
     pub fn load(path: &Path) -> (Option<Self>, Vec<Diagnostic>) {
         let source = match load::source(path) {

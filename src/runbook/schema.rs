@@ -46,6 +46,8 @@ record! {
         may defaults: Defaults,
         /// Names that no two runs may hold at once, such as `tenant/{{ inputs.tenant_id }}`.
         may lock: Locks,
+        /// When it may be run; without one, always. Drills may be run at any time.
+        may windows: Vec<WindowDecl>,
         /// What is done, in order: a step without `needs` waits for everything above it.
         must steps: Vec<Step>,
         /// Steps that run at every ending: success, failure, refusal, cancel.
@@ -60,7 +62,7 @@ record! {
         may links: Vec<LinkDecl>,
         /// What was changed in it, newest first.
         may changelog: Vec<ChangeDecl>,
-    } later ["guards", "windows"]
+    } later ["guards"]
 }
 
 impl Runbook {

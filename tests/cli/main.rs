@@ -28,3 +28,4 @@ mod reference;
 mod signed;
 mod surroundings;
 mod told;
+mod window;

@@ -235,6 +235,7 @@ fn what_is_not_built_yet_is_listed() {
         Poll,
         LinkDecl,
         LockDecl,
+        WindowDecl,
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,

@@ -551,7 +551,7 @@ impl Paper<'_> {
     }
 }
 
-fn duration(millis: Millis) -> String {
+pub(super) fn duration(millis: Millis) -> String {
     humantime::format_duration(Duration::from_millis(millis.0)).to_string()
 }
 

@@ -32,7 +32,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     let titles = runbook.links.iter().flatten().filter_map(|link| link.title.as_ref());
     let changes = runbook.changelog.iter().flatten().map(|change| &change.text);
-    for text in titles.chain(changes).flat_map(Text::templates) {
+    let windows = runbook.windows.iter().flatten().filter_map(|window| window.title.as_ref());
+    for text in titles.chain(changes).chain(windows).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
     for lock in runbook.locks() {

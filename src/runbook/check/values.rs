@@ -8,6 +8,7 @@ use crate::runbook::decode::{Keys, Spanned};
 use crate::runbook::scalar::{Entries, Millis};
 use crate::runbook::schema::{EvidenceWord, Expect, ItemDecl, LinkDecl, Step};
 use crate::runbook::template::{Part, Template};
+use crate::runbook::window::{BadWindow, Window, zones};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     whole(checker);
@@ -38,8 +39,27 @@ fn acts(step: &Step) -> Vec<(Act<'_>, Option<&Expect>)> {
     acts
 }
 
+/// Windows that open some day, in a zone that there is.
+fn windows(checker: &mut Checker<'_>) {
+    for decl in checker.runbook.windows.iter().flatten() {
+        let Err(bad) = Window::new(&decl.cron.value, &decl.zone.value, decl.r#for.value.0) else { continue };
+        let span = if matches!(bad, BadWindow::Zone(_)) { decl.zone.span } else { decl.cron.span };
+        let problem = checker.error("bad-window", span, bad.to_string());
+        checker.push(match &bad {
+            BadWindow::Zone(zone) => {
+                problem.suggest(zone, zones()).help("a name such as `Europe/Paris`, or `UTC`")
+            }
+            BadWindow::Cron { .. } => {
+                problem.help("minute, hour, day of the month, month, day of the week: \"0 22 * * 1-5\"")
+            }
+            BadWindow::Never(_) => problem,
+        });
+    }
+}
+
 /// What belongs to no step.
 fn whole(checker: &mut Checker<'_>) {
+    windows(checker);
     let runbook = checker.runbook;
     no_time(checker, "deadline", runbook.deadline, runbook.keys.get("deadline"));
     if let Some(http) = runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref()) {

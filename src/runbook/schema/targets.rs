@@ -1,8 +1,9 @@
-//! What no two runs may have at once, and what follows when another run has it.
+//! What a run needs of the world before it begins: targets that no other run has, and a window that is open.
 
 use std::borrow::Cow;
 
 use crate::runbook::decode::{Decode, Keys, Reader, Spanned, record, words};
+use crate::runbook::scalar::{Millis, Text};
 use crate::runbook::template::Template;
 use crate::runbook::yaml::{Node, Value};
 
@@ -19,6 +20,20 @@ record! {
 words! {
     /// What follows when another run holds a target: somebody at the terminal is asked, the run fails, or it waits.
     pub enum BusyWord { Ask = "ask", Fail = "fail", Queue = "queue", }
+}
+
+record! {
+    /// A time in which the runbook may be run.
+    pub struct WindowDecl {
+        /// When it opens, as a cron line: minute, hour, day of the month, month, day of the week.
+        must cron: Spanned<String>,
+        /// The time zone of the cron line, such as `Europe/Paris`.
+        must zone: Spanned<String>,
+        /// How long it stays open.
+        must r#for: Spanned<Millis>,
+        /// What people call it.
+        may title: Text,
+    }
 }
 
 /// A list of names, or names and what follows.
