@@ -431,6 +431,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
         EndWord::Succeeded => EndStatus::Succeeded,
         EndWord::Failed => EndStatus::Failed,
     });
+    node.timebox_ms = step.timebox.as_ref().map(|timebox| timebox.value.0);
     node.wait_ms = step.wait.as_ref().and_then(|wait| Some(wait.r#for.as_ref()?.value.0));
 }
 
@@ -478,6 +479,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         on_reject_continue: false,
         covers: Vec::new(),
         typed: false,
+        break_glass: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);
@@ -499,6 +501,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         },
         on_reject_continue: approve.on_reject == Some(RejectWord::Continue),
         covers: names(gate_decl(step)),
+        break_glass: approve.break_glass.as_ref().map(translate::break_glass),
         ..open
     })
 }

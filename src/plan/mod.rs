@@ -18,8 +18,8 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, ManyNode,
-    Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
+    Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph, Identity, InputKind, ItemNode, Kind,
+    ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
     RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
 pub use service::{Service, ServiceNeeds};

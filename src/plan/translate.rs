@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
-use super::graph::{Effect, Evidence, InputKind, Mode};
+use super::graph::{Effect, Evidence, GlassNode, InputKind, Mode};
 use super::values::{Accept, Expect, InputField, Localized, OnBusy, OpenAt, Poll, Probe};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
-    BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, Runbook, TypeWord, WindowDecl,
+    BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, GlassDecl, Http, HttpDefaults,
+    InputDecl, Output, Poll as PollDecl, Runbook, TypeWord, WindowDecl,
 };
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
@@ -34,6 +34,16 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+}
+
+pub(super) fn break_glass(decl: &GlassDecl) -> GlassNode {
+    let names = |list: &[Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+    GlassNode {
+        roles: names(&decl.roles.value),
+        after_ms: decl.after.value.0,
+        review_roles: names(&decl.review.roles.value),
+        review_within_ms: decl.review.within.value.0,
     }
 }
 

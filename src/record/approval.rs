@@ -460,6 +460,7 @@ pub(crate) mod tests {
             kind: crate::core::AskKind::Approve,
             opened: Timestamp::default(),
             expires: None,
+            glass: None,
             escalated: false,
             covers: Vec::new(),
             reason: None,

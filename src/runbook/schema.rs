@@ -255,6 +255,8 @@ record! {
         may allowed: bool,
         /// After which endings of the steps before it starts.
         may run_on: Spanned<RunOnWord>,
+        /// How long people should take over its questions. Nothing ends by it; what took longer is told.
+        may timebox: Spanned<Millis>,
         /// Who may answer.
         may by: By,
         /// Who may read its outputs in the record.
@@ -264,7 +266,7 @@ record! {
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
     } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
-        "timebox", "artifacts", "pool"]
+        "artifacts", "pool"]
 }
 
 record! {

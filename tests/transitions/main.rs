@@ -116,6 +116,7 @@ fn plan(kind: Kind) -> Graph {
             on_reject_continue: false,
             covers: vec![],
             typed: false,
+            break_glass: None,
         });
     }
     if kind == Kind::Checklist {

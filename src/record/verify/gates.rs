@@ -72,12 +72,26 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     if late {
         refuse(format!("{} answered `{step}` after it had expired", actor.who));
     }
+    let glass = answer.given.decision == Decision::BreakGlass;
     let mut roles = gate.who.roles.clone();
+    if glass {
+        let Some(glass) = &gate.break_glass else {
+            return refuse(format!("{} broke the glass of `{step}`, which has none", actor.who));
+        };
+        roles.clone_from(&glass.roles);
+        let from = ask.map(|ask| ask.opened.plus(glass.after_ms));
+        if from.is_none_or(|from| answer.given.at < from) {
+            refuse(format!("{} broke the glass of `{step}` before it was time", actor.who));
+        }
+        if answer.given.comment.as_ref().is_some_and(|comment| comment.trim().is_empty()) {
+            refuse(format!("{} broke the glass of `{step}` without a reason", actor.who));
+        }
+    }
     if answer.kind == AskKind::Approve {
         if matches!(actor.how, How::Policy | How::Answers) {
             refuse(format!("no policy and no file may answer `{step}`"));
         }
-        if was_escalated(story, answer.ask, line) {
+        if !glass && was_escalated(story, answer.ask, line) {
             roles.extend(gate.escalate_to.iter().cloned());
         }
         if roles.is_empty() {
@@ -92,7 +106,7 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     if !roles.is_empty() && (!known || !roles.iter().any(holds)) {
         refuse(format!("{} holds none of the roles {} of `{step}`", actor.who, roles.join(", ")));
     }
-    if let Some(why) = excluded(story, &gate.who, answer) {
+    if let Some(why) = excluded(story, &gate.who, answer).filter(|_| !glass) {
         refuse(format!("{} answered `{step}`, but {why}", actor.who));
     }
 }
@@ -132,7 +146,8 @@ fn quorum(checker: &mut Checker<'_>, story: &Story, ask: &Ask) {
     let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
     let people: BTreeSet<&str> = yes.map(|given| given.actor.who.as_str()).collect();
     let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-    if ask.end == Some(AskEnd::Answered) && !no && people.len() < gate.quorum.max(1) as usize {
+    let alone = ask.broke_glass().is_some();
+    if ask.end == Some(AskEnd::Answered) && !no && !alone && people.len() < gate.quorum.max(1) as usize {
         let what = format!("`{}` was opened by {} of {} people", step.id, people.len(), gate.quorum);
         refuse(checker, None, what);
     }

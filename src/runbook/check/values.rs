@@ -42,6 +42,7 @@ fn acts(step: &Step) -> Vec<(Act<'_>, Option<&Expect>)> {
 /// Windows that open some day, in a zone that there is.
 fn windows(checker: &mut Checker<'_>) {
     for decl in checker.runbook.windows.iter().flatten() {
+        no_time(checker, "for", Some(decl.r#for.value), Some(decl.r#for.span));
         let Err(bad) = Window::new(&decl.cron.value, &decl.zone.value, decl.r#for.value.0) else { continue };
         let span = if matches!(bad, BadWindow::Zone(_)) { decl.zone.span } else { decl.cron.span };
         let problem = checker.error("bad-window", span, bad.to_string());
@@ -106,6 +107,10 @@ fn links(checker: &mut Checker<'_>, links: Option<&[LinkDecl]>) {
 fn times(checker: &mut Checker<'_>, step: &Step) {
     for (name, time) in [("timeout", &step.timeout), ("deadline", &step.deadline)] {
         no_time(checker, name, time.as_ref().map(|time| time.value), time.as_ref().map(|time| time.span));
+    }
+    if let Some(time) = step.timebox.as_ref().filter(|time| time.value.0 == 0) {
+        let problem = checker.error("bad-duration", time.span, "a timebox of nothing is always over");
+        checker.push(problem.help("write how long people should take, such as 15m, or leave `timebox` out"));
     }
     if let Some(time) = step.estimate.as_ref().filter(|time| time.value.0 == 0) {
         let problem = checker.error("bad-duration", time.span, "an estimate of nothing says nothing");
