@@ -21,12 +21,13 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 14] = [
+pub const RULES: [(&str, Rule); 15] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
     ("order", order),
     ("gate", gates),
+    ("glass", crate::glass::glass),
     ("choice", crate::choices::choice),
     ("binding", binding),
     ("unknown", unknown),
@@ -55,6 +56,7 @@ impl<'a> Historian<'a> {
     pub fn recall(&mut self, entries: &[Decided]) {
         for entry in entries {
             self.last = entry.at;
+            self.model.at = entry.at;
             entry.events.iter().for_each(|event| self.model.take(event));
         }
     }
@@ -64,6 +66,7 @@ impl<'a> Historian<'a> {
             self.objections.push(("L8", format!("an empty entry, or one before its predecessor: {entry:?}")));
         }
         self.last = entry.at;
+        self.model.at = entry.at;
         for event in &entry.events {
             for (name, rule) in RULES {
                 if let Err(why) = rule(&self.model, event) {
@@ -204,7 +207,7 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
 /// No gate opens without enough entitled people, and nobody answers what is not his (rules 2, 4, 5, 6).
 fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
     match &event.fact {
-        Fact::AskAnswered { ask, .. } => {
+        Fact::AskAnswered { ask, decision, .. } if *decision != Decision::BreakGlass => {
             let ask = model.asks.get(ask).ok_or("nothing was asked")?;
             ensure(ask.end.is_none(), "the question is closed")?;
             let actor = event.actor.as_ref().ok_or("nobody said it")?;
@@ -214,9 +217,10 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };
             let Some(gate) = &node.gate else { return Ok(()) };
             let ask = model.asks.values().rfind(|ask| ask.step == node.id).ok_or("nobody was asked")?;
-            let (mut yes, mut no) = (BTreeSet::new(), 0);
+            let (mut yes, mut no, mut alone) = (BTreeSet::new(), 0, false);
             for (actor, _, decision) in &ask.answers {
                 match decision {
+                    Decision::BreakGlass => alone = true,
                     Decision::Approve | Decision::Yes => {
                         yes.insert(&actor.who);
                     }
@@ -224,7 +228,7 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
                 }
             }
             ensure(ask.end == Some(AskEnd::Answered) && no == 0, "it was not answered with yes")?;
-            ensure(yes.len() >= gate.quorum.max(1) as usize, "too few different people said yes")
+            ensure(alone || yes.len() >= gate.quorum.max(1) as usize, "too few different people said yes")
         }
         Fact::StepOverridden { how } => {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };

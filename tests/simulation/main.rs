@@ -3,6 +3,7 @@
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
 //! - `model`, `checkers`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
+//! - `glass`: gates that somebody opens alone.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
@@ -18,6 +19,7 @@ mod choices;
 mod drive;
 mod exhaustive;
 mod gates;
+mod glass;
 mod laws;
 mod model;
 mod people;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use consigne::clock::Timestamp;
 use consigne::core::event::{Override, SkipReason};
 use consigne::core::*;
 use consigne::plan::*;
@@ -30,6 +31,7 @@ pub struct Seen {
 pub struct AskSeen {
     pub step: String,
     pub kind: AskKind,
+    pub opened: Timestamp,
     pub answers: Vec<(Actor, Option<String>, Decision)>,
     pub end: Option<AskEnd>,
     pub escalated: bool,
@@ -54,6 +56,8 @@ pub struct Toggle {
 #[derive(Debug, Clone)]
 pub struct Model<'a> {
     pub plan: &'a Plan,
+    /// Time of the entry that is looked at.
+    pub at: Timestamp,
     pub starter: Option<String>,
     pub attended: bool,
     pub paused: bool,
@@ -71,6 +75,7 @@ impl<'a> Model<'a> {
         let steps = plan.graph.steps.iter().map(|step| (step.id.clone(), Seen::default())).collect();
         Self {
             plan,
+            at: Timestamp::default(),
             starter: None,
             attended: false,
             paused: false,
@@ -305,6 +310,7 @@ impl<'a> Model<'a> {
                 let opened = AskSeen {
                     step: name,
                     kind: *kind,
+                    opened: self.at,
                     answers: Vec::new(),
                     end: None,
                     escalated: false,
