@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::args::{AcceptArgs, DriveArgs, Lang, ResumeArgs};
+use super::args::{DriveArgs, Lang, ResumeArgs, WindowArgs};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
@@ -41,18 +41,18 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     if let Some(finished) = &reopened.state.run.finished {
         ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
     }
-    let then = outside(&reopened, &args.accept)?.into_iter().collect();
+    let then = outside(&reopened, &args.window)?.into_iter().collect();
     resume_dir_with(reopened, &dir, &home, &args.common, answers, then, ui)
 }
 
 /// What is written down about a run that is taken up outside of its windows. A run that is ending only puts things
 /// back: it may at any time.
-pub(super) fn outside(reopened: &Reopened, accept: &AcceptArgs) -> Result<Option<Input>, CliError> {
+pub(super) fn outside(reopened: &Reopened, args: &WindowArgs) -> Result<Option<Input>, CliError> {
     let run = &reopened.state.run;
     if run.finished.is_some() || run.ending.is_some() {
         return Ok(None);
     }
-    let reason = accept.window.outside_window.as_deref();
+    let reason = args.outside_window.as_deref();
     window::within(&reopened.plan, reason, run.lang == "fr", clock().as_ref())
 }
 

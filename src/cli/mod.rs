@@ -28,6 +28,7 @@ mod preflight;
 mod print;
 mod report;
 mod rerun;
+mod review;
 mod run;
 mod runbooks;
 mod secret;
@@ -103,6 +104,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
         Verb::Sign(args) => sign::sign(&args),
+        Verb::Review(args) => review::review(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
         Verb::Runbooks(args) => runbooks::runbooks(&args),

@@ -70,7 +70,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let changed = hosting.surroundings.as_ref().map(|then| then.differing(&plan, &hosting.base_dir));
     let (accept, changed) = (args.accept.accept_environment, changed.unwrap_or_default());
     let accepted = drive::accepted(changed, &plan, lang == "fr", &args.common, accept, ui)?;
-    let reason = args.accept.window.outside_window.as_deref();
+    let reason = args.window.outside_window.as_deref();
     let outside = window::within(&plan, reason, lang == "fr", drive::clock().as_ref())?;
     let accepted = accepted.into_iter().map(|(actor, text)| Input::Note { actor, text });
     let first = accepted.chain(outside).collect();

@@ -12,6 +12,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::keys::key_error;
+use super::review;
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
 use crate::core::{AskKind, State, Status};
@@ -62,8 +63,11 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return block(&seen, step, &dir, &home, ui);
     }
     let Seen { plan, state, driven } = seen;
+    let (glass, now) = (review::of_run(&dir, &home, &state), super::drive::clock().now());
     if *json {
-        ui.json(&seen_summary(&state, &dir, driven));
+        let mut value = seen_summary(&state, &dir, driven);
+        value["broken_glass"] = review::json(&glass, now);
+        ui.json(&value);
         return Ok(Exit::Done);
     }
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
@@ -79,6 +83,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), node.id, step.status.name()));
     }
     for line in waiting::waits(&plan, &state) {
+        ui.listed("", &line);
+    }
+    for line in waiting::overtimes(&state, now) {
+        ui.listed("", &line);
+    }
+    for line in glass.iter().flat_map(|gate| review::lines(gate, state.run.lang == "fr", now)) {
         ui.listed("", &line);
     }
     for open in waiting::toggles(&state) {

@@ -7,6 +7,7 @@ use crate::journal::{Hash, JournalError, file, files};
 
 pub const HEADS: &str = "heads";
 pub const APPROVALS: &str = "approvals";
+pub const REVIEWS: &str = "reviews";
 pub const PLAN: &str = "plan";
 pub const GRAPH: &str = "graph.json";
 pub const REPORT: &str = "report.md";
