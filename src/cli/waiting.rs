@@ -87,7 +87,17 @@ pub(super) fn toggles(state: &State) -> Vec<String> {
 
 /// How its questions are answered from the command line, a command each.
 pub(super) fn answers(plan: &Plan, state: &State, name: &str) -> Vec<String> {
-    questions(plan, state).map(|question| answer_line(&question, name)).collect()
+    let mut lines = Vec::new();
+    for question in questions(plan, state) {
+        lines.push(answer_line(&question, name));
+        if let Some(glass) = &question.glass {
+            let (step, who, from) = (&question.step, glass.people.join(", "), glass.from);
+            lines.push(format!(
+                "consigne answer {name} {step} break_glass --comment …    ({who}, from {from} on)"
+            ));
+        }
+    }
+    lines
 }
 
 /// Its open questions.

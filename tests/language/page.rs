@@ -236,6 +236,8 @@ fn what_is_not_built_yet_is_listed() {
         LinkDecl,
         LockDecl,
         WindowDecl,
+        GlassDecl,
+        ReviewDecl,
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
