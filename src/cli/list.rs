@@ -71,16 +71,22 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             ui.listed("    ", &format!("{} {toggle}", pick("ENCORE BASCULÉ :", "OPEN TOGGLE:")));
         }
     }
-    for queued in busy::queued(&home)? {
-        shown += 1;
-        if args.json {
+    shown += queue(&home, ui)?;
+    if shown == 0 && !args.json {
+        ui.say(if args.all { "no runs" } else { "nothing waits; `consigne list --all` shows finished runs" });
+    }
+    Ok(if damaged { Exit::Damaged } else { Exit::Done })
+}
+
+/// Says who waits for which targets, and how many they are.
+fn queue(home: &Home, ui: Ui) -> Result<usize, CliError> {
+    let all = busy::queued(home)?;
+    for queued in &all {
+        if ui.json {
             ui.json(&queued.json());
         } else {
             ui.listed("", &queued.line());
         }
     }
-    if shown == 0 && !args.json {
-        ui.say(if args.all { "no runs" } else { "nothing waits; `consigne list --all` shows finished runs" });
-    }
-    Ok(if damaged { Exit::Damaged } else { Exit::Done })
+    Ok(all.len())
 }

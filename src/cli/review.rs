@@ -35,7 +35,9 @@ pub(super) fn review(args: &ReviewArgs) -> Result<Exit, CliError> {
     let usage = |message: String| CliError::new(Exit::Usage, message);
     let gates =
         broken(&dir, &seen.state, trust.signers(), &executor).map_err(|error| journal_error(&error))?;
-    let gate = gates.into_iter().rfind(|gate| gate.step == args.step);
+    let shape = seen.state.shape();
+    let named_step = shape.find(&args.step).map_or(&args.step, |at| &shape.node(at).id);
+    let gate = gates.into_iter().rfind(|gate| gate.step == *named_step);
     let gate = gate.ok_or_else(|| usage(format!("nobody opened `{}` by breaking the glass", args.step)))?;
     let (review, head) = reviewed(args, &seen, &gate, &executor, &dir)?;
     review.fits(&seen.state).map_err(|why| {

@@ -172,7 +172,7 @@ impl Question {
         Some(Self {
             ask: ask.id,
             run: state.run.id.clone(),
-            step: node.id.clone(),
+            step: state.shape().label(ask.step),
             kind: ask.kind,
             effect: node.effect,
             mode: plan.graph.mode,
@@ -182,7 +182,7 @@ impl Question {
             prompt: text(ask, "prompt"),
             show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
-            estimate_ms: plan.step_values(ask.step).and_then(|values| values.estimate_ms),
+            estimate_ms: state.values(plan, ask.step).and_then(|values| values.estimate_ms),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),
@@ -192,7 +192,7 @@ impl Question {
             requests: requests(state, ask, node),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offered(state, ask, &outputs),
-            fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
+            fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
             options: listed(ask),
             many: node.many,
             evidence: evidence(ask.kind, node),
@@ -349,9 +349,9 @@ fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
         .collect()
 }
 
-fn fields(plan: &Plan, step: usize, lang: Lang) -> Vec<Field> {
+fn fields(plan: &Plan, state: &State, step: usize, lang: Lang) -> Vec<Field> {
     let code = if lang == Lang::Fr { "fr" } else { "en" };
-    let fields = plan.step_values(step).into_iter().flat_map(|values| &values.fields);
+    let fields = state.values(plan, step).into_iter().flat_map(|values| &values.fields);
     let field = |(name, field): (&String, &InputField)| Field {
         name: name.clone(),
         title: field.title.in_lang(code).cloned().unwrap_or_else(|| name.clone()),

@@ -51,7 +51,7 @@ pub(super) fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Ent
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
             (node.by.as_ref().unwrap_or(&nobody), false)
         }
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => (&nobody, false),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => (&nobody, false),
     };
     let mut roles: Vec<&String> = who.roles.iter().collect();
     if ask.kind == AskKind::Approve && ask.escalated {
@@ -59,10 +59,9 @@ pub(super) fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Ent
     }
     let mut not: BTreeSet<String> = BTreeSet::new();
     not.extend(state.run.starter.iter().filter(|_| who.not_starter).map(|actor| actor.who.clone()));
-    let by = |name: &String| {
-        state.find(name).and_then(|(_, step)| step.human.as_ref()).map(|human| human.by.who.clone())
-    };
-    not.extend(who.not_steps.iter().filter_map(by));
+    let answered = |at: usize| state.step(at).human.as_ref().map(|human| human.by.who.clone());
+    let by = |name: &String| state.shape().meant_from(name, ask.step).into_iter().filter_map(answered);
+    not.extend(who.not_steps.iter().flat_map(by));
     let populace = &plan.graph.people;
     let anybody = roles.is_empty() && !closed;
     let named: BTreeSet<&String> = if anybody {
