@@ -162,19 +162,12 @@ impl Scope for Names<'_> {
                 Some(ending) => Lookup::Known(json!(ending.outcome)),
                 None => Lookup::Later,
             },
-            _ => match self.loop_item(root) {
-                Some(Lookup::Known(item)) => item.get(name).cloned().map_or(Lookup::Missing, Lookup::Known),
-                Some(found) => found,
-                None => Lookup::Missing,
-            },
+            _ => Lookup::Missing,
         }
     }
 
-    fn whole(&self, root: &str) -> Option<Value> {
-        match self.loop_item(root) {
-            Some(Lookup::Known(item)) => Some(item),
-            _ => None,
-        }
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        self.loop_item(root)
     }
 }
 
@@ -187,13 +180,10 @@ pub(super) struct Item<'a> {
 
 impl Scope for Item<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
-        if root == self.name {
-            return self.value.get(name).cloned().map_or(Lookup::Missing, Lookup::Known);
-        }
         self.names.lookup(root, name)
     }
 
-    fn whole(&self, root: &str) -> Option<Value> {
-        if root == self.name { Some(self.value.clone()) } else { self.names.whole(root) }
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        if root == self.name { Some(Lookup::Known(self.value.clone())) } else { self.names.whole(root) }
     }
 }

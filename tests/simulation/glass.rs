@@ -24,7 +24,7 @@ pub fn glass(model: &Model<'_>, event: &Event) -> Result<(), String> {
     ensure(ask.end.is_none(), "the question is closed")?;
     let gate = model.node(&ask.step).gate.as_ref().filter(|_| ask.kind == AskKind::Approve);
     let glass = gate.and_then(|gate| gate.break_glass.as_ref()).ok_or("it has no glass")?;
-    ensure(model.at >= ask.opened.plus(glass.after_ms), "it is too early")?;
+    ensure(model.now >= ask.opened.plus(glass.after_ms), "it is too early")?;
     let actor = event.actor.as_ref().ok_or("nobody did it")?;
     ensure(in_person(model, actor), "nobody is proved to have done it")?;
     ensure(holds(model, actor, glass), "he has not the role")?;

@@ -102,8 +102,8 @@ impl Scope for Entry<'_> {
         self.names.lookup(root, name)
     }
 
-    fn whole(&self, root: &str) -> Option<Value> {
-        (root == "item").then(|| self.entry.clone())
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        if root == "item" { Some(Lookup::Known(self.entry.clone())) } else { self.names.whole(root) }
     }
 }
 
