@@ -339,6 +339,7 @@ pub(super) fn refusal(lang: Lang, why: &Refused) -> &str {
 /// `None` for what no answer is refused with.
 fn refusal_fr(code: &str) -> Option<&'static str> {
     Some(match code {
+        "too-early" => "la glace de cette porte ne peut pas encore être brisée",
         "not-entitled" => "cette personne ne peut pas répondre à cette question",
         "second-person" => "il faut une autre personne que celle qui a lancé l'exécution",
         "no-reason" => "un motif est obligatoire",
