@@ -149,12 +149,19 @@ impl Paper<'_> {
         part(self.say("Variables", "Variables"), self.vars_table(known));
         part(self.say("Secrets, jamais sur cette feuille", "Secrets, never on this sheet"), self.secrets());
         part(self.say("Qui peut répondre", "Who may answer"), self.roles());
-        let locks = self.document.runbook.lock.iter().flatten();
+        let locks = self.document.runbook.locks();
         let locks = locks.map(|lock| format!("- [ ] {}", code(&known.plain(&lock.value))));
         part(
             self.say("Personne d'autre n'y travaille en ce moment", "Nobody else is at work on it"),
             locks.collect(),
         );
+        let windows = self.document.runbook.windows.iter().flatten();
+        let windows = windows.map(|window| {
+            let title = window.title.as_ref().map(|title| format!("{}: ", known.line(title)));
+            let (cron, zone) = (code(&window.cron.value), &window.zone.value);
+            format!("- {}{cron} {zone}, {}", title.unwrap_or_default(), step::duration(window.r#for.value))
+        });
+        part(self.say("Quand c'est permis", "When it may be done"), windows.collect());
         blocks
     }
 

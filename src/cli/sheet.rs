@@ -5,6 +5,7 @@
 mod beside;
 mod choice;
 mod lists;
+mod targets;
 
 use serde_json::Value;
 
@@ -103,9 +104,7 @@ impl Sheet {
             let source = self.source(source);
             self.entry("secret", &format!("{name} ({source})"));
         }
-        for lock in &preview.locks {
-            self.entry(self.pick("verrou", "lock"), &plain(&Rendered::literal(lock)));
-        }
+        self.targets(preview);
         for service in &preview.services {
             let argv = service.argv.join(" ");
             self.entry("service", &format!("{}: {argv}", service.name));

@@ -421,6 +421,8 @@ pub enum Decision {
     LeaveOpen,
     /// Of a list; what it was is hidden, as `value`.
     Chosen,
+    /// An approval opened alone, with a reason, to be reviewed.
+    BreakGlass,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -207,6 +207,8 @@ pub struct Ask {
     pub kind: AskKind,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
+    /// From when on somebody may open it alone.
+    pub glass: Option<Timestamp>,
     pub escalated: bool,
     pub covers: Vec<String>,
     /// Why it is asked: the reason code of a failure.
@@ -487,6 +489,13 @@ impl State {
                 format!("{kind} of {}", self.shape.node(r.step).id)
             })
             .collect()
+    }
+}
+
+impl Ask {
+    /// Who opened it alone, if somebody did.
+    pub fn broke_glass(&self) -> Option<&Given> {
+        self.answers.iter().find(|given| given.decision == Decision::BreakGlass)
     }
 }
 

@@ -42,6 +42,7 @@ const CODES: &[Code] = &[
     row("bad-pattern", "a regular expression that cannot be compiled", "correct the regular expression; write it in single quotes"),
     row("bad-schema", "a JSON Schema that cannot be used", "write a JSON Schema, such as {type: object, required: [id]}"),
     row("bad-value", "a value outside what its key allows", "write a value that the key allows"),
+    row("bad-window", "a window that never opens, or in a time zone that there is not", "write a cron line of five fields and the name of a time zone"),
     row("braces", "braces around an expression that needs none", "take the braces out"),
     row("comment-in-filter", "` #` cuts an unquoted filter short", "put the filter in quotes"),
     row("comment-in-text", "` #` cuts an unquoted text short", "put the text in quotes, or a space behind the `#`"),

@@ -4,6 +4,7 @@
 //! entry 0. Whatever fails before entry 0 leaves nothing behind. Resuming takes the same parts from the directory
 //! and never reads YAML.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::signals::Signals;
 use super::surroundings::Surroundings;
-use super::{identity, narrate, preflight, unbegun};
+use super::{identity, narrate, preflight, queue, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Hash, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
@@ -84,6 +85,8 @@ pub struct NewRun {
     pub lang: String,
     /// What is written down directly after the start.
     pub first: Vec<Input>,
+    /// Where another run has one of its targets, it waits for its turn.
+    pub waits: bool,
 }
 
 /// How a driven run came to rest.
@@ -144,24 +147,17 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
         return Err(LaunchError::Missing(missing));
     }
     let (id, dir) = (new.id.clone(), new.dir.clone());
-    if dir.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(LaunchError::File { verb: "create", path: dir, source });
-    }
-    make_folder(&dir.join("plan"))?;
-    // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
-    let lock = RunLock::acquire(&dir, host.clock.now())?;
-    let locks = TargetLocks::of(&host.home);
-    let targets = new.plan.values.locks.clone();
+    let (mut answering, claimed) = (answering, Cell::new(false));
     let prepared = unless_interrupted(async {
-        unbegun::acquire(&locks, &targets, &id, &dir, &host.clock).await?;
+        let lock = queue::claim(&new, host, answering.operator.as_mut(), &claimed).await?;
         prepare(new, host, lock).await
     });
     match prepared.await {
         Ok(prepared) => prepared.go(host, answering).await,
+        Err(error) if !claimed.get() => Err(error),
         Err(error) => {
             super::services::end_living(&dir, &id).await?;
-            locks.release_all(&id)?;
+            TargetLocks::of(&host.home).release_all(&id)?;
             let error = keep_log(error, &host.home, &id);
             if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
@@ -206,7 +202,7 @@ struct Prepared {
 }
 
 async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
-    let NewRun { id, dir, plan, mut hosting, frozen, lang, first } = new;
+    let NewRun { id, dir, plan, mut hosting, frozen, lang, first, waits: _ } = new;
     hosting.surroundings = Some(Surroundings::freeze(&plan, &hosting.base_dir).map_err(LaunchError::Random)?);
     let folder = dir.join("plan");
     let key = ExecutorKey::load(&host.home)?;
@@ -441,7 +437,8 @@ impl Reopened {
         }
         // A target may have been taken away, and another run may have it now.
         let locks = TargetLocks::of(&host.home);
-        unbegun::acquire(&locks, &self.plan.values.locks, &self.id, &self.dir, &host.clock).await?;
+        let own = (self.id.as_str(), self.dir.as_path());
+        unbegun::acquire(&locks, &self.plan.values.locks, own, &host.clock, None).await?;
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
         let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
@@ -576,7 +573,7 @@ fn context(
     Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
 }
 
-fn make_folder(path: &Path) -> Result<(), LaunchError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {
     ownership::make_folder(path).map_err(|source| LaunchError::File {
         verb: "make",
         path: path.to_owned(),

@@ -413,6 +413,18 @@ impl Loop {
 
     /// Questions that no time-out closes are not forgotten either.
     fn remind(&mut self, mut asks: BTreeSet<u32>) {
+        let (now, mono) = (self.it.clock.now(), self.it.clock.mono());
+        let left = |ask: &u32| {
+            let open = self.it.state.ask(*ask)?;
+            let timebox = self.it.state.shape().node(open.step).timebox_ms?;
+            Some((*ask, open.opened.plus(timebox).since(now)))
+        };
+        let left = asks.iter().filter_map(left).collect();
+        for ask in self.reminders.over(&left, mono) {
+            if let Some(question) = Question::of(&self.it.plan, &self.it.state, ask) {
+                self.it.operator.remind(&narrate::overtime(&question, now));
+            }
+        }
         asks.retain(|ask| self.it.state.ask(*ask).is_some_and(|ask| ask.expires.is_none()));
         for ask in self.reminders.look(&asks, self.it.clock.mono()) {
             if let Some(question) = Question::of(&self.it.plan, &self.it.state, ask) {

@@ -1,6 +1,7 @@
 //! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
 //! Facts only; the prompts themselves are the operator's.
 
+use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::{Action, Effect, Mode, Plan, Program};
@@ -63,6 +64,15 @@ pub(super) fn reminder(question: &Question, minutes: u64) -> String {
     let waits = pick(french, "rappel : une réponse est attendue", "reminder: an answer is waited for");
     let since = pick(french, "depuis", "since");
     format!("{waits}: {} ({}; {since} {minutes} min)", question.step, entitled(question))
+}
+
+/// People take longer over a question than they should.
+pub(super) fn overtime(question: &Question, now: Timestamp) -> String {
+    let french = question.lang == Lang::Fr;
+    let over = pick(french, "le temps prévu est écoulé", "its timebox is over");
+    let since = pick(french, "ouverte depuis", "open for");
+    let minutes = now.since(question.opened) / 60_000;
+    format!("{}: {over} ({since} {minutes} min, {})", question.step, entitled(question))
 }
 
 /// Nobody can speak to this process from elsewhere.

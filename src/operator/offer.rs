@@ -16,6 +16,8 @@ pub(super) fn offered(plan: &Plan, state: &State, ask: &Ask, outputs: &[Output])
             Decision::UndoEnd => undoable,
             Decision::SetOutput => !outputs.is_empty() && replaceable,
             Decision::ByHand | Decision::Skip => replaceable,
+            // Told with who may and when, and said on a command line: nobody does it by the way.
+            Decision::BreakGlass => false,
             Decision::Done => replaceable || ask.kind != AskKind::Unknown,
             _ => true,
         })

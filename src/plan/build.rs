@@ -265,8 +265,7 @@ impl Builder<'_> {
         secrets: BTreeMap<String, SecretSource>,
     ) -> Values {
         let runbook = &self.document.runbook;
-        let locks =
-            runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let locks = runbook.locks().filter_map(|lock| lock.value.render(&self.calls.known).ok());
         let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
         Values {
             title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
@@ -277,6 +276,9 @@ impl Builder<'_> {
             born: secret::born(runbook),
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
+            on_busy: translate::on_busy(runbook),
+            windows: translate::windows(runbook, request.mode, &self.calls.known),
+            windows_required: request.environment.is_some_and(Environment::requires_window),
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),
@@ -424,6 +426,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
         EndWord::Succeeded => EndStatus::Succeeded,
         EndWord::Failed => EndStatus::Failed,
     });
+    node.timebox_ms = step.timebox.as_ref().map(|timebox| timebox.value.0);
     node.wait_ms = step.wait.as_ref().and_then(|wait| Some(wait.r#for.as_ref()?.value.0));
 }
 
@@ -472,6 +475,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         on_reject_continue: false,
         covers: Vec::new(),
         typed: false,
+        break_glass: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);
@@ -493,6 +497,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         },
         on_reject_continue: approve.on_reject == Some(RejectWord::Continue),
         covers: names(gate_decl(step)),
+        break_glass: approve.break_glass.as_ref().map(translate::break_glass),
         ..open
     })
 }

@@ -230,6 +230,9 @@ pub struct StepNode {
     pub artifacts: Vec<ArtifactNode>,
     /// For `end`.
     pub end: Option<EndStatus>,
+    /// How long people should take over a question of it. Nothing ends by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timebox_ms: Option<u64>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
     pub wait_ms: Option<u64>,
     /// For `group`.
@@ -286,6 +289,7 @@ impl StepNode {
             secrets: Vec::new(),
             artifacts: Vec::new(),
             end: None,
+            timebox_ms: None,
             wait_ms: None,
             group: None,
             each: None,
@@ -470,6 +474,21 @@ pub struct GateNode {
     pub covers: Vec<String>,
     /// A word must be typed.
     pub typed: bool,
+    /// Who may open it alone when nobody entitled comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<GlassNode>,
+}
+
+/// Opening an approval alone, with a reason, and the look that somebody else takes at it afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassNode {
+    /// Never empty.
+    pub roles: Vec<String>,
+    /// Not before the question has been open for so long.
+    pub after_ms: u64,
+    pub review_roles: Vec<String>,
+    pub review_within_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,16 +22,16 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode,
-    Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode,
-    Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode,
-    VerifyNode, Who,
+    ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph,
+    GroupNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack,
+    OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share,
+    StepNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,
-    Localized, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
+    Localized, OnBusy, OpenAt, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
 };
 
 use serde::{Deserialize, Serialize};

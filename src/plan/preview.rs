@@ -16,7 +16,9 @@ use super::graph::{InputKind, Kind, Populace, StepNode, Who};
 use super::host;
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Choosing, Computed, Each, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{
+    Choosing, Computed, Each, Link, Localized, OnBusy, OpenAt, Probe, ProbeOf, SecretSource, StepValues,
+};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -45,6 +47,10 @@ pub struct Preview {
     pub secrets: BTreeMap<String, SecretSource>,
     pub env_inherit: Vec<String>,
     pub locks: Vec<String>,
+    #[serde(skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
     pub services: Vec<ServicePreview>,
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
@@ -237,6 +243,8 @@ impl Preview {
             secrets: values.secrets.clone(),
             env_inherit: values.env_inherit.clone(),
             locks: values.locks.clone(),
+            on_busy: values.on_busy,
+            windows: values.windows.clone(),
             services: services
                 .iter()
                 .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
-use super::graph::{ArtifactNode, Effect, Evidence, InputKind};
+use super::graph::{ArtifactNode, Effect, Evidence, GlassNode, InputKind, Mode};
 use super::host::Reach;
-use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, Poll, Probe, Values};
+use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, OnBusy, OpenAt, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
-    Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, Step, TypeWord,
+    BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, GlassDecl, Http, HttpDefaults,
+    InputDecl, Output, Poll as PollDecl, Runbook, Step, TypeWord, WindowDecl,
 };
 use crate::runbook::template::{Lookup, ROOTS, Rendered, Scope, Template, Tree};
 
@@ -56,6 +56,36 @@ impl Scope for Known<'_> {
 
     fn host(&self, name: &str) -> Lookup {
         self.hosts.get(name).map_or(Lookup::Missing, |reach| Lookup::Known(serde_json::json!(reach)))
+    }
+}
+
+pub(super) fn break_glass(decl: &GlassDecl) -> GlassNode {
+    let names = |list: &[Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+    GlassNode {
+        roles: names(&decl.roles.value),
+        after_ms: decl.after.value.0,
+        review_roles: names(&decl.review.roles.value),
+        review_within_ms: decl.review.within.value.0,
+    }
+}
+
+/// The windows of a live run.
+pub(super) fn windows(runbook: &Runbook, mode: Mode, known: &Known<'_>) -> Vec<OpenAt> {
+    let windows = runbook.windows.iter().flatten().filter(|_| mode == Mode::Live);
+    let open_at = |window: &WindowDecl| OpenAt {
+        cron: window.cron.value.clone(),
+        zone: window.zone.value.clone(),
+        open_ms: window.r#for.value.0,
+        title: rendered(window.title.as_ref(), known),
+    };
+    windows.map(open_at).collect()
+}
+
+pub(super) fn on_busy(runbook: &Runbook) -> OnBusy {
+    match runbook.lock.as_ref().and_then(|lock| lock.0.on_busy) {
+        None | Some(BusyWord::Ask) => OnBusy::Ask,
+        Some(BusyWord::Fail) => OnBusy::Fail,
+        Some(BusyWord::Queue) => OnBusy::Queue,
     }
 }
 

@@ -28,6 +28,14 @@ pub struct Values {
     pub env_inherit: Vec<String>,
     /// Names of the locks, rendered.
     pub locks: Vec<String>,
+    #[serde(default, skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
+    /// When it may be run; never said of a drill, which may be at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
+    /// The environment takes no reason for running it outside of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub windows_required: bool,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
     /// Pages to look at.
@@ -50,6 +58,42 @@ impl Values {
 /// The step and the output that the name of a secret means, where it was born in the run.
 pub fn born(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("steps.")?.rsplit_once('.')
+}
+
+/// What follows when another run holds one of the locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBusy {
+    /// Whoever is at the terminal; fails where nobody is.
+    #[default]
+    Ask,
+    Fail,
+    Queue,
+}
+
+impl OnBusy {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(super) const fn is_ask(&self) -> bool {
+        matches!(self, Self::Ask)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Fail => "fail",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// A time in which the runbook may be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAt {
+    pub cron: String,
+    pub zone: String,
+    pub open_ms: u64,
+    pub title: Localized<String>,
 }
 
 /// A page to look at.

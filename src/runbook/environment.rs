@@ -43,7 +43,9 @@ record! {
         may shared: Vec<Spanned<String>>,
         /// Machines and containers that steps run on, by the names that `host` uses.
         may hosts: Entries<HostDecl>,
-    } later ["require"]
+        /// What no reason gets round here.
+        may require: Vec<RequireWord>,
+    }
 }
 
 record! {
@@ -54,6 +56,11 @@ record! {
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
     }
+}
+
+words! {
+    /// What no reason gets round. `window`: a runbook with windows is run in one of them.
+    pub enum RequireWord { Window = "window", }
 }
 
 words! {
@@ -141,6 +148,11 @@ impl Scope for ServiceScope<'_> {
 }
 
 impl Environment {
+    /// No reason gets round the windows of a runbook here.
+    pub fn requires_window(&self) -> bool {
+        self.decl.require.iter().flatten().any(|word| *word == RequireWord::Window)
+    }
+
     /// Reads an environment file. What could be read comes back even where some of it is wrong.
     pub fn load(path: &Path) -> (Option<Self>, Vec<Diagnostic>) {
         let source = match load::source(path) {

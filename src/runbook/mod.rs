@@ -20,6 +20,7 @@ pub mod scalar;
 pub mod schema;
 pub mod template;
 pub mod texts;
+pub mod window;
 pub mod yaml;
 
 pub use check::{CheckReport, check_file};

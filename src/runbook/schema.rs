@@ -8,6 +8,7 @@ mod editor;
 mod lists;
 mod notes;
 mod people;
+mod targets;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
@@ -20,6 +21,7 @@ pub(super) use editor::schema_of;
 pub use lists::*;
 pub use notes::*;
 pub use people::*;
+pub use targets::*;
 
 record! {
     /// A procedure: what it needs to know, what it does, and in which order.
@@ -45,7 +47,9 @@ record! {
         /// What every call has in common.
         may defaults: Defaults,
         /// Names that no two runs may hold at once, such as `tenant/{{ inputs.tenant_id }}`.
-        may lock: Vec<Spanned<Template>>,
+        may lock: Locks,
+        /// When it may be run; without one, always. Drills may be run at any time.
+        may windows: Vec<WindowDecl>,
         /// What is done, in order: a step without `needs` waits for everything above it.
         must steps: Vec<Step>,
         /// Steps that run at every ending: success, failure, refusal, cancel.
@@ -60,7 +64,14 @@ record! {
         may links: Vec<LinkDecl>,
         /// What was changed in it, newest first.
         may changelog: Vec<ChangeDecl>,
-    } later ["guards", "windows"]
+    } later ["guards"]
+}
+
+impl Runbook {
+    /// The names that no two runs may hold at once.
+    pub fn locks(&self) -> impl Iterator<Item = &Spanned<Template>> {
+        self.lock.iter().flat_map(|lock| &lock.0.names)
+    }
 }
 
 words! {
@@ -260,6 +271,8 @@ record! {
         may allowed: bool,
         /// After which endings of the steps before it starts.
         may run_on: Spanned<RunOnWord>,
+        /// How long people should take over its questions. Nothing ends by it; what took longer is told.
+        may timebox: Spanned<Millis>,
         /// Who may answer.
         may by: By,
         /// Who may read its outputs in the record.
@@ -268,7 +281,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "runbook", "timebox", "pool"]
+    } later ["notify", "runbook", "pool"]
 }
 
 record! {

@@ -46,6 +46,7 @@ pub fn gate(id: &str, kind: Kind, covers: &[&str]) -> Step {
         on_reject_continue: false,
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
+        break_glass: None,
     });
     values.title = both("Go ahead");
     (node, values)

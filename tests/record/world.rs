@@ -69,6 +69,7 @@ pub fn graph(kind: Kindness) -> Graph {
         on_reject_continue: false,
         covers: vec!["isolate".into()],
         typed: false,
+        break_glass: None,
     });
     let mut isolate = StepNode::new("isolate", Kind::Http, Effect::Write);
     isolate.needs = vec!["go".into()];

@@ -51,6 +51,7 @@ pub struct Seen {
 pub struct AskSeen {
     pub step: String,
     pub kind: AskKind,
+    pub opened: Timestamp,
     pub answers: Vec<(Actor, Option<String>, Decision)>,
     pub end: Option<AskEnd>,
     pub escalated: bool,
@@ -428,6 +429,7 @@ impl<'a> Model<'a> {
                 let opened = AskSeen {
                     step: name,
                     kind: *kind,
+                    opened: self.now,
                     answers: Vec::new(),
                     end: None,
                     escalated: false,

@@ -406,6 +406,12 @@ fn gate(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues
         on_reject_continue: rng.percent(25),
         covers: vec![],
         typed,
+        break_glass: (approve && rng.percent(30)).then(|| GlassNode {
+            roles: vec![rng.pick(&["boss", "ops"]).to_owned()],
+            after_ms: rng.pick(&[0, 100, 1_000]),
+            review_roles: vec!["boss".into()],
+            review_within_ms: 1_000,
+        }),
     });
     if typed {
         values.typed = Some(Template::parse("go-{{ inputs.color }}").expect("well formed"));

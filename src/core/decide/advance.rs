@@ -2,9 +2,9 @@
 
 use super::super::event::{AskEnd, Ended, Event, Fact, Hidden, SkipReason, Status};
 use super::super::scope::Names;
-use super::super::state::{Phase, Timer};
+use super::super::state::{Belief, Phase, Timer};
 use super::Draft;
-use crate::plan::{EndStatus, Kind, OnTimeout, RunOn};
+use crate::plan::{Effect, EndStatus, Kind, OnTimeout, RunOn};
 
 impl Draft<'_> {
     /// Goes on until nothing more follows. Each round looks only at the derived sets.
@@ -99,6 +99,15 @@ impl Draft<'_> {
             return true;
         }
         if let Some((reason, cause)) = self.refuses_to_run(step) {
+            let (node, state) = (self.state.shape().node(step), self.state.step(step));
+            // Somebody wanted it tried again; what the first try did is as unknown as before.
+            if state.belief == Belief::Unknown
+                && node.effect != Effect::Read
+                && self.state.run.ending.is_some()
+            {
+                self.settle(step, Status::Unknown, "unknown");
+                return true;
+            }
             self.emit_step(step, Fact::StepSkipped { reason, cause });
             return true;
         }

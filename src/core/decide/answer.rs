@@ -7,7 +7,7 @@ use super::super::event::{
 };
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
-use super::entitled::{entitled, same};
+use super::entitled::{entitled, may_break_glass, same};
 use super::needed::{needed_outputs, needed_secrets};
 use super::{Draft, Refused, choose, form};
 use crate::clock::Timestamp;
@@ -37,7 +37,11 @@ pub(super) fn admit(
     if answer.actor.how == super::super::How::Policy {
         return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
     }
-    entitled(plan, state, ask, &answer.actor)?;
+    if ask.kind == AskKind::Approve && decision(ask, &answer.value) == Ok(Decision::BreakGlass) {
+        may_break_glass(plan, state, ask, &answer.actor, at)?;
+    } else {
+        entitled(plan, state, ask, &answer.actor)?;
+    }
     known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
         let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
@@ -163,6 +167,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     hidden.put("value", &choice);
     let node = state.shape().node(ask.step);
     match ask.kind {
+        AskKind::Approve if decision == Decision::BreakGlass => need_reason(&answer, "breaking the glass")?,
         AskKind::Approve | AskKind::Canary => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
         AskKind::Input => form::fields(plan, state, ask.step, &answer.value, &mut hidden)?,
@@ -235,7 +240,12 @@ fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refus
 pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)> {
     match ask.kind {
         AskKind::Approve => {
-            vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)]
+            let mut words: Vec<(&'static [&'static str], Decision)> =
+                vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)];
+            if ask.glass.is_some() {
+                words.push((&["break_glass"], Decision::BreakGlass));
+            }
+            words
         }
         AskKind::Confirm | AskKind::Canary => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
         AskKind::Input | AskKind::Choice => Vec::new(),
@@ -466,7 +476,7 @@ impl Draft<'_> {
                 let quorum =
                     self.state.shape().node(ask.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1));
                 let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-                no || ask.answers.len() >= quorum as usize
+                no || ask.answers.len() >= quorum as usize || ask.broke_glass().is_some()
             }
             AskKind::Checklist => {
                 !step.items.iter().any(|item| item.is_open() || *item == ItemState::Unprobed)

@@ -31,10 +31,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     let titles = runbook.links.iter().flatten().filter_map(|link| link.title.as_ref());
     let changes = runbook.changelog.iter().flatten().map(|change| &change.text);
-    for text in titles.chain(changes).flat_map(Text::templates) {
+    let windows = runbook.windows.iter().flatten().filter_map(|window| window.title.as_ref());
+    for text in titles.chain(changes).chain(windows).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
-    for lock in runbook.lock.iter().flatten() {
+    for lock in runbook.locks() {
         read(checker, Reader::Runbook, &plain(lock, Use::Other));
     }
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {

@@ -35,7 +35,31 @@ record! {
         may covers: Vec<Spanned<String>>,
         /// What a rejection does.
         may on_reject: RejectWord,
-    } later ["break_glass", "filter", "max_targets"]
+        /// Who may open it alone, with a reason, when nobody comes.
+        may break_glass: GlassDecl,
+    } later ["filter", "max_targets"]
+}
+
+record! {
+    /// Opening an approval alone. It stands on a line of its own in the report, and in `list` until it is reviewed.
+    pub struct GlassDecl {
+        /// Roles whose members may, with a reason. Exclusions of the gate do not hold for them.
+        must roles: Spanned<Vec<Spanned<String>>>,
+        /// Not before the question has been open for so long; `0s`: at once.
+        must after: Spanned<Millis>,
+        /// Who looks at it afterwards.
+        must review: ReviewDecl,
+    }
+}
+
+record! {
+    /// The look that somebody else takes at it afterwards.
+    pub struct ReviewDecl {
+        /// Roles whose members may review it; never whoever broke the glass.
+        must roles: Spanned<Vec<Spanned<String>>>,
+        /// How long they have until it is called overdue.
+        must within: Spanned<Millis>,
+    }
 }
 
 record! {
