@@ -47,7 +47,7 @@ impl State {
                 self.run.ending_failed = true;
             }
         }
-        if failed || status == Status::Cancelled {
+        if (failed && !self.satisfies(step)) || status == Status::Cancelled {
             first(&mut self.derived.first_failed[section], step);
         }
         if !self.satisfies(step) {
@@ -107,7 +107,7 @@ impl State {
                 step.status,
                 Status::Failed | Status::TimedOut | Status::Unknown | Status::Cancelled
             );
-            if step.settled && failed {
+            if step.settled && failed && !self.satisfies(at) {
                 first(&mut scan.first_failed[section], at);
             }
             if let Some(due) = step.due {

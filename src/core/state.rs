@@ -395,6 +395,7 @@ impl State {
                     Some(SkipReason::NotNeeded) => !self.shape.node(at).kind.is_gate(),
                     Some(SkipReason::Upstream | SkipReason::Ended) | None => false,
                 },
+                Status::Failed | Status::TimedOut => self.shape.node(at).is_no_obstacle(),
                 _ => false,
             }
     }

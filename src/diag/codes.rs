@@ -39,6 +39,7 @@ const CODES: &[Code] = &[
     row("bad-expression", "a condition or template that minijinja cannot read", "correct the expression: names with dots, `==`, `and`, filters after `|`"),
     row("bad-filter", "a jq filter that cannot be compiled", "correct the jq filter; try it with `jq` on a result"),
     row("bad-id", "an identifier with characters that are not allowed", "use small letters and digits, with `-` in ids of runbooks and `_` in ids of steps"),
+    row("bad-letter", "a template of a message without its first line, a subject or a text", "begin it with `Subject: …`, then an empty line, then the text"),
     row("bad-pattern", "a regular expression that cannot be compiled", "correct the regular expression; write it in single quotes"),
     row("bad-schema", "a JSON Schema that cannot be used", "write a JSON Schema, such as {type: object, required: [id]}"),
     row("bad-value", "a value outside what its key allows", "write a value that the key allows"),

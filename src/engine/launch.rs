@@ -214,7 +214,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
     for (name, bytes) in &files {
         write_private(&folder.join(name), bytes)?;
     }
-    let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
+    let context = Arc::new(context(&id, &dir, (&plan, &lang), &hosting, host)?);
     let runners = Arc::new(Runners::new());
     let mut services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
@@ -440,7 +440,8 @@ impl Reopened {
         let locks = TargetLocks::of(&host.home);
         unbegun::acquire(&locks, &self.plan.values.locks, &self.id, &self.dir, &host.clock).await?;
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
-        let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
+        let context =
+            Arc::new(context(&self.id, &self.dir, (&self.plan, &self.state.run.lang), &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
         let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
@@ -556,7 +557,7 @@ fn ledger(
 fn context(
     id: &str,
     dir: &Path,
-    plan: &Plan,
+    (plan, lang): (&Plan, &str),
     hosting: &Hosting,
     host: &Host,
 ) -> Result<RunContext, LaunchError> {
@@ -564,7 +565,9 @@ fn context(
     let sources = plan.values.secrets.clone();
     let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
-    Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+    let mut context = RunContext::open(id, dir, secrets, globals, host.clock.clone())?;
+    lang.clone_into(&mut context.lang);
+    Ok(context)
 }
 
 fn make_folder(path: &Path) -> Result<(), LaunchError> {

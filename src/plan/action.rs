@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::notice::Notice;
 use crate::runbook::template::{RenderError, Rendered, Scope, Template, Tree};
 
 /// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
@@ -11,6 +12,7 @@ pub enum Action<S> {
     Http(Box<HttpCall<S>>),
     Shell(ShellCall<S>),
     Argv(ProgramCall<S>),
+    Notify(Box<Notice<S>>),
 }
 
 /// An HTTP call. The URL is absolute once rendered; `base` has been joined to it by the plan.
@@ -104,6 +106,7 @@ impl<S> Action<S> {
                 env: pairs(&call.env, fill)?,
                 cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
             }),
+            Self::Notify(notice) => Action::Notify(Box::new(notice.fill(fill)?)),
         })
     }
 
@@ -121,6 +124,7 @@ impl<S> Action<S> {
                 out.extend(call.env.iter().map(|(_, value)| value));
                 out.extend(&call.cwd);
             }
+            Self::Notify(notice) => notice.texts(&mut out),
         }
         out
     }
@@ -138,11 +142,13 @@ impl Action<Rendered> {
     /// The names of the secrets the runner must fill in, those of the authentication included.
     pub fn secrets(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.texts().into_iter().flat_map(Rendered::secrets).collect();
-        if let Self::Http(call) = self {
-            match &call.auth {
+        match self {
+            Self::Http(call) => match &call.auth {
                 Auth::None => {}
                 Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => names.push(name),
-            }
+            },
+            Self::Notify(notice) => names.extend(notice.secrets()),
+            Self::Shell(_) | Self::Argv(_) => {}
         }
         names.sort_unstable();
         names.dedup();

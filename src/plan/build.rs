@@ -13,6 +13,7 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+use super::notice;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
@@ -54,7 +55,8 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let secrets = secrets(document, request, &mut problems);
+    let mut secrets = secrets(document, request, &mut problems);
+    secrets.extend(notice::secrets(document, request, &mut problems));
     if has_errors(&problems) {
         return Err(problems);
     }
@@ -120,7 +122,7 @@ fn vars(
     out
 }
 
-fn unresolved(
+pub(super) fn unresolved(
     document: &Document,
     request: &BuildRequest<'_>,
     name: &str,
@@ -150,7 +152,7 @@ fn secrets(
     out
 }
 
-fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
+pub(super) fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
     let plain = |template: &Template| {
         let rendered = template.render(&ServiceScope(services)).ok()?;
         rendered.as_plain().map(str::to_owned)
@@ -243,6 +245,12 @@ impl Builder<'_> {
         });
         node.allowed = step.allowed == Some(true);
         node.keyed = step.idempotency_key.is_some();
+        if kind == Kind::Notify {
+            // Nobody's work stops because a message did not arrive, and its key tells who has it already.
+            node.on_failure.get_or_insert(OnFailure::Continue);
+            node.allowed = step.allowed != Some(false);
+            node.keyed = true;
+        }
         node.verify = step
             .verify
             .as_ref()
@@ -266,6 +274,7 @@ impl Builder<'_> {
     fn timeout(&self, step: &Step, kind: Kind) -> Option<u64> {
         let own = step.timeout.as_ref().map(|timeout| timeout.value.0);
         match kind {
+            Kind::Notify => own.or(Some(notice::TIMEOUT)),
             _ if kind.runs() => self.calls.probe(step.act()).and_then(|probe| probe.timeout_ms),
             Kind::Approve => {
                 let gate = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
@@ -293,7 +302,7 @@ impl Builder<'_> {
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
             steps: flow::steps(runbook)
-                .map(|step| (step.name().to_owned(), self.step_values(step)))
+                .map(|step| (step.name().to_owned(), self.step_values(step, request)))
                 .collect(),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
         }
@@ -306,7 +315,7 @@ impl Builder<'_> {
         Link { url, title: translate::rendered(link.title.as_ref(), known) }
     }
 
-    fn step_values(&self, step: &Step) -> StepValues {
+    fn step_values(&self, step: &Step, request: &BuildRequest<'_>) -> StepValues {
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
             let mut probe = self.calls.probe(verify.act())?;
@@ -314,7 +323,8 @@ impl Builder<'_> {
             probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
             Some(probe)
         });
-        let act = if step.runs() { self.calls.probe(step.act()) } else { None };
+        let (sent, told) = notice::of_step(self.document, step, request);
+        let act = if step.runs() { sent.or_else(|| self.calls.probe(step.act())) } else { None };
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
@@ -348,6 +358,7 @@ impl Builder<'_> {
                 })
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
+            told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             links: step
                 .links
@@ -387,6 +398,7 @@ fn kind(step: &Step) -> Kind {
         Some("wait") => Kind::Wait,
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
+        Some("notify") => Kind::Notify,
         // The only one left: `check` has refused a step without a kind.
         _ => Kind::Manual,
     }

@@ -1,5 +1,7 @@
 //! A drill must not touch what a protected environment names.
 
+mod post;
+
 use std::collections::BTreeMap;
 
 use super::Plan;
@@ -49,6 +51,7 @@ pub(super) fn check(
             problems.push(problem.also(named_at.at(&other.source), "protected here").help(help));
         }
     }
+    post::check(plan, request, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 

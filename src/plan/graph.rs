@@ -105,12 +105,13 @@ pub enum Kind {
     Assert,
     End,
     Choice,
+    Notify,
 }
 
 impl Kind {
     /// Done by a runner, in attempts.
     pub const fn runs(self) -> bool {
-        matches!(self, Self::Http | Self::Shell | Self::Argv)
+        matches!(self, Self::Http | Self::Shell | Self::Argv | Self::Notify)
     }
 
     pub const fn is_gate(self) -> bool {
@@ -139,6 +140,7 @@ impl Kind {
             Self::Assert => "assert",
             Self::End => "end",
             Self::Choice => "choice",
+            Self::Notify => "notify",
         }
     }
 }
@@ -253,6 +255,13 @@ impl StepNode {
             wait_ms: None,
             imported: false,
         }
+    }
+}
+
+impl StepNode {
+    /// A message that reached nobody: what comes after it goes on, and the run is not failed.
+    pub fn is_no_obstacle(&self) -> bool {
+        self.kind == Kind::Notify && self.allowed && self.on_failure == Some(OnFailure::Continue)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+pub mod notice;
 pub mod preview;
 pub mod service;
 mod translate;
@@ -22,10 +23,11 @@ pub use graph::{
     Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
     RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
+pub use notice::{Channel, MailServer, Notice, Recipient};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed, Localized, Poll,
-    Probe, ProbeOf, SecretSource, StepValues, Values,
+    Probe, ProbeOf, SecretSource, StepValues, Told, Values,
 };
 
 use serde::{Deserialize, Serialize};

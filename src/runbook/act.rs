@@ -48,6 +48,9 @@ acts!(Step, Verify, Undo, PutBack, ProbeDecl);
 /// Kinds of step that a runner does.
 pub const ACTIONS: [&str; 3] = ["http", "shell", "argv"];
 
+/// A kind that a runner does as well, and that no proof and no reversal can be.
+pub const NOTIFY: &str = "notify";
+
 impl Act<'_> {
     /// The action keys it was written with, also where their values could not be read.
     pub fn kinds(&self) -> Vec<(&'static str, Span)> {
@@ -110,8 +113,9 @@ impl Step {
         }
     }
 
+    /// Done by a runner.
     pub fn runs(&self) -> bool {
-        self.kind().is_some_and(|kind| ACTIONS.contains(&kind))
+        self.kind().is_some_and(|kind| kind == NOTIFY || ACTIONS.contains(&kind))
     }
 
     pub fn is_gate(&self) -> bool {
@@ -121,6 +125,7 @@ impl Step {
     pub fn effect_word(&self) -> EffectWord {
         match self.kind() {
             Some(kind) if ACTIONS.contains(&kind) => self.act().effect(),
+            Some(NOTIFY) => EffectWord::Notify,
             Some("manual") => self.effect.as_ref().map_or(EffectWord::Write, |effect| effect.value),
             _ => EffectWord::Read,
         }
@@ -133,7 +138,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "http",
     "shell",
     "argv",
@@ -146,6 +151,7 @@ pub const KINDS: [&str; 12] = [
     "wait",
     "assert",
     "end",
+    NOTIFY,
 ];
 
 /// Kinds of step that are questions to people.

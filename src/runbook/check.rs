@@ -1,12 +1,14 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
 //! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
-//! `gates` at what stands in front of what, `people` at who may answer.
+//! `gates` at what stands in front of what, `people` at who may answer, `notices` at
+//! what is sent to whom.
 
 mod choices;
 mod commands;
 mod gates;
 mod names;
+mod notices;
 mod people;
 mod shape;
 mod values;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use super::environment::Environment;
 use super::flow::{self, Flow};
+use super::letters::Letters;
 use super::load::{self, Document};
 use super::schema::{Runbook, Step};
 use crate::diag::{self, Diagnostic, Source, Span};
@@ -76,6 +79,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         steps: flow::steps(runbook).collect(),
         flow: Flow::new(runbook),
         environment,
+        letters: &document.letters,
         problems: Vec::new(),
         unless_upstream: Vec::new(),
     };
@@ -86,6 +90,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     names::check(&mut checker);
     gates::check(&mut checker);
     people::check(&mut checker);
+    notices::check(&mut checker);
     checker.settle();
     let mut problems = checker.problems;
     diag::sort(&mut problems);
@@ -99,6 +104,7 @@ struct Checker<'a> {
     steps: Vec<&'a Step>,
     flow: Flow,
     environment: Option<&'a Environment>,
+    letters: &'a Letters,
     problems: Vec<Diagnostic>,
     /// Problems that stand unless the second step lies upstream of the first.
     unless_upstream: Vec<(usize, usize, Diagnostic)>,

@@ -206,6 +206,8 @@ record! {
         may assert: Assert,
         /// Kind: ends the run early.
         may end: EndWord,
+        /// Kind: a message to people, by mail, webhook or a program of theirs.
+        may notify: Box<NotifyDecl>,
         /// Steps it waits for, instead of everything above it. `[]`: nothing.
         may needs: Vec<Spanned<String>>,
         /// Gates that `needs` reach round on purpose.
@@ -252,7 +254,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
+    } later ["revert", "runbook", "group", "host", "for_each", "repeat",
         "timebox", "artifacts", "pool"]
 }
 
@@ -301,7 +303,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 14] = [
+    const HOMES: [(&str, &[&str]); 15] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -313,6 +315,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
         ("`choice`", ChoiceDecl::NAMES),
+        ("`notify`", NotifyDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),
         ("an input", InputDecl::NAMES),

@@ -22,6 +22,8 @@ pub enum Use {
     Folder,
     /// Titles and messages, the words of people.
     Words,
+    /// What people are sent.
+    Letter,
     Condition,
     /// About one entry of a list, which is called `item` there.
     Entry,
@@ -45,7 +47,7 @@ impl Use {
             Self::Body => "a body",
             Self::Argv => "an argument",
             Self::Folder => "a path",
-            Self::Words => "a text that people read",
+            Self::Words | Self::Letter => "a text that people read",
             Self::Condition | Self::Entry => "a condition",
             Self::Other => "this place",
         }
@@ -54,7 +56,7 @@ impl Use {
     /// What may decide on whom or what a step acts: everything it sends or is given. A script gets its values through
     /// the environment alone.
     pub const fn is_target(self) -> bool {
-        !matches!(self, Self::Words | Self::Condition | Self::Entry | Self::Other)
+        !matches!(self, Self::Words | Self::Letter | Self::Condition | Self::Entry | Self::Other)
     }
 
     /// Where an instant is never a target, but a stamp: in what is sent, not in where it is sent.
@@ -154,6 +156,10 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.condition(Some(&claim.expr));
         all.words(claim.message.as_ref());
     }
+    if let Some(notify) = &step.notify {
+        all.letter(notify.subject.as_ref());
+        all.letter(notify.text.as_ref());
+    }
     if let Some(choice) = &step.choice {
         choice.options.iter().flat_map(|list| &list.value).for_each(|option| all.words(Some(&option.text)));
         all.condition(choice.from.as_ref());
@@ -216,6 +222,10 @@ impl<'a> Collector<'a> {
 
     fn words(&mut self, text: Option<&'a Text>) {
         text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Words));
+    }
+
+    fn letter(&mut self, text: Option<&'a Text>) {
+        text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Letter));
     }
 
     fn other(&mut self, text: Option<&'a Spanned<Template>>) {

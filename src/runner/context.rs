@@ -53,6 +53,8 @@ pub struct RunContext {
     /// What filters see as `$inputs` and `$vars`.
     pub globals: Globals,
     pub clock: Arc<dyn Clock>,
+    /// Language of messages to those who say nothing else: that of the run.
+    pub lang: String,
     /// Between TERM and KILL.
     pub grace: Duration,
     pub(super) blobs: Arc<Blobs>,
@@ -77,6 +79,7 @@ impl RunContext {
             secrets,
             globals,
             clock,
+            lang: "en".to_owned(),
             grace: GRACE,
             blobs: Arc::new(Blobs::below(run_dir.join("blobs"))),
             procs: ProcJournal::open(run_dir)?,

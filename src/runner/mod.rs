@@ -19,6 +19,7 @@ mod http;
 mod judge;
 mod leftovers;
 mod mask;
+mod notify;
 mod process;
 mod program;
 mod secrets;
@@ -37,6 +38,7 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use notify::SENT_BEFORE;
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
@@ -108,6 +110,7 @@ pub struct Runners {
     http: Box<dyn Runner>,
     shell: Box<dyn Runner>,
     argv: Box<dyn Runner>,
+    notify: Box<dyn Runner>,
 }
 
 impl Default for Runners {
@@ -122,6 +125,7 @@ impl Runners {
             http: Box::new(http::Http::new()),
             shell: Box::new(program::Program),
             argv: Box::new(program::Program),
+            notify: Box::new(notify::Notify::new()),
         }
     }
 
@@ -137,6 +141,7 @@ impl Runners {
             Action::Http(_) => &self.http,
             Action::Shell(_) => &self.shell,
             Action::Argv(_) => &self.argv,
+            Action::Notify(_) => &self.notify,
         };
         attempt::run(runner.as_ref(), &request, context, &cancel, &tail).await
     }

@@ -39,7 +39,9 @@ async fn observe(call: Call<'_>) -> Observation {
         Action::Argv(program) => {
             (program.argv.iter().map(|argument| argument.as_str()).collect(), &program.env, &program.cwd)
         }
-        Action::Http(_) => return nothing("request", "an http call is not a program"),
+        Action::Http(_) | Action::Notify(_) => {
+            return nothing("request", "neither a call nor a message is a program");
+        }
     };
     let mark = Mark { run: call.context.run.clone(), attempt: call.request.key.to_string() };
     let environment = environment(&call, env, &mark);
@@ -72,7 +74,11 @@ async fn observe(call: Call<'_>) -> Observation {
     }
 }
 
-fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMap<String, OsString> {
+pub(super) fn environment(
+    call: &Call<'_>,
+    env: &[(String, Plain)],
+    mark: &Mark,
+) -> BTreeMap<String, OsString> {
     let mut out = call.context.inherited.variables().clone();
     out.extend(env.iter().map(|(name, value)| (name.clone(), OsString::from(value.as_str()))));
     out.insert(RUN_MARK.into(), mark.run.clone().into());

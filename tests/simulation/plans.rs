@@ -77,7 +77,8 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
     let kind = match rng.upto(100) {
         0..=24 => Kind::Http,
         25..=34 => Kind::Shell,
-        35..=49 => Kind::Argv,
+        35..=43 => Kind::Argv,
+        44..=49 => Kind::Notify,
         50..=56 => Kind::Confirm,
         57..=66 => Kind::Approve,
         67..=69 => Kind::Input,
@@ -93,6 +94,7 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
             rng.pick(&[Effect::Read, Effect::Write, Effect::Write, Effect::Destructive, Effect::Notify])
         }
         Kind::Manual => Effect::Write,
+        Kind::Notify => Effect::Notify,
         _ => Effect::Read,
     };
     let mut node = StepNode::new(id, kind, effect);
@@ -110,6 +112,7 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
     policies(rng, &mut node);
     match kind {
         Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
+        Kind::Notify => notify(rng, plan, &mut node, &mut values),
         Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
         Kind::Input => form(rng, &mut node, &mut values),
         Kind::Choice => choice(rng, plan, &mut node, &mut values),
@@ -246,6 +249,17 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     }
 }
 
+/// A message: it has a key, no proof and nothing that takes it back, and mostly it is no obstacle.
+fn notify(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    values.act = Some(act(rng, plan, node));
+    node.outputs.push(OutputNode { name: "v".into(), public: rng.percent(40), kind: InputKind::Any });
+    node.keyed = true;
+    if rng.percent(80) {
+        node.on_failure = Some(OnFailure::Continue);
+        node.allowed = rng.percent(80);
+    }
+}
+
 /// A call without any template.
 pub fn probe(what: &str) -> Probe {
     let argv = vec![Template::literal(what)];
@@ -275,6 +289,17 @@ fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
         Kind::Shell => {
             Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None })
         }
+        Kind::Notify => Action::Notify(Box::new(Notice {
+            to: vec![Recipient {
+                name: "bob".into(),
+                lang: None,
+                channels: vec![Channel::Mail("bob@example.com".into()), Channel::Slack("token".into())],
+            }],
+            first: rng.percent(20),
+            mail: None,
+            subject: Localized::both(text(rng, plan, node, false)),
+            text: Localized::both(text(rng, plan, node, false)),
+        })),
         _ => Action::Argv(ProgramCall {
             argv: vec![Template::literal("act"), one, other],
             env: vec![],

@@ -4,12 +4,17 @@ use super::{Checker, same_when};
 use crate::diag::Span;
 use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
+use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
-const RUN_NAMES: [&str; 2] = ["id", "started_at"];
+const RUN_NAMES: [&str; 5] = ["id", "started_at", "runbook", "mode", "starter"];
+/// Decided when the steps are over.
+const OUTCOME: &str = "outcome";
+/// What a letter about a question may read of it.
+const ASK_NAMES: [&str; 4] = ["step", "title", "prompt", "expires"];
 const RUN_LATER: [&str; 1] = ["work"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
@@ -17,6 +22,8 @@ const STEP_NAMES: [&str; 1] = ["started_at"];
 #[derive(Clone, Copy)]
 enum Reader {
     Step(usize),
+    /// A letter about a question, which knows the run and the question.
+    Ask,
     Runbook,
     /// Templates of the defaults are read by the steps that use them.
     Defaults,
@@ -56,7 +63,30 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             read(checker, Reader::Step(at), &text);
         }
         credentials(checker, step);
+        letters(checker, at);
     }
+}
+
+/// What a step sends by template is read like its own texts, where it stands.
+fn letters(checker: &mut Checker<'_>, at: usize) {
+    let step = checker.steps[at];
+    let named = step
+        .notify
+        .iter()
+        .filter_map(|notify| Some((Reader::Step(at), &notify.template.as_ref()?.value[..])));
+    let opens = step.approve.iter().filter(|approve| approve.notify == Some(true));
+    let opens = opens.map(|_| (Reader::Ask, letters::WANTED));
+    let escalates = step.approve.iter().filter(|approve| approve.escalates());
+    let escalates = escalates.map(|_| (Reader::Ask, letters::ESCALATED));
+    let (runbook, all) = (checker.source, checker.letters);
+    for (reader, name) in named.chain(opens).chain(escalates) {
+        for page in all.get(name).into_iter().flat_map(letters::Letter::pages) {
+            checker.source = &page.source;
+            read(checker, reader, &plain(&page.subject, Use::Letter));
+            read(checker, reader, &plain(&page.text, Use::Letter));
+        }
+    }
+    checker.source = runbook;
 }
 
 fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
@@ -114,6 +144,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
                 ("run", Some(name)) => of_run(checker, reader, name, span),
+                ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
+                    declared(checker, "name of the question", name, span, ASK_NAMES.to_vec());
+                }
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
                         declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
@@ -122,8 +155,8 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 },
                 ("steps", Some(id)) => match reader {
                     Reader::Step(at) => output(checker, at, text, &expr, (id, names.next()), span),
-                    Reader::Runbook | Reader::Defaults => {
-                        checker.fail("not-upstream", span, "no step has run when this is read");
+                    Reader::Runbook | Reader::Defaults | Reader::Ask => {
+                        checker.fail("not-upstream", span, "no step can be relied on when this is read");
                     }
                 },
                 _ => {
@@ -144,6 +177,12 @@ fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
     } else if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
         let problem = checker.error("unknown-name", span, "no run has begun when this is read");
         checker.push(problem.help("inputs and variables are known here"));
+    } else if name == OUTCOME {
+        let ends = matches!(reader, Reader::Step(at) if at >= checker.flow.main);
+        if !ends {
+            let problem = checker.error("not-upstream", span, "how the run ends is not known yet");
+            checker.push(problem.help("read `run.outcome` in the steps of `finally`"));
+        }
     } else {
         declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
     }
@@ -289,6 +328,9 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
     let run_on = |step: &Step| step.run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
     if at >= checker.flow.main && target < checker.flow.main {
         return Some("`finally` runs at every ending, whatever was reached");
+    }
+    if source.notify.is_some() {
+        return Some("a message that reached nobody does not stop the run");
     }
     if source.when.is_some() && !same_when(reader, source) {
         return Some("that step has a `when`");

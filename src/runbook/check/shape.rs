@@ -5,7 +5,7 @@ use regex::Regex;
 use super::Checker;
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
+use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS, NOTIFY};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
@@ -192,19 +192,22 @@ fn kinds(checker: &mut Checker<'_>, step: &Step) {
 fn keys(checker: &mut Checker<'_>, step: &Step) {
     let Some(kind) = step.kind() else { return };
     let runs = ACTIONS.contains(&kind);
+    let sends = kind == NOTIFY;
     let program = matches!(kind, "shell" | "argv");
     let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
             "env" | "cwd" => program,
+            "outputs" | "retry" | "idempotency_key" => runs || sends,
             _ if ACTION_KEYS.contains(&name) => runs,
-            "poll" | "deadline" => runs,
+            "poll" => runs,
+            "deadline" => runs || sends,
             "effect" | "ungated" => runs || kind == "manual",
-            "class" => runs || kind == "input",
-            "timeout" | "show" => runs || human,
+            "class" => runs || sends || kind == "input",
+            "timeout" | "show" => runs || sends || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => runs || human || kind == "assert",
+            "on_failure" => runs || sends || human || kind == "assert",
             _ => true,
         };
         if !fits {
@@ -329,7 +332,8 @@ fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
     {
         checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
     }
-    let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
+    // A message has a key of its own.
+    let resolvable = step.verify.is_some() || step.idempotency_key.is_some() || step.notify.is_some();
     if step.effect_word() == EffectWord::Read || resolvable {
         return;
     }
@@ -349,7 +353,7 @@ fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
 
 /// The calls of a step, its proofs and reversals.
 fn calls(checker: &mut Checker<'_>, step: &Step) {
-    if step.runs() {
+    if step.runs() && step.notify.is_none() {
         let act = step.act();
         call(checker, act);
         if let Some(poll) = act.poll {

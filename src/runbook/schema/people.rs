@@ -35,7 +35,25 @@ record! {
         may covers: Vec<Spanned<String>>,
         /// What a rejection does.
         may on_reject: RejectWord,
+        /// Tells those who may approve as soon as it opens, where the environment says how to reach them.
+        may notify: bool,
     } later ["break_glass", "filter", "max_targets"]
+}
+
+record! {
+    /// A message to people: a `template`, or `subject` and `text`.
+    pub struct NotifyDecl {
+        /// Whom: `owners`, or names of contacts, roles and people of the environment.
+        must to: Spanned<Vec<Spanned<String>>>,
+        /// Only the first of them who can be reached, in this order; else all.
+        may first: bool,
+        /// Name of a template: `templates/NAME.fr.txt` and `.en.txt` beside the runbook or above it, or one of ours.
+        may template: Spanned<String>,
+        /// What it is about, in one line.
+        may subject: Text,
+        /// What it says.
+        may text: Text,
+    }
 }
 
 record! {
@@ -142,4 +160,11 @@ words! {
 words! {
     /// Whether a file must be attached.
     pub enum EvidenceWord { Required = "required", Optional = "optional", None = "none", }
+}
+
+impl Approve {
+    /// Others may open it when nobody answers in time.
+    pub fn escalates(&self) -> bool {
+        self.on_timeout.as_ref().is_some_and(|word| word.value == TimeoutWord::Escalate)
+    }
 }
