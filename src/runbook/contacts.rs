@@ -84,7 +84,7 @@ pub(super) fn check(environment: &Environment, problems: &mut Vec<Diagnostic>) {
     let addresses = environment.contacts().filter_map(|contact| contact.mail);
     for address in addresses.chain(environment.decl.mail.iter().map(|mail| &mail.from)) {
         if address.value.parse::<lettre::Address>().is_err() {
-            let message = format!("`{}` is not an address of mail", address.value);
+            let message = format!("`{}` is not an address of mail", address.value.escape_debug());
             fail("bad-value", address.span, message, "write the address alone, such as ops@example.com");
         }
     }

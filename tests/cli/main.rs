@@ -19,6 +19,7 @@ mod flow;
 mod form;
 mod held;
 mod lists;
+mod messages;
 mod missing;
 mod people;
 mod plan;

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use consigne::runbook::check_file;
-use consigne::runbook::environment::{Environment, EnvironmentDecl, PersonDecl, ReadyDecl, ServiceDecl};
+use consigne::runbook::environment::{
+    ContactDecl, Environment, EnvironmentDecl, MailDecl, PersonDecl, ReadyDecl, ServiceDecl,
+};
 use consigne::runbook::{environment, schema};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -214,6 +216,7 @@ fn what_is_not_built_yet_is_listed() {
         Claim,
         Confirm,
         Approve,
+        NotifyDecl,
         Form,
         ChoiceDecl,
         OptionDecl,
@@ -237,6 +240,8 @@ fn what_is_not_built_yet_is_listed() {
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
+        ContactDecl,
+        MailDecl,
         ServiceDecl,
         ReadyDecl,
     ];

@@ -10,7 +10,9 @@ use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
-const RUN_NAMES: [&str; 5] = ["id", "started_at", "runbook", "mode", "starter"];
+const RUN_NAMES: [&str; 2] = ["id", "started_at"];
+/// What only people are told: no step does one thing in a drill and another for real.
+const TOLD_NAMES: [&str; 3] = ["runbook", "mode", "starter"];
 /// Decided when the steps are over.
 const OUTCOME: &str = "outcome";
 /// What a letter about a question may read of it.
@@ -143,7 +145,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
-                ("run", Some(name)) => of_run(checker, reader, name, span),
+                ("run", Some(name)) => of_run(checker, reader, text.place, name, span),
                 ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
                     declared(checker, "name of the question", name, span, ASK_NAMES.to_vec());
                 }
@@ -155,8 +157,12 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 },
                 ("steps", Some(id)) => match reader {
                     Reader::Step(at) => output(checker, at, text, &expr, (id, names.next()), span),
-                    Reader::Runbook | Reader::Defaults | Reader::Ask => {
-                        checker.fail("not-upstream", span, "no step can be relied on when this is read");
+                    Reader::Ask => {
+                        let message = "a letter about a question reads the question, not the steps";
+                        checker.fail("not-upstream", span, message);
+                    }
+                    Reader::Runbook | Reader::Defaults => {
+                        checker.fail("not-upstream", span, "no step has run when this is read");
                     }
                 },
                 _ => {
@@ -170,7 +176,10 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
 }
 
 /// `run.name`.
-fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
+fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, span: Span) {
+    if place == Use::Letter && TOLD_NAMES.contains(&name) {
+        return;
+    }
     if RUN_LATER.contains(&name) {
         let message = format!("`run.{name}` is known to the language, but this version cannot do it yet");
         checker.fail("not-built-yet", span, message);
