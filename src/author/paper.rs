@@ -5,6 +5,7 @@
 
 mod call;
 mod fill;
+mod message;
 mod step;
 
 use std::collections::BTreeMap;

@@ -229,7 +229,7 @@ mod tests {
         assert!(mail.is_ascii(), "{mail}");
         assert!(mail.contains("Message-ID: <k1.0@example.com>\r\n"), "{mail}");
         assert!(mail.contains("Auto-Submitted: auto-generated\r\n"), "{mail}");
-        assert!(mail.contains("Subject: =?utf-8?b?"), "{mail}");
+        assert!(mail.contains("Subject: Suspendre =?utf-8?b?wqsgQWNtw6kgwrsg4pyT?=\r\n"), "{mail}");
         assert!(mail.contains("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n"), "{mail}");
     }
 
