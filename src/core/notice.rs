@@ -49,9 +49,10 @@ pub fn notice(
     escalated: bool,
 ) -> Option<Result<AttemptRequest, RenderError>> {
     let ask = state.ask(ask).filter(|ask| ask.end.is_none())?;
-    let told = &plan.step_values(ask.step)?.told;
+    let shape = state.shape();
+    let told = &plan.values.steps.get(&shape.written(ask.step).id)?.told;
     let probe = if escalated { told.escalated.as_ref()? } else { told.opened.as_ref()? };
-    let step = &state.shape().node(ask.step).id;
+    let step = &shape.node(ask.step).id;
     let scope = About { names: Names::of(plan, state, Some(ask.step)), ask, step };
     let rendered = probe.render(&scope).and_then(|probe| {
         let mut segments = probe.action.texts().into_iter().flat_map(Rendered::segments);
@@ -67,12 +68,19 @@ pub fn notice(
     Some(rendered.map(|probe| {
         let moment = if escalated { "escalated" } else { "opened" };
         let timeout_ms = probe.timeout_ms.unwrap_or(0);
+        let (written, item) = (&shape.written(ask.step).id, shape.item(ask.step));
         AttemptRequest {
-            key: AttemptKey { step: step.clone(), item: None, attempt: 0 },
+            key: AttemptKey { step: written.clone(), item, attempt: 0 },
             role: Role::Do,
             part: None,
             effect: Effect::Notify,
-            idempotency_key: Some(bind::key(&state.run.id, step, Role::Do, &format!("{} {moment}", ask.id))),
+            idempotency_key: Some(bind::key(
+                &state.run.id,
+                written,
+                item,
+                Role::Do,
+                &format!("{} {moment}", ask.id),
+            )),
             probe,
             timeout_ms,
         }

@@ -13,23 +13,25 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+use super::loops;
 use super::notice;
+use super::sources;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
-use crate::runbook::coverage::covered;
+use crate::runbook::coverage::{self, covered};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::{Environment, IdentityWord, ServiceScope, Services};
 use crate::runbook::flow::{self, Flow};
 use crate::runbook::load::Document;
+use crate::runbook::reach::Reach;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
     Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
-    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, Step, TimeoutWord, Var,
 };
-use crate::runbook::template::Template;
 
 /// Attempts of one run at once.
 pub const MAX_IN_FLIGHT: u32 = 64;
@@ -55,7 +57,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let mut secrets = secrets(document, request, &mut problems);
+    let mut secrets = sources::secrets(document, request, &mut problems);
     secrets.extend(notice::secrets(document, request, &mut problems));
     if has_errors(&problems) {
         return Err(problems);
@@ -116,58 +118,10 @@ fn vars(
             Some(value) => {
                 out.insert(name.value.clone(), value);
             }
-            None => problems.push(unresolved(document, request, &name.value, data.span)),
+            None => problems.push(sources::unresolved(document, request, &name.value, data.span)),
         }
     }
     out
-}
-
-pub(super) fn unresolved(
-    document: &Document,
-    request: &BuildRequest<'_>,
-    name: &str,
-    span: crate::diag::Span,
-) -> Diagnostic {
-    let source = request.environment.map_or(&document.source, |env| &env.source);
-    let message = format!("the value of `{name}` cannot be resolved: is its service known?");
-    Diagnostic::error("environment", span.at(source), message)
-}
-
-fn secrets(
-    document: &Document,
-    request: &BuildRequest<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, SecretSource> {
-    let mut out = BTreeMap::new();
-    let given = request.environment.and_then(|env| env.decl.secrets.as_ref());
-    for (name, own) in document.runbook.secrets.iter().flat_map(Entries::iter) {
-        let decl = given.and_then(|secrets| secrets.get(&name.value)).unwrap_or(own);
-        match secret(decl, request.services) {
-            Some(source) => {
-                out.insert(name.value.clone(), source);
-            }
-            None => problems.push(unresolved(document, request, &name.value, decl.span)),
-        }
-    }
-    out
-}
-
-pub(super) fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
-    let plain = |template: &Template| {
-        let rendered = template.render(&ServiceScope(services)).ok()?;
-        rendered.as_plain().map(str::to_owned)
-    };
-    if let Some(name) = &decl.env {
-        return Some(SecretSource::Env(name.value.clone()));
-    }
-    if let Some(path) = &decl.file {
-        return plain(&path.value).map(SecretSource::File);
-    }
-    if let Some(command) = &decl.command {
-        let argv: Option<Vec<String>> = command.value.iter().map(|arg| plain(&arg.value)).collect();
-        return argv.map(SecretSource::Command);
-    }
-    (decl.prompt == Some(true)).then_some(SecretSource::Prompt)
 }
 
 struct Builder<'a> {
@@ -184,14 +138,18 @@ impl Builder<'_> {
         let steps: Vec<&Step> = flow::steps(runbook).collect();
         let gates: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].is_gate()).collect();
         let waits = |at: usize| steps[at].run_on.is_some();
-        let upstream = self.flow.upstream(&gates, waits);
+        let gates: Vec<usize> = gates.into_iter().filter(|at| steps[*at].for_each.is_none()).collect();
+        let upstream = self.flow.upstream(&gates, Reach::Open, waits);
         let covered = covered(&self.flow, &steps);
         let order = self.flow.order().unwrap_or(&[]);
         let nodes = order.iter().map(|at| {
             let mut node = self.node(*at, &steps);
             if node.run_on != RunOn::Success {
-                node.gates =
-                    upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
+                // Those in front of its group were open when the group began.
+                let within = self.flow.lists.places[*at].within;
+                let found = upstream[*at].iter().map(|gate| gates[*gate as usize]);
+                let found = found.filter(|gate| within.is_none_or(|group| *gate > group));
+                node.gates = found.map(|gate| steps[gate].name().to_owned()).collect();
             }
             if let Some(gate) =
                 node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none())
@@ -224,7 +182,10 @@ impl Builder<'_> {
     fn node(&self, at: usize, steps: &[&Step]) -> StepNode {
         let step = steps[at];
         let kind = kind(step);
-        let mut node = StepNode::new(step.name(), kind, effect(step.effect_word()));
+        let mut node = StepNode::new(step.name(), kind, effect(coverage::effect(&self.flow, steps, at)));
+        let place = self.flow.lists.places[at];
+        node.within = place.within.map(|group| steps[group].name().to_owned());
+        node.handles = place.handles;
         node.section = if at < self.flow.main { Section::Main } else { Section::Finally };
         node.needs = self.flow.needs[at].iter().map(|need| steps[*need].name().to_owned()).collect();
         node.above = self.flow.above[at];
@@ -268,6 +229,7 @@ impl Builder<'_> {
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
         kind_fields(step, &mut node);
+        loops::fields(step, &mut node);
         node
     }
 
@@ -360,6 +322,8 @@ impl Builder<'_> {
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+            each: step.for_each.as_deref().map(loops::values),
+            repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
             links: step
                 .links
                 .iter()
@@ -399,6 +363,8 @@ fn kind(step: &Step) -> Kind {
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
         Some("notify") => Kind::Notify,
+        Some("group") => Kind::Group,
+        Some("revert") => Kind::Revert,
         // The only one left: `check` has refused a step without a kind.
         _ => Kind::Manual,
     }

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Fill};
-use super::build::{self, BuildRequest};
+use super::build::BuildRequest;
 use super::graph::Mode;
+use super::sources;
 use super::translate;
 use super::values::{Accept, Localized, Probe, SecretSource, Told};
 use crate::diag::Diagnostic;
@@ -296,11 +297,11 @@ pub(super) fn secrets(
     let password = environment.decl.mail.as_ref().and_then(|mail| mail.password.as_ref());
     for name in contacts.chain(password) {
         let decl = environment.decl.secrets.as_ref().and_then(|secrets| secrets.get(&name.value));
-        match decl.and_then(|decl| build::secret(decl, request.services)) {
+        match decl.and_then(|decl| sources::secret(decl, request.services)) {
             Some(source) => {
                 out.insert(name.value.clone(), source);
             }
-            None => problems.push(build::unresolved(document, request, &name.value, name.span)),
+            None => problems.push(sources::unresolved(document, request, &name.value, name.span)),
         }
     }
     out

@@ -138,7 +138,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 15] = [
     "http",
     "shell",
     "argv",
@@ -152,6 +152,8 @@ pub const KINDS: [&str; 13] = [
     "assert",
     "end",
     NOTIFY,
+    "group",
+    "revert",
 ];
 
 /// Kinds of step that are questions to people.

@@ -244,6 +244,10 @@ fn what_is_not_built_yet_is_listed() {
         MailDecl,
         ServiceDecl,
         ReadyDecl,
+        GroupDecl,
+        EachDecl,
+        CanaryDecl,
+        RepeatDecl,
     ];
     assert_eq!(
         all.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(),

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::Checker;
+use super::{Checker, retries};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS, NOTIFY};
@@ -10,13 +10,10 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{
-    Class, EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
+    Class, EffectWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Step, TypeWord,
 };
 use crate::runbook::template::Part;
 use crate::runbook::{extract, inputs, position};
-
-/// Attempts of one step, at most.
-const MAX_ATTEMPTS: u32 = 10_000;
 
 /// Output names that every step, or some kind of step, gives by itself.
 pub(super) const RESERVED: [&str; 6] = ["outcome", "items", "answer", "by", "at", "comment"];
@@ -202,12 +199,18 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" => runs,
             "deadline" => runs || sends,
-            "effect" | "ungated" => runs || kind == "manual",
+            "effect" => runs || kind == "manual",
+            "ungated" => runs || matches!(kind, "manual" | "revert"),
             "class" => runs || sends || kind == "input",
             "timeout" | "show" => runs || sends || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => runs || sends || human || kind == "assert",
+            "on_failure" => {
+                let others = matches!(kind, "assert" | "group" | "revert");
+                runs || sends || human || others || step.for_each.is_some()
+            }
+            "for_each" => !matches!(kind, "end" | "revert"),
+            "repeat" => kind == "group",
             _ => true,
         };
         if !fits {
@@ -215,6 +218,14 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             let mut problem = checker.error("key-not-for-kind", span, message);
             if kind == "approve" && name == "by" {
                 problem = problem.help("an approve names its `roles` and `exclude` itself");
+            }
+            if name == "repeat" {
+                problem = problem.help("put the step into a `group`, and `repeat` beside it");
+            }
+            if kind == "group"
+                && matches!(name, "effect" | "retry" | "timeout" | "undo" | "put_back" | "ungated")
+            {
+                problem = problem.help("say it of a step of the group");
             }
             if kind == "http" && name == "env" {
                 problem = problem.help("use `headers`, `query` or `json`");
@@ -230,11 +241,7 @@ fn references(checker: &mut Checker<'_>, at: usize) {
         match checker.flow.find(&id.value) {
             None => unknown_step(checker, id, "needs"),
             Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
-            Some(found) if !checker.same_list(found, at) => {
-                let message =
-                    format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
-                checker.fail("unknown-step", id.span, message);
-            }
+            Some(found) if !checker.same_list(found, at) => another_list(checker, at, found, id),
             Some(_) => {}
         }
     }
@@ -251,6 +258,10 @@ fn references(checker: &mut Checker<'_>, at: usize) {
                 let message = format!("step `{}` has no `verify` that could prove this item", id.value);
                 checker.fail("bad-value", id.span, message);
             }
+            Some(found) if checker.list_around(at, found).is_some() => {
+                let problem = checker.inside_list(at, found, id.span);
+                checker.push(problem);
+            }
             Some(found) => {
                 let message = format!("step `{}` does not come before this checklist", id.value);
                 let problem = checker.error("not-upstream", id.span, message);
@@ -258,6 +269,34 @@ fn references(checker: &mut Checker<'_>, at: usize) {
             }
         }
     }
+}
+
+/// `needs` name steps of the same list.
+fn another_list(checker: &mut Checker<'_>, at: usize, found: usize, id: &Spanned<String>) {
+    let lists = &checker.flow.lists;
+    if lists.places[found].finally != lists.places[at].finally {
+        let message = format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
+        return checker.fail("unknown-step", id.span, message);
+    }
+    let beside = lists.side_by_side(at, found);
+    let around = beside.filter(|(at, found)| lists.of[*at] == lists.of[*found]);
+    let message = format!("`{}` is in another list, and a step waits for those of its own", id.value);
+    let problem = checker.error("inside-group", id.span, message);
+    let problem = match around {
+        Some((step, group)) if step == at => problem
+            .also(checker.id_span(group).at(checker.source), "it belongs to this group")
+            .help(format!("write `{}`: the group has ended when all of it has", checker.name(group))),
+        Some((group, other)) => problem.help(format!(
+            "write `needs: [{}]` of the group `{}`",
+            checker.name(other),
+            checker.name(group)
+        )),
+        None if beside.is_some() => {
+            problem.help("what a group does on a failure begins when all of its steps have ended")
+        }
+        None => problem.help("a group begins before its steps and ends after them"),
+    };
+    checker.push(problem);
 }
 
 pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key: &str) {
@@ -268,7 +307,7 @@ pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key:
 
 fn policies(checker: &mut Checker<'_>, step: &Step) {
     if let Some(retry) = &step.retry {
-        retries(checker, step, retry);
+        retries::check(checker, step, retry);
     }
     if let Some(wait) = &step.wait
         && wait.keys.has("for") == wait.keys.has("until")
@@ -315,39 +354,6 @@ fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
     if RESERVED.contains(&name.value.as_str()) {
         let message = format!("`{}` is given by every step of its kind, choose another name", name.value);
         checker.fail("bad-id", name.span, message);
-    }
-}
-
-fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
-    let attempts = &retry.max_attempts;
-    if attempts.value == 0 || attempts.value > MAX_ATTEMPTS {
-        let message = format!("`max_attempts` counts the first attempt too: from 1 to {MAX_ATTEMPTS}");
-        checker.fail("retry-policy", attempts.span, message);
-    }
-    if let Some(backoff) = retry.backoff.as_ref().filter(|factor| !(1.0..=100.0).contains(&factor.value)) {
-        checker.fail("retry-policy", backoff.span, "`backoff` is a factor from 1 to 100");
-    }
-    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay)
-        && max.value < delay.value
-    {
-        checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
-    }
-    // A message has a key of its own.
-    let resolvable = step.verify.is_some() || step.idempotency_key.is_some() || step.notify.is_some();
-    if step.effect_word() == EffectWord::Read || resolvable {
-        return;
-    }
-    for word in retry.errors.iter().flatten() {
-        if matches!(word.value, ErrorWord::Timeout | ErrorWord::Server | ErrorWord::Expect) {
-            let message = format!(
-                "after `{}` the effect may have happened: repeating could do it twice",
-                word.value.name()
-            );
-            let problem = checker.error("retry-policy", word.span, message);
-            checker.push(
-                problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"),
-            );
-        }
     }
 }
 
