@@ -313,8 +313,7 @@ fn output(
     let Some(target) = checker.flow.find(id) else {
         let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
         let problem = problem.suggest(id, checker.flow.ids());
-        checker.push(problem);
-        return;
+        return checker.push(problem);
     };
     let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
     let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
@@ -325,8 +324,8 @@ fn output(
         if !known.iter().any(|name| name == field) {
             let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let problem = problem.suggest(field, names.iter().copied());
-            let problem = problem.help(format!("it has: {}", names.join(", ")));
+            let help = format!("it has: {}", names.join(", "));
+            let problem = problem.suggest(field, names.iter().copied()).help(help);
             checker.push(if whole && fields(checker.steps[target]).iter().any(|name| name == field) {
                 checker.inside_list(at, target, span)
             } else {
