@@ -15,7 +15,7 @@ use super::graph::{
 };
 use super::loops;
 use super::notice;
-use super::sources;
+use super::secret;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
@@ -57,12 +57,12 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let mut secrets = sources::secrets(document, request, &mut problems);
+    let mut secrets = secret::sources(document, request, &mut problems);
     secrets.extend(notice::secrets(document, request, &mut problems));
     if has_errors(&problems) {
         return Err(problems);
     }
-    let known = Known { inputs: request.inputs, vars: &vars };
+    let known = Known { inputs: request.inputs, vars: &vars, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -76,7 +76,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
 /// nothing that could be run.
 pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
-    let known = Known { inputs: &nothing, vars: &nothing };
+    let known = Known { inputs: &nothing, vars: &nothing, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -118,10 +118,21 @@ fn vars(
             Some(value) => {
                 out.insert(name.value.clone(), value);
             }
-            None => problems.push(sources::unresolved(document, request, &name.value, data.span)),
+            None => problems.push(unresolved(document, request, &name.value, data.span)),
         }
     }
     out
+}
+
+pub(super) fn unresolved(
+    document: &Document,
+    request: &BuildRequest<'_>,
+    name: &str,
+    span: crate::diag::Span,
+) -> Diagnostic {
+    let source = request.environment.map_or(&document.source, |env| &env.source);
+    let message = format!("the value of `{name}` cannot be resolved: is its service known?");
+    Diagnostic::error("environment", span.at(source), message)
 }
 
 struct Builder<'a> {
@@ -228,6 +239,7 @@ impl Builder<'_> {
         node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
+        node.secrets = secret::outputs(step);
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         node
@@ -261,6 +273,8 @@ impl Builder<'_> {
             inputs: request.inputs.clone(),
             vars: vars.clone(),
             secrets,
+            refresh: secret::refresh(self.document, request),
+            born: secret::born(runbook),
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
             steps: flow::steps(runbook)
@@ -282,7 +296,7 @@ impl Builder<'_> {
         let verify = step.verify.as_ref().and_then(|verify| {
             let mut probe = self.calls.probe(verify.act())?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
-            probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
+            translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
         });
         let (sent, told) = notice::of_step(self.document, step, request);
@@ -293,7 +307,7 @@ impl Builder<'_> {
             show: step.show.iter().flat_map(|show| &show.0).map(|text| text.value.clone()).collect(),
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
-                probe.accept.outputs = translate::outputs(step.outputs.as_ref());
+                translate::take(&mut probe.accept, step.outputs.as_ref(), step.class);
                 probe
             }),
             verify,
@@ -429,6 +443,7 @@ fn output_nodes(step: &Step) -> Vec<OutputNode> {
     step.outputs
         .iter()
         .flat_map(Entries::iter)
+        .filter(|(_, output)| !output.is_secret(step.class))
         .map(|(name, output)| OutputNode {
             name: name.value.clone(),
             public: public(output.class),

@@ -13,8 +13,8 @@ pub mod graph;
 mod loops;
 pub mod notice;
 pub mod preview;
+mod secret;
 pub mod service;
-mod sources;
 mod translate;
 pub mod values;
 

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Fill};
-use super::build::BuildRequest;
+use super::build::{self, BuildRequest};
 use super::graph::Mode;
-use super::sources;
+use super::secret;
 use super::translate;
 use super::values::{Accept, Localized, Probe, SecretSource, Told};
 use crate::diag::Diagnostic;
@@ -253,7 +253,8 @@ pub(super) fn of_step(document: &Document, step: &Step, request: &BuildRequest<'
     let Some(environment) = request.environment else { return (None, Told::default()) };
     let post = Post { document, environment, services: request.services, mode: request.mode };
     let probe = |notice, timeout_ms| {
-        let accept = Accept { outputs: translate::outputs(step.outputs.as_ref()), ..Accept::default() };
+        let mut accept = Accept::default();
+        translate::take(&mut accept, step.outputs.as_ref(), step.class);
         Probe { action: Action::Notify(Box::new(notice)), accept, timeout_ms: Some(timeout_ms) }
     };
     let timeout = step.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value.0);
@@ -297,11 +298,11 @@ pub(super) fn secrets(
     let password = environment.decl.mail.as_ref().and_then(|mail| mail.password.as_ref());
     for name in contacts.chain(password) {
         let decl = environment.decl.secrets.as_ref().and_then(|secrets| secrets.get(&name.value));
-        match decl.and_then(|decl| sources::secret(decl, request.services)) {
+        match decl.and_then(|decl| secret::source(decl, request.services)) {
             Some(source) => {
                 out.insert(name.value.clone(), source);
             }
-            None => problems.push(sources::unresolved(document, request, &name.value, name.span)),
+            None => problems.push(build::unresolved(document, request, &name.value, name.span)),
         }
     }
     out

@@ -32,7 +32,7 @@ const SLACK_TOKEN_FILE: &str = "slack-token";
 pub const SLACK_WEBHOOK_FILE: &str = "slack-webhook";
 
 const DATABASE_FILE: &str = "practice.sqlite";
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 /// Long enough for a killed predecessor to be gone, short enough to tell somebody who started two.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -120,6 +120,19 @@ CREATE TABLE chats (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,
     text TEXT NOT NULL
+) STRICT;
+CREATE TABLE api_keys (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    idempotency_key TEXT UNIQUE,
+    created INTEGER NOT NULL,
+    revoked INTEGER,
+    used INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE consumers (
+    name TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES api_keys (id)
 ) STRICT;
 CREATE TABLE faults (
     position INTEGER PRIMARY KEY,

@@ -19,9 +19,11 @@ mod http;
 mod judge;
 mod leftovers;
 mod mask;
+mod newborn;
 mod notify;
 mod process;
 mod program;
+mod sealed;
 mod secrets;
 mod service;
 mod sweep;
@@ -39,6 +41,7 @@ pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
 pub use notify::SENT_BEFORE;
+pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
@@ -73,7 +76,7 @@ impl Call<'_> {
 }
 
 /// What one call brought back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observation {
     pub end: End,
     /// Exit code or HTTP status, also where the call did not end well.
@@ -81,6 +84,21 @@ pub struct Observation {
     pub retry_after_ms: Option<u64>,
     pub excerpts: std::collections::BTreeMap<String, String>,
     pub blobs: std::collections::BTreeMap<String, crate::core::BlobRef>,
+    /// The secrets that it brought, or why they could not be taken.
+    pub(crate) born: Result<std::collections::BTreeMap<String, secrecy::SecretString>, Breach>,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self {
+            end: End::default(),
+            code: None,
+            retry_after_ms: None,
+            excerpts: std::collections::BTreeMap::new(),
+            blobs: std::collections::BTreeMap::new(),
+            born: Ok(std::collections::BTreeMap::new()),
+        }
+    }
 }
 
 /// How a call ended.

@@ -252,7 +252,7 @@ impl Round<'_> {
         };
         command.stdin(input);
         let captures = ["stdout", "stderr"]
-            .map(|_| Capture::new(call.context.blobs.clone(), call.context.secrets.masker(), None));
+            .map(|_| Capture::new(call.context.blobs.clone(), call.context.secrets.masks(), None));
         acting();
         match process::run(command, &mark, call.context, call.timeout, call.cancel, captures).await {
             Ok(ran) => match (ran.stop, ran.status.code()) {
