@@ -6,6 +6,7 @@
 mod call;
 mod fill;
 mod lists;
+mod message;
 mod step;
 
 use std::collections::BTreeMap;

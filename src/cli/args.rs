@@ -569,6 +569,9 @@ pub struct PracticeArgs {
     /// Folder of the platform's state
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
+    /// Serve the mailbox instead: SMTP, each mail a file in `new` of the state
+    #[arg(long, conflicts_with = "strict")]
+    pub mailbox: bool,
     /// Refuse bodies without a JSON content type everywhere
     #[arg(long)]
     pub strict: bool,

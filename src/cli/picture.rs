@@ -100,7 +100,7 @@ fn title(plan: &Plan, lang: Lang) -> String {
 const fn mark(node: &StepNode) -> char {
     match node.kind {
         Kind::Approve | Kind::Confirm => '◆',
-        Kind::Http | Kind::Shell | Kind::Argv | Kind::Wait | Kind::Assert => '●',
+        Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify | Kind::Wait | Kind::Assert => '●',
         Kind::Input | Kind::Choice | Kind::Checklist | Kind::Manual => '○',
         Kind::End => '■',
         Kind::Group => '▣',

@@ -17,6 +17,7 @@ mod derived;
 pub mod event;
 mod hidden;
 pub mod input;
+pub mod notice;
 pub mod rerun;
 pub mod retry;
 mod scope;

@@ -171,6 +171,9 @@ impl Scope for Names<'_> {
             ("run", "mode") => Lookup::Known(json!(self.plan.graph.mode.name())),
             ("run", "started_at") => run.started.map_or(Lookup::Later, |at| Lookup::Known(json!(at))),
             ("run", "starter") => run.starter.as_ref().map_or(Lookup::Later, |a| Lookup::Known(json!(a.who))),
+            ("run", "runbook") => Lookup::Known(json!(self.plan.graph.runbook)),
+            // Never known to whoever approves.
+            ("run", "outcome") if self.later.is_some() => Lookup::Later,
             ("run", "outcome") => match &run.ending {
                 Some(ending) => Lookup::Known(json!(ending.outcome)),
                 None => Lookup::Later,

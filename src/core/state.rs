@@ -472,6 +472,7 @@ impl State {
                     Some(SkipReason::NotNeeded) => !self.shape.node(at).kind.is_gate(),
                     Some(SkipReason::Upstream | SkipReason::Ended | SkipReason::Group) | None => false,
                 },
+                Status::Failed | Status::TimedOut => self.shape.node(at).is_no_obstacle(),
                 _ => false,
             }
     }

@@ -213,7 +213,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
     for (name, bytes) in &files {
         write_private(&folder.join(name), bytes)?;
     }
-    let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
+    let context = Arc::new(context(&id, &dir, (&plan, &lang), &hosting, host)?);
     let runners = Arc::new(Runners::new());
     let mut services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
@@ -440,7 +440,8 @@ impl Reopened {
         let own = (self.id.as_str(), self.dir.as_path());
         unbegun::acquire(&locks, &self.plan.values.locks, own, &host.clock, None).await?;
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
-        let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
+        let context =
+            Arc::new(context(&self.id, &self.dir, (&self.plan, &self.state.run.lang), &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
         let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
@@ -560,7 +561,7 @@ fn ledger(
 fn context(
     id: &str,
     dir: &Path,
-    plan: &Plan,
+    (plan, lang): (&Plan, &str),
     hosting: &Hosting,
     host: &Host,
 ) -> Result<RunContext, LaunchError> {
@@ -570,7 +571,9 @@ fn context(
         .refreshed(plan.values.refresh.clone(), host.clock.clone())
         .sealed_in(Sealed::of(id, dir, &host.home))?;
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
-    Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+    let mut context = RunContext::open(id, dir, secrets, globals, host.clock.clone())?;
+    lang.clone_into(&mut context.lang);
+    Ok(context)
 }
 
 pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::book::{self, Book, BookError};
+use super::messengers::{Messengers, Report};
 use super::reminders::Reminders;
 use super::signals::{Signal, Signals};
 use super::socket::{Remote, Said, Socket, Verb};
@@ -77,6 +78,8 @@ enum Woken {
     Request(Remote),
     Signal(Signal),
     Tail(TailLine),
+    /// What became of a message about a question.
+    Told(Report),
     Clock,
 }
 
@@ -92,6 +95,7 @@ struct Loop {
     /// What is said from elsewhere, and is not on disk yet.
     heard: Vec<(oneshot::Sender<Said>, Said)>,
     reminders: Reminders,
+    messengers: Messengers,
     finished: mpsc::UnboundedReceiver<(AttemptKey, Box<Outcome>)>,
     finish: mpsc::UnboundedSender<(AttemptKey, Box<Outcome>)>,
     tail: broadcast::Receiver<TailLine>,
@@ -123,6 +127,7 @@ impl Local {
             socket: None,
             heard: Vec::new(),
             reminders: Reminders::default(),
+            messengers: Messengers::new(),
             finished,
             finish,
             tail,
@@ -202,6 +207,7 @@ impl Loop {
             Some(request) = next_request(&mut self.socket) => Woken::Request(request),
             signal = signals.next() => Woken::Signal(signal),
             Ok(line) = self.tail.recv() => Woken::Tail(line),
+            Some(report) = self.messengers.next() => Woken::Told(report),
             () = tokio::time::sleep(Duration::from_millis(millis)) => Woken::Clock,
         }
     }
@@ -250,6 +256,11 @@ impl Loop {
                 let text = narrate::tail(&self.it.state, &line);
                 self.it.operator.say(&text);
             }
+            Woken::Told(report) if report.is_news() => {
+                let text = narrate::told(&report);
+                self.decide(Input::Note { actor: self.it.actor.clone(), text }, batch);
+            }
+            Woken::Told(_) => {}
             Woken::Clock => self.decide(Input::Tick, batch),
         }
     }
@@ -403,6 +414,8 @@ impl Loop {
                 self.it.operator.ask(question);
             }
         }
+        let Local { plan, state, runners, context, .. } = &self.it;
+        self.messengers.look(&asks, (plan, state), runners, context);
         self.remind(asks);
     }
 
@@ -465,6 +478,9 @@ impl Loop {
         if self.it.state.run.paused.is_some() {
             self.it.book.sign_head()?;
             return Ok(true);
+        }
+        if self.messengers.are_under_way() {
+            return Ok(false);
         }
         let open = !self.it.state.derived().open_asks.is_empty();
         let spoken = self.socket.as_ref().is_some_and(|socket| !socket.requests.is_empty());

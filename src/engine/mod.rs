@@ -19,6 +19,7 @@ pub mod evidence;
 pub mod identity;
 pub mod launch;
 pub mod local;
+mod messengers;
 mod narrate;
 pub mod preflight;
 pub mod queue;

@@ -1,6 +1,7 @@
 //! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
 //! Facts only; the prompts themselves are the operator's.
 
+use super::messengers::Report;
 use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
@@ -228,6 +229,14 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
     }
 }
 
+/// What became of a message about a question, as it is noted down: in English, as the other notes are.
+pub(super) fn told(report: &Report) -> String {
+    let Report { step, escalated, reached, lines } = report;
+    let whom = if *escalated { "to whom it was passed on" } else { "who may decide" };
+    let how = if *reached { "told those" } else { "could not tell all of those" };
+    format!("{how} {whom} about `{step}`: {}", lines.lines().collect::<Vec<_>>().join("; "))
+}
+
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
@@ -237,6 +246,7 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let words = |argv: &[Rendered]| argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let what = match &request.probe.action {
         Action::Http(call) => format!("{} {}", call.method, call.url),
+        Action::Notify(notice) => notice.summary(&state.run.lang),
         Action::Shell(call) => script(&call.script),
         Action::Argv(call) => words(&call.argv),
         Action::Remote(call) => {

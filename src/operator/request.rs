@@ -4,7 +4,7 @@
 //! (`<secret …>`) is marked, so that what is read is what is sent.
 
 pub use super::screen::harmless;
-use crate::plan::{Action, Auth, Body, Program, ProgramCall, ShellCall};
+use crate::plan::{Action, Auth, Body, Notice, Program, ProgramCall, ShellCall};
 use crate::runbook::template::{Rendered, Segment, Tree};
 
 /// The lines of a request, each begun by `indent` and as far as words allow no wider than `width`.
@@ -50,6 +50,22 @@ impl Lines<'_> {
                     Program::Argv(call) => self.program(call),
                 }
             }
+            Action::Notify(notice) => self.notice(notice),
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice<Rendered>) {
+        for recipient in &notice.to {
+            let over: Vec<String> =
+                recipient.channels.iter().map(|channel| harmless(&channel.shown())).collect();
+            self.hanging(&format!("to {}: {}", harmless(&recipient.name), over.join(", ")));
+        }
+        if notice.first && notice.to.len() > 1 {
+            self.hanging("(only the first of them who can be reached)");
+        }
+        for (lang, subject, text) in notice.pages() {
+            self.hanging(&format!("[{lang}] {}", plain(subject)));
+            plain(text).lines().for_each(|line| self.literal(&format!("| {line}")));
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::host::Reach;
+use super::notice::Notice;
 use crate::runbook::template::{Lookup, RenderError, Rendered, Scope, Template, Tree};
 
 /// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
@@ -14,6 +15,7 @@ pub enum Action<S> {
     Argv(ProgramCall<S>),
     /// A script or program on another host.
     Remote(Box<RemoteCall<S>>),
+    Notify(Box<Notice<S>>),
 }
 
 /// An HTTP call. The URL is absolute once rendered; `base` has been joined to it by the plan.
@@ -131,6 +133,7 @@ impl<S> Action<S> {
                     Program::Argv(call) => Program::Argv(call.fill(fill)?),
                 },
             })),
+            Self::Notify(notice) => Action::Notify(Box::new(notice.fill(fill)?)),
         })
     }
 
@@ -148,6 +151,7 @@ impl<S> Action<S> {
                     Program::Argv(call) => call.texts(&mut out),
                 }
             }
+            Self::Notify(notice) => notice.texts(&mut out),
         }
         out
     }
@@ -190,6 +194,9 @@ impl Action<Rendered> {
     pub fn secrets(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.texts().into_iter().flat_map(Rendered::secrets).collect();
         names.extend(self.auth_secret());
+        if let Self::Notify(notice) = self {
+            names.extend(notice.secrets());
+        }
         names.sort_unstable();
         names.dedup();
         names

@@ -14,6 +14,7 @@ use super::graph::{
 };
 use super::host;
 use super::loops;
+use super::notice;
 use super::people;
 use super::secret;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
@@ -57,7 +58,8 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let secrets = secret::sources(document, request, &mut problems);
+    let mut secrets = secret::sources(document, request, &mut problems);
+    secrets.extend(notice::secrets(document, request, &mut problems));
     if has_errors(&problems) {
         return Err(problems);
     }
@@ -223,6 +225,12 @@ impl Builder<'_> {
         });
         node.allowed = step.allowed == Some(true);
         node.keyed = step.idempotency_key.is_some();
+        if kind == Kind::Notify {
+            // Nobody's work stops because a message did not arrive, and its key tells who has it already.
+            node.on_failure.get_or_insert(OnFailure::Continue);
+            node.allowed = step.allowed != Some(false);
+            node.keyed = true;
+        }
         node.verify = step
             .verify
             .as_ref()
@@ -249,6 +257,7 @@ impl Builder<'_> {
     fn timeout(&self, step: &Step, kind: Kind) -> Option<u64> {
         let own = step.timeout.as_ref().map(|timeout| timeout.value.0);
         match kind {
+            Kind::Notify => own.or(Some(notice::TIMEOUT)),
             _ if kind.runs() => self.calls.probe(step.act()).and_then(|probe| probe.timeout_ms),
             Kind::Approve => {
                 let gate = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
@@ -280,7 +289,7 @@ impl Builder<'_> {
             windows: translate::windows(runbook, request.mode, &self.calls.known),
             windows_required: request.environment.is_some_and(Environment::requires_window),
             steps: flow::steps(runbook)
-                .map(|step| (step.name().to_owned(), self.step_values(step)))
+                .map(|step| (step.name().to_owned(), self.step_values(step, request)))
                 .collect(),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
             hosts: BTreeMap::new(),
@@ -294,7 +303,7 @@ impl Builder<'_> {
         Link { url, title: translate::rendered(link.title.as_ref(), known) }
     }
 
-    fn step_values(&self, step: &Step) -> StepValues {
+    fn step_values(&self, step: &Step, request: &BuildRequest<'_>) -> StepValues {
         let host = step.host.as_ref();
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
@@ -303,7 +312,8 @@ impl Builder<'_> {
             translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
         });
-        let act = if step.runs() { self.calls.probe(step.act()) } else { None };
+        let (sent, told) = notice::of_step(self.document, step, request);
+        let act = if step.runs() { sent.or_else(|| self.calls.probe(step.act())) } else { None };
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
@@ -341,6 +351,7 @@ impl Builder<'_> {
                 })
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
+            told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             each: step.for_each.as_deref().map(loops::values),
             repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
@@ -382,6 +393,7 @@ fn kind(step: &Step) -> Kind {
         Some("wait") => Kind::Wait,
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
+        Some("notify") => Kind::Notify,
         Some("group") => Kind::Group,
         Some("revert") => Kind::Revert,
         // The only one left: `check` has refused a step without a kind.

@@ -1,5 +1,7 @@
 //! A drill must not touch what a protected environment names.
 
+mod post;
+
 use std::collections::BTreeMap;
 
 use super::Plan;
@@ -51,6 +53,7 @@ pub(super) fn check(
         }
     }
     problems.extend(shared_hosts(plan, request));
+    post::check(plan, request, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 

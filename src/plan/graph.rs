@@ -106,6 +106,7 @@ pub enum Kind {
     Assert,
     End,
     Choice,
+    Notify,
     /// Steps that belong together: it ends when they have.
     Group,
     /// Closes reversals of earlier steps before the end of the run.
@@ -115,7 +116,7 @@ pub enum Kind {
 impl Kind {
     /// Done by a runner, in attempts.
     pub const fn runs(self) -> bool {
-        matches!(self, Self::Http | Self::Shell | Self::Argv)
+        matches!(self, Self::Http | Self::Shell | Self::Argv | Self::Notify)
     }
 
     pub const fn is_gate(self) -> bool {
@@ -144,6 +145,7 @@ impl Kind {
             Self::Assert => "assert",
             Self::End => "end",
             Self::Choice => "choice",
+            Self::Notify => "notify",
             Self::Group => "group",
             Self::Revert => "revert",
         }
@@ -297,6 +299,13 @@ impl StepNode {
             reverts: Vec::new(),
             imported: false,
         }
+    }
+}
+
+impl StepNode {
+    /// A message that reached nobody: what comes after it goes on, and the run is not failed.
+    pub fn is_no_obstacle(&self) -> bool {
+        self.kind == Kind::Notify && self.allowed && self.on_failure == Some(OnFailure::Continue)
     }
 }
 

@@ -108,7 +108,7 @@ pub fn used(plan: &Plan) -> Vec<UsedHost> {
 fn named(values: &StepValues) -> impl Iterator<Item = &Template> {
     values.probes().filter_map(|probe| match &probe.action {
         Action::Remote(call) => Some(&call.host),
-        Action::Http(_) | Action::Shell(_) | Action::Argv(_) => None,
+        Action::Http(_) | Action::Notify(_) | Action::Shell(_) | Action::Argv(_) => None,
     })
 }
 

@@ -12,6 +12,7 @@ mod drill;
 pub mod graph;
 pub mod host;
 mod loops;
+pub mod notice;
 mod people;
 pub mod preview;
 mod secret;
@@ -28,10 +29,11 @@ pub use graph::{
     StepNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
+pub use notice::{Channel, MailServer, Notice, Recipient};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,
-    Localized, OnBusy, OpenAt, Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
+    Localized, OnBusy, OpenAt, Poll, Probe, ProbeOf, SecretSource, StepValues, Told, Values,
 };
 
 use serde::{Deserialize, Serialize};

@@ -49,7 +49,7 @@ fn decls<'a>(
     })
 }
 
-fn source(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
+pub(super) fn source(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
     let plain = |template: &Template| {
         let rendered = template.render(&ServiceScope(services)).ok()?;
         rendered.as_plain().map(str::to_owned)

@@ -123,7 +123,9 @@ impl<S: Clone> Localized<S> {
     pub fn both(text: S) -> Self {
         Self { fr: Some(text.clone()), en: Some(text) }
     }
+}
 
+impl<S> Localized<S> {
     /// The text in `lang` (`fr` or `en`), else in the other one.
     pub fn in_lang(&self, lang: &str) -> Option<&S> {
         if lang == "fr" {
@@ -176,6 +178,9 @@ pub struct StepValues {
     pub assertions: Vec<Assertion>,
     /// For `wait: {until}`.
     pub until: Option<Template>,
+    /// For a gate: what is sent to those who may answer, and when.
+    #[serde(skip_serializing_if = "Told::is_empty")]
+    pub told: Told,
     /// The declared answer of an unattended run.
     pub unattended: Option<Value>,
     /// For `for_each`.
@@ -193,6 +198,22 @@ pub struct StepValues {
     /// For a step that need not run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
+}
+
+/// What is sent about a question.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Told {
+    /// As soon as it is open.
+    pub opened: Option<Probe>,
+    /// Once it was passed on.
+    pub escalated: Option<Probe>,
+}
+
+impl Told {
+    pub const fn is_empty(&self) -> bool {
+        self.opened.is_none() && self.escalated.is_none()
+    }
 }
 
 /// What a step did and gave in an earlier run.
@@ -344,7 +365,8 @@ impl StepValues {
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
-        own.into_iter().flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
+        let own = own.into_iter().chain([&self.told.opened, &self.told.escalated]);
+        own.flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
     }
 
     /// Whether it reads or leaves files that are its run's alone.

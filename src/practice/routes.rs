@@ -8,7 +8,7 @@ use super::call::Call;
 use super::state::Secrets;
 use super::wire::Wire;
 use super::{
-    access, api_keys, audit, creations, firestore, idempotency, mail, metrics, notifications, stripe,
+    access, api_keys, audit, creations, firestore, idempotency, mail, metrics, notifications, slack, stripe,
     tenants, users,
 };
 
@@ -107,6 +107,7 @@ pub(crate) fn handle(db: &Connection, house: &House<'_>, call: &Call, seq: i64) 
         (Wire::Stripe, path) => return stripe::handle(db, &secrets.stripe_key, call, path),
         (Wire::Firestore, path) => return firestore::handle(db, &secrets.firestore_token, call, path),
         (Wire::Mail, path) => return mail::handle(db, call, path),
+        (Wire::Slack, path) => return slack::handle(db, &secrets.slack_token, call, path),
     }
     if call.path == "/admin" || call.path.starts_with("/admin/") {
         check_token(db, house, call)?;

@@ -382,6 +382,22 @@ fn action_lines(action: &Action<Rendered>, put: &mut dyn FnMut(String)) {
                 Program::Argv(call) => program_lines(call, put),
             }
         }
+        Action::Notify(notice) => {
+            for recipient in &notice.to {
+                let over: Vec<String> = recipient.channels.iter().map(crate::plan::Channel::shown).collect();
+                put(format!("to {}: {}", quoted(&recipient.name), over.join(", ")));
+            }
+            if notice.first {
+                put("only the first who can be reached".to_owned());
+            }
+            if let Some(mail) = &notice.mail {
+                put(format!("mail from {} by {}:{}", mail.from, mail.host, mail.port));
+            }
+            for (lang, subject, text) in notice.pages() {
+                put(format!("subject {lang} {}", quoted(&subject.to_string())));
+                text.to_string().lines().for_each(|line| put(format!("| {line}")));
+            }
+        }
     }
 }
 

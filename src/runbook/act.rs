@@ -59,6 +59,8 @@ impl<'a> Act<'a> {
         Self { host: self.host.or(host.filter(|_| program)), ..self }
     }
 }
+/// A kind that a runner does as well, and that no proof and no reversal can be.
+pub const NOTIFY: &str = "notify";
 
 impl Act<'_> {
     /// The action keys it was written with, also where their values could not be read.
@@ -122,8 +124,9 @@ impl Step {
         }
     }
 
+    /// Done by a runner.
     pub fn runs(&self) -> bool {
-        self.kind().is_some_and(|kind| ACTIONS.contains(&kind))
+        self.kind().is_some_and(|kind| kind == NOTIFY || ACTIONS.contains(&kind))
     }
 
     pub fn is_gate(&self) -> bool {
@@ -133,6 +136,7 @@ impl Step {
     pub fn effect_word(&self) -> EffectWord {
         match self.kind() {
             Some(kind) if ACTIONS.contains(&kind) => self.act().effect(),
+            Some(NOTIFY) => EffectWord::Notify,
             Some("manual") => self.effect.as_ref().map_or(EffectWord::Write, |effect| effect.value),
             _ => EffectWord::Read,
         }
@@ -145,7 +149,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 15] = [
     "http",
     "shell",
     "argv",
@@ -158,6 +162,7 @@ pub const KINDS: [&str; 14] = [
     "wait",
     "assert",
     "end",
+    NOTIFY,
     "group",
     "revert",
 ];

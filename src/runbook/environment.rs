@@ -27,8 +27,10 @@ record! {
         may people: Entries<PersonDecl>,
         /// Role to the people who hold it.
         may roles: Entries<Vec<Spanned<String>>>,
-        /// Free notes on whom to call.
-        may contacts: Entries<Data>,
+        /// Whom messages can be sent to, besides people: a team, a channel, somebody on duty.
+        may contacts: Entries<ContactDecl>,
+        /// The server that takes our mail.
+        may mail: MailDecl,
         /// Variables that child processes inherit besides the fixed few.
         may env_inherit: Vec<Spanned<String>>,
         /// Destructive steps need a gate here, drills are refused.
@@ -55,7 +57,61 @@ record! {
         may os_user: Spanned<String>,
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
+        /// Address for messages.
+        may mail: Spanned<String>,
+        /// Name of the secret that is the URL of a Slack-compatible incoming webhook.
+        may slack: Spanned<String>,
+        /// A program that is given the message: its text as input, `CONSIGNE_SUBJECT` and `CONSIGNE_TEXT` beside.
+        may command: Spanned<Vec<Spanned<Template>>>,
+        /// Language of messages; that of the run unless it says so.
+        may lang: LangWord,
     }
+}
+
+record! {
+    /// Whom messages can be sent to, over every channel that is given.
+    pub struct ContactDecl {
+        /// Address for messages.
+        may mail: Spanned<String>,
+        /// Name of the secret that is the URL of a Slack-compatible incoming webhook.
+        may slack: Spanned<String>,
+        /// A program that is given the message: its text as input, `CONSIGNE_SUBJECT` and `CONSIGNE_TEXT` beside.
+        may command: Spanned<Vec<Spanned<Template>>>,
+        /// Language of messages; that of the run unless it says so.
+        may lang: LangWord,
+        /// A number for people to call. Nothing is sent there.
+        may phone: Spanned<String>,
+        /// A note for people: opening hours, who else.
+        may note: Spanned<String>,
+    }
+}
+
+words! {
+    /// A language that people read.
+    pub enum LangWord { Fr = "fr", En = "en", }
+}
+
+record! {
+    /// The server that takes our mail.
+    pub struct MailDecl {
+        /// Host and port, such as `smtp.example.com:587`.
+        must server: Spanned<Template>,
+        /// Address that messages come from.
+        must from: Spanned<String>,
+        /// Whether the connection is encrypted; 465 begins so, any other port by STARTTLS.
+        may tls: Spanned<TlsWord>,
+        /// PEM file of additional trusted roots.
+        may ca_file: Spanned<String>,
+        /// User, where the server wants to know.
+        may user: Spanned<String>,
+        /// Name of the secret that is the password.
+        may password: Spanned<String>,
+    }
+}
+
+words! {
+    /// Whether a connection is encrypted.
+    pub enum TlsWord { Required = "required", None = "none", }
 }
 
 words! {
@@ -90,10 +146,12 @@ record! {
 }
 
 record! {
-    /// When a service may be used.
+    /// When a service may be used: a call, or `tcp`.
     pub struct ReadyDecl {
         /// The call that must succeed.
-        must http: Box<Http>,
+        may http: Box<Http>,
+        /// As soon as its port takes connections.
+        may tcp: bool,
         /// What counts as success.
         may expect: Expect,
         /// How often it is asked, and for how long.
@@ -134,6 +192,13 @@ pub type Services = BTreeMap<String, ServiceAt>;
 /// The names that templates of an environment may use.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceScope<'a>(pub &'a Services);
+
+impl ServiceScope<'_> {
+    /// A text of an environment as it is then; `None` where it names what is not there.
+    pub fn plain(&self, text: &Template) -> Option<String> {
+        text.render(self).ok()?.as_plain().map(str::to_owned)
+    }
+}
 
 impl Scope for ServiceScope<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
@@ -270,6 +335,7 @@ impl Environment {
         for (name, host) in decl.hosts.iter().flat_map(Entries::iter) {
             host.check(name, &self.source, problems);
         }
+        super::contacts::check(self, problems);
         self.check_templates(problems);
     }
 
@@ -282,6 +348,8 @@ impl Environment {
             texts.extend(&secret.file);
             texts.extend(secret.command.iter().flat_map(|command| &command.value));
         }
+        texts.extend(decl.mail.iter().map(|mail| &mail.server));
+        texts.extend(self.contacts().flat_map(|contact| contact.command).flat_map(|argv| &argv.value));
         for (_, service) in decl.services.iter().flat_map(Entries::iter) {
             texts.extend(&service.argv);
             texts.extend(service.env.iter().flat_map(Entries::iter).map(|(_, text)| text));

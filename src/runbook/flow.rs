@@ -290,7 +290,6 @@ mod tests {
     use super::*;
     use crate::diag::Source;
     use crate::runbook::load;
-    use crate::runbook::reach::Reach;
 
     fn flow(steps: &str) -> Flow {
         let source = Source::new("t.yaml", format!("consigne: v1\nid: t\nsteps:\n{steps}"));

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decode::{Decode, Reader};
+use super::letters::{self, Letters};
 use super::lists;
 use super::schema::Runbook;
 use super::yaml;
@@ -22,6 +23,8 @@ pub const MAX_STEPS: usize = 100_000;
 pub struct Document {
     pub source: Arc<Source>,
     pub runbook: Runbook,
+    /// What it sends people, by name.
+    pub letters: Letters,
 }
 
 /// Reads a file as text.
@@ -103,7 +106,8 @@ pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
         problems.push(Diagnostic::error("limit", at, format!("{steps} steps, more than {MAX_STEPS}")));
         return (None, problems);
     }
-    (Some(Document { source: Arc::clone(source), runbook }), problems)
+    let letters = letters::load(&runbook, Path::new(source.name()), &mut problems);
+    (Some(Document { source: Arc::clone(source), runbook, letters }), problems)
 }
 
 #[cfg(test)]

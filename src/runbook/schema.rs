@@ -221,6 +221,8 @@ record! {
         may assert: Assert,
         /// Kind: ends the run early.
         may end: EndWord,
+        /// Kind: a message to people, by mail, webhook or a program of theirs.
+        may notify: Box<NotifyDecl>,
         /// Kind: steps that belong together. It ends when they have.
         may group: GroupDecl,
         /// Kind: runs the `put_back` or the `undo` of these steps now, and not again later.
@@ -281,7 +283,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "runbook", "pool"]
+    } later ["runbook", "pool"]
 }
 
 record! {
@@ -329,7 +331,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 18] = [
+    const HOMES: [(&str, &[&str]); 19] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -341,6 +343,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
         ("`choice`", ChoiceDecl::NAMES),
+        ("`notify`", NotifyDecl::NAMES),
         ("`group`", GroupDecl::NAMES),
         ("`for_each`", EachDecl::NAMES),
         ("`canary`", CanaryDecl::NAMES),

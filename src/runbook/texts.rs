@@ -24,6 +24,8 @@ pub enum Use {
     Host,
     /// Titles and messages, the words of people.
     Words,
+    /// What people are sent.
+    Letter,
     Condition,
     /// About one entry of a list, which is called `item` there.
     Entry,
@@ -59,7 +61,7 @@ impl Use {
             Self::Argv => "an argument",
             Self::Folder => "a path",
             Self::Host => "the name of a host",
-            Self::Words => "a text that people read",
+            Self::Words | Self::Letter => "a text that people read",
             Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
             Self::Other => "this place",
         }
@@ -70,7 +72,14 @@ impl Use {
     pub const fn is_target(self) -> bool {
         !matches!(
             self,
-            Self::Words | Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Other
+            Self::Words
+                | Self::Letter
+                | Self::Condition
+                | Self::Entry
+                | Self::List
+                | Self::Key
+                | Self::Until
+                | Self::Other
         )
     }
 
@@ -179,6 +188,10 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.condition(Some(&claim.expr));
         all.words(claim.message.as_ref());
     }
+    if let Some(notify) = &step.notify {
+        all.letter(notify.subject.as_ref());
+        all.letter(notify.text.as_ref());
+    }
     if let Some(choice) = &step.choice {
         choice.options.iter().flat_map(|list| &list.value).for_each(|option| all.words(Some(&option.text)));
         all.condition(choice.from.as_ref());
@@ -241,6 +254,10 @@ impl<'a> Collector<'a> {
 
     fn words(&mut self, text: Option<&'a Text>) {
         text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Words));
+    }
+
+    fn letter(&mut self, text: Option<&'a Text>) {
+        text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Letter));
     }
 
     fn other(&mut self, text: Option<&'a Spanned<Template>>) {

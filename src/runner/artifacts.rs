@@ -90,7 +90,7 @@ fn folder(request: &AttemptRequest, context: &RunContext) -> Result<PathBuf, Bre
     let cwd = match &request.probe.action {
         Action::Shell(call) => call.cwd.as_ref(),
         Action::Argv(call) => call.cwd.as_ref(),
-        Action::Http(_) | Action::Remote(_) => {
+        Action::Http(_) | Action::Notify(_) | Action::Remote(_) => {
             let message = "only programs of this machine leave files here".to_owned();
             return Err(Breach { reason: REFUSED, message });
         }

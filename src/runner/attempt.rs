@@ -324,6 +324,7 @@ mod tests {
             End::Answered(answer) => match answer.parts {
                 Parts::Http { status: code, .. } => status(code),
                 Parts::Program { exit: code, .. } => exit(code),
+                Parts::Notice { .. } => unreachable!("no script sends a message"),
             },
             End::Nothing(trouble) => End::Nothing(same(trouble)),
             End::Lost(trouble) => End::Lost(same(trouble)),

@@ -54,6 +54,8 @@ pub struct RunContext {
     /// What filters see as `$inputs` and `$vars`.
     pub globals: Globals,
     pub clock: Arc<dyn Clock>,
+    /// Language of messages to those who say nothing else: that of the run.
+    pub lang: String,
     /// Between TERM and KILL.
     pub grace: Duration,
     /// The scratch folder of the run.
@@ -80,6 +82,7 @@ impl RunContext {
             secrets,
             globals,
             clock,
+            lang: "en".to_owned(),
             grace: GRACE,
             work: WorkFolder::of(run_dir),
             blobs: Arc::new(Blobs::below(run_dir.join("blobs"))),

@@ -33,8 +33,22 @@ pub struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum Parts {
-    Http { status: u16, headers: BTreeMap<String, String>, body: Option<String>, is_json: bool },
-    Program { exit: i32, stdout: Option<String>, stderr: Option<String> },
+    Http {
+        status: u16,
+        headers: BTreeMap<String, String>,
+        body: Option<String>,
+        is_json: bool,
+    },
+    Program {
+        exit: i32,
+        stdout: Option<String>,
+        stderr: Option<String>,
+    },
+    /// Whom it was enough to reach: those who were, and those who were tried before them.
+    Notice {
+        sent: Vec<String>,
+        failed: Vec<String>,
+    },
 }
 
 /// The first condition that an answer does not meet.
@@ -79,13 +93,14 @@ impl Answer {
         match &self.parts {
             Parts::Http { status, .. } => i64::from(*status),
             Parts::Program { exit, .. } => i64::from(*exit),
+            Parts::Notice { .. } => 0,
         }
     }
 
     pub(crate) const fn status(&self) -> Option<u16> {
         match &self.parts {
             Parts::Http { status, .. } => Some(*status),
-            Parts::Program { .. } => None,
+            Parts::Program { .. } | Parts::Notice { .. } => None,
         }
     }
 
@@ -109,6 +124,10 @@ impl Answer {
                 let (stdout, stderr) = (quoted(stdout), quoted(stderr));
                 write!(out, r#"{{"exit":{exit},"stdout":{stdout},"stderr":{stderr},"json":{json}"#).ok()?;
             }
+            Parts::Notice { sent, failed } => {
+                let (sent, failed) = (serde_json::json!(sent), serde_json::json!(failed));
+                write!(out, r#"{{"sent":{sent},"failed":{failed}"#).ok()?;
+            }
         }
         write!(out, r#","elapsed_ms":{}}}"#, self.elapsed_ms).ok()?;
         Some(out)
@@ -119,6 +138,7 @@ impl Answer {
         match &self.parts {
             Parts::Http { body, .. } => body.as_deref(),
             Parts::Program { stdout, .. } => stdout.as_deref(),
+            Parts::Notice { .. } => None,
         }
     }
 
@@ -133,6 +153,7 @@ impl Answer {
             Parts::Program { stdout, .. } => {
                 Some(serde_json::from_str(stdout.as_deref()?).unwrap_or(Value::Null))
             }
+            Parts::Notice { .. } => None,
         }
     }
 }
@@ -211,6 +232,7 @@ fn code(answer: &Answer, expect: &Expect) -> Result<(), Breach> {
             let message = || format!("exit code {exit}, expected {wanted}");
             if fits { Ok(()) } else { Err(Breach { reason: "exit", message: message() }) }
         }
+        Parts::Notice { .. } => Ok(()),
     }
 }
 

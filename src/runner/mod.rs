@@ -21,6 +21,7 @@ mod judge;
 mod leftovers;
 mod mask;
 mod newborn;
+mod notify;
 mod process;
 mod program;
 mod remote;
@@ -42,6 +43,7 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use notify::SENT_BEFORE;
 pub use remote::answers;
 pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
@@ -132,6 +134,7 @@ pub struct Runners {
     shell: Box<dyn Runner>,
     argv: Box<dyn Runner>,
     remote: Box<dyn Runner>,
+    notify: Box<dyn Runner>,
 }
 
 impl Default for Runners {
@@ -147,6 +150,7 @@ impl Runners {
             shell: Box::new(program::Program),
             argv: Box::new(program::Program),
             remote: Box::new(remote::Remote),
+            notify: Box::new(notify::Notify::new()),
         }
     }
 
@@ -163,6 +167,7 @@ impl Runners {
             Action::Shell(_) => &self.shell,
             Action::Argv(_) => &self.argv,
             Action::Remote(_) => &self.remote,
+            Action::Notify(_) => &self.notify,
         };
         attempt::run(runner.as_ref(), &request, context, &cancel, &tail).await
     }

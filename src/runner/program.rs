@@ -40,7 +40,7 @@ async fn observe(call: Call<'_>) -> Observation {
         Action::Argv(program) => {
             (program.argv.iter().map(|argument| argument.as_str()).collect(), &program.env, &program.cwd)
         }
-        Action::Http(_) | Action::Remote(_) => {
+        Action::Http(_) | Action::Remote(_) | Action::Notify(_) => {
             return nothing("request", "it is not a program of this machine");
         }
     };
@@ -72,7 +72,11 @@ async fn observe(call: Call<'_>) -> Observation {
     }
 }
 
-fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMap<String, OsString> {
+pub(super) fn environment(
+    call: &Call<'_>,
+    env: &[(String, Plain)],
+    mark: &Mark,
+) -> BTreeMap<String, OsString> {
     let mut out = call.context.inherited.variables().clone();
     out.extend(env.iter().map(|(name, value)| (name.clone(), OsString::from(value.as_str()))));
     out.insert(RUN_MARK.into(), mark.run.clone().into());

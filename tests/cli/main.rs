@@ -21,6 +21,7 @@ mod glass;
 mod held;
 mod hosts;
 mod lists;
+mod messages;
 mod missing;
 mod people;
 mod plan;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use consigne::runbook::check_file;
 use consigne::runbook::environment::{
-    Environment, EnvironmentDecl, HostDecl, PersonDecl, ReadyDecl, ServiceDecl,
+    ContactDecl, Environment, EnvironmentDecl, HostDecl, MailDecl, PersonDecl, ReadyDecl, ServiceDecl,
 };
 use consigne::runbook::{environment, schema};
 use serde_json::{Map, Value};
@@ -216,6 +216,7 @@ fn what_is_not_built_yet_is_listed() {
         Claim,
         Confirm,
         Approve,
+        NotifyDecl,
         Form,
         ChoiceDecl,
         OptionDecl,
@@ -244,7 +245,9 @@ fn what_is_not_built_yet_is_listed() {
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
+        ContactDecl,
         HostDecl,
+        MailDecl,
         ServiceDecl,
         ReadyDecl,
         GroupDecl,

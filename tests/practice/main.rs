@@ -7,6 +7,7 @@ mod creation;
 mod faults;
 mod firestore;
 mod mail;
+mod messages;
 mod restart;
 mod stripe;
 mod tenant_side;

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "these tests are the outside world")]
 
 mod hosts;
+mod messages;
 mod processes;
 mod remote;
 mod secrets;

@@ -85,7 +85,8 @@ pub fn any_kind(rng: &mut Rng, id: &str) -> StepNode {
     let kind = match rng.upto(100) {
         0..=24 => Kind::Http,
         25..=34 => Kind::Shell,
-        35..=49 => Kind::Argv,
+        35..=43 => Kind::Argv,
+        44..=49 => Kind::Notify,
         50..=56 => Kind::Confirm,
         57..=66 => Kind::Approve,
         67..=69 => Kind::Input,
@@ -101,6 +102,7 @@ pub fn any_kind(rng: &mut Rng, id: &str) -> StepNode {
             rng.pick(&[Effect::Read, Effect::Write, Effect::Write, Effect::Destructive, Effect::Notify])
         }
         Kind::Manual => Effect::Write,
+        Kind::Notify => Effect::Notify,
         _ => Effect::Read,
     };
     StepNode::new(id, kind, effect)
@@ -121,6 +123,7 @@ pub fn put(rng: &mut Rng, plan: &mut Plan, mut node: StepNode, mut values: StepV
     policies(rng, &mut node);
     match node.kind {
         Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
+        Kind::Notify => notify(rng, plan, &mut node, &mut values),
         Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
         Kind::Input => form(rng, &mut node, &mut values),
         Kind::Choice => choice(rng, plan, &mut node, &mut values),
@@ -281,6 +284,17 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     }
 }
 
+/// A message: it has a key, no proof and nothing that takes it back, and mostly it is no obstacle.
+fn notify(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    values.act = Some(act(rng, plan, node));
+    node.outputs.push(OutputNode { name: "v".into(), public: rng.percent(40), kind: InputKind::Any });
+    node.keyed = true;
+    if rng.percent(80) {
+        node.on_failure = Some(OnFailure::Continue);
+        node.allowed = rng.percent(80);
+    }
+}
+
 /// A call without any template.
 pub fn probe(what: &str) -> Probe {
     let argv = vec![Template::literal(what)];
@@ -311,6 +325,17 @@ fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
         Kind::Shell => {
             Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None })
         }
+        Kind::Notify => Action::Notify(Box::new(Notice {
+            to: vec![Recipient {
+                name: "bob".into(),
+                lang: None,
+                channels: vec![Channel::Mail("bob@example.com".into()), Channel::Slack("token".into())],
+            }],
+            first: rng.percent(20),
+            mail: None,
+            subject: Localized::both(text(rng, plan, node, false)),
+            text: Localized::both(text(rng, plan, node, false)),
+        })),
         _ => Action::Argv(ProgramCall {
             argv: vec![Template::literal("act"), one, other],
             env: vec![],

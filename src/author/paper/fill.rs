@@ -103,6 +103,11 @@ impl Known {
         let words = |fr: &str, en: &str| if self.french { fr.to_owned() } else { en.to_owned() };
         match source {
             "step.started_at" => words("heure de cette étape, RFC 3339", "time of this step, RFC 3339"),
+            "run.id" => words("numéro de cette exécution", "number of this run"),
+            "run.outcome" => words("issue : réussi, échoué…", "outcome: succeeded, failed…"),
+            "run.runbook" => words("nom du runbook", "name of the runbook"),
+            "run.mode" => words("réel ou exercice", "live or drill"),
+            "run.starter" => words("qui l'a lancée", "who started it"),
             "run.started_at" => words("heure du début, RFC 3339", "time of the start, RFC 3339"),
             source => {
                 let named = self.names(source);

@@ -152,6 +152,7 @@ impl Paper<'_> {
             out.extend(self.call(known, step.act(), keyed));
             out.extend(step.poll.iter().map(|poll| self.poll(poll)));
         }
+        out.extend(step.notify.iter().flat_map(|notify| self.message(known, notify)));
         out.extend(step.confirm.iter().map(|confirm| self.confirm(known, confirm)));
         out.extend(step.approve.iter().flat_map(|approve| self.approve(known, step, approve)));
         for (name, field) in step.input.iter().flat_map(|form| form.fields.iter()) {
@@ -369,7 +370,7 @@ impl Paper<'_> {
     /// What has to come of it, and what to note.
     fn result(&self, known: &Known, step: &Step) -> Vec<String> {
         let mut out = Vec::new();
-        if step.runs() {
+        if step.runs() && step.notify.is_none() {
             out.extend(self.expected(step.act(), self.say("Attendu :", "Expected:")));
         }
         out.extend(step.outputs.iter().map(|outputs| self.outputs(outputs)));
@@ -508,6 +509,9 @@ impl Paper<'_> {
 
     fn failing(&self, step: &Step) -> String {
         let mut out = vec![format!("**{}**", self.say("Si cela échoue :", "If it fails:"))];
+        if let Some(words) = self.unreached(step) {
+            return format!("{} {words}", out.remove(0));
+        }
         if let Some(retry) = &step.retry {
             let delay = retry.delay.as_ref().map(|delay| duration(delay.value));
             let errors: Vec<&str> = retry.errors.iter().flatten().map(|error| error.value.name()).collect();

@@ -403,6 +403,13 @@ fn override_fits(
     if !replaces {
         return Ok(());
     }
+    if state.shape().is_compound(ask.step) && state.holds_shut_gate(ask.step) {
+        return Err(Refused::new(
+            "gate-shut",
+            "a gate inside it is not open, and nobody but its people opens it",
+        )
+        .hint("`retry` asks again where that is possible, `end` ends the run"));
+    }
     need_reason(answer, "an override")?;
     let second = plan.graph.protected && node.effect == Effect::Destructive;
     let starter = state.run.starter.as_ref();

@@ -4,18 +4,27 @@ use super::{Checker, same_when, secrets};
 use crate::diag::Span;
 use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
+use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
 use crate::runbook::template::{Part, ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
+/// What only people are told: no step does one thing in a drill and another for real.
+const TOLD_NAMES: [&str; 3] = ["runbook", "mode", "starter"];
+/// Decided when the steps are over.
+const OUTCOME: &str = "outcome";
+/// What a letter about a question may read of it.
+const ASK_NAMES: [&str; 4] = ["step", "title", "prompt", "expires"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
 /// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.
 #[derive(Clone, Copy)]
 enum Reader {
     Step(usize),
+    /// A letter about a question, which knows the run and the question.
+    Ask,
     Runbook,
     /// Templates of the defaults are read by the steps that use them.
     Defaults,
@@ -56,7 +65,30 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             read(checker, Reader::Step(at), &text);
         }
         credentials(checker, at, step);
+        letters(checker, at);
     }
+}
+
+/// What a step sends by template is read like its own texts, where it stands.
+fn letters(checker: &mut Checker<'_>, at: usize) {
+    let step = checker.steps[at];
+    let named = step
+        .notify
+        .iter()
+        .filter_map(|notify| Some((Reader::Step(at), &notify.template.as_ref()?.value[..])));
+    let opens = step.approve.iter().filter(|approve| approve.notify == Some(true));
+    let opens = opens.map(|_| (Reader::Ask, letters::WANTED));
+    let escalates = step.approve.iter().filter(|approve| approve.escalates());
+    let escalates = escalates.map(|_| (Reader::Ask, letters::ESCALATED));
+    let (runbook, all) = (checker.source, checker.letters);
+    for (reader, name) in named.chain(opens).chain(escalates) {
+        for page in all.get(name).into_iter().flat_map(letters::Letter::pages) {
+            checker.source = &page.source;
+            read(checker, reader, &plain(&page.subject, Use::Letter));
+            read(checker, reader, &plain(&page.text, Use::Letter));
+        }
+    }
+    checker.source = runbook;
 }
 
 fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
@@ -142,7 +174,10 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 ("run", Some("work")) if matches!(reader, Reader::Step(_)) => {
                     work(checker, text, &expr, span)
                 }
-                ("run", Some(name)) => of_run(checker, reader, name, span),
+                ("run", Some(name)) => of_run(checker, reader, text.place, name, span),
+                ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
+                    declared(checker, "name of the question", name, span, ASK_NAMES.to_vec());
+                }
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
                         declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
@@ -150,6 +185,10 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
                 },
                 ("steps", Some(id)) => match reader {
+                    Reader::Ask => {
+                        let message = "a letter about a question reads the question, not the steps";
+                        checker.fail("not-upstream", span, message);
+                    }
                     Reader::Step(at) => {
                         let field = names.next();
                         let defaulted = has_default(expr.expr.source(), id, field);
@@ -171,10 +210,19 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
 }
 
 /// `run.name`.
-fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
+fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, span: Span) {
+    if place == Use::Letter && TOLD_NAMES.contains(&name) {
+        return;
+    }
     if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
         let problem = checker.error("unknown-name", span, "no run has begun when this is read");
         checker.push(problem.help("inputs and variables are known here"));
+    } else if name == OUTCOME {
+        let ends = matches!(reader, Reader::Step(at) if at >= checker.flow.main);
+        if !ends {
+            let problem = checker.error("not-upstream", span, "how the run ends is not known yet");
+            checker.push(problem.help("read `run.outcome` in the steps of `finally`"));
+        }
     } else {
         declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
     }
@@ -273,7 +321,7 @@ fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<
                     secrets::need_secret(checker, name);
                 }
             }
-            Reader::Runbook | Reader::Defaults => {
+            Reader::Runbook | Reader::Defaults | Reader::Ask => {
                 checker.fail("not-upstream", name.span, "no step has run when this is read");
             }
         },
@@ -324,8 +372,8 @@ fn output(
         if !known.iter().any(|name| name == field) {
             let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let problem = problem.suggest(field, names.iter().copied());
-            let problem = problem.help(format!("it has: {}", names.join(", ")));
+            let help = format!("it has: {}", names.join(", "));
+            let problem = problem.suggest(field, names.iter().copied()).help(help);
             checker.push(if whole && fields(checker.steps[target]).iter().any(|name| name == field) {
                 checker.inside_list(at, target, span)
             } else {
@@ -388,6 +436,9 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
     let (flow, lists) = (&checker.flow, &checker.flow.lists);
     if at >= flow.main && target < flow.main {
         return Some("`finally` runs at every ending, whatever was reached");
+    }
+    if checker.steps[target].notify.is_some() {
+        return Some("a message that reached nobody does not stop the run");
     }
     // The step itself, then the groups around it that the reader does not stand in.
     let mut node = target;

@@ -29,7 +29,8 @@ fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
     {
         checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
     }
-    let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
+    // A message has a key of its own.
+    let resolvable = step.verify.is_some() || step.idempotency_key.is_some() || step.notify.is_some();
     if step.effect_word() == EffectWord::Read || resolvable {
         return;
     }

@@ -2,11 +2,10 @@
 
 use regex::Regex;
 
-use super::Checker;
-use super::{asked, secrets};
+use super::{Checker, asked, secrets};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
+use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS, NOTIFY};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
@@ -150,22 +149,26 @@ fn kinds(checker: &mut Checker<'_>, step: &Step) {
 fn keys(checker: &mut Checker<'_>, step: &Step) {
     let Some(kind) = step.kind() else { return };
     let runs = ACTIONS.contains(&kind);
+    let sends = kind == NOTIFY;
     let program = matches!(kind, "shell" | "argv");
     let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
             "env" | "cwd" | "artifacts" => program,
             "host" => program || kind == "checklist",
+            "outputs" | "retry" | "idempotency_key" => runs || sends,
             _ if ACTION_KEYS.contains(&name) => runs,
-            "poll" | "deadline" => runs,
+            "poll" => runs,
+            "deadline" => runs || sends,
             "effect" => runs || kind == "manual",
             "ungated" => runs || matches!(kind, "manual" | "revert"),
-            "class" => runs || kind == "input",
-            "timeout" | "show" => runs || human,
+            "class" => runs || sends || kind == "input",
+            "timeout" | "show" => runs || sends || human,
             "by" => human && kind != "approve",
             "unattended" => human,
             "on_failure" => {
-                runs || human || matches!(kind, "assert" | "group" | "revert") || step.for_each.is_some()
+                let others = matches!(kind, "assert" | "group" | "revert");
+                runs || sends || human || others || step.for_each.is_some()
             }
             "for_each" => !matches!(kind, "end" | "revert"),
             "repeat" => kind == "group",
@@ -243,7 +246,7 @@ fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
 
 /// The calls of a step, its proofs and reversals.
 fn calls(checker: &mut Checker<'_>, step: &Step) {
-    if step.runs() {
+    if step.runs() && step.notify.is_none() {
         let act = step.act();
         call(checker, act);
         if let Some(poll) = act.poll {

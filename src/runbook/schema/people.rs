@@ -37,6 +37,8 @@ record! {
         may on_reject: RejectWord,
         /// Who may open it alone, with a reason, when nobody comes.
         may break_glass: GlassDecl,
+        /// Tells those who may approve as soon as it opens, where the environment says how to reach them.
+        may notify: bool,
     } later ["filter", "max_targets"]
 }
 
@@ -59,6 +61,22 @@ record! {
         must roles: Spanned<Vec<Spanned<String>>>,
         /// How long they have until it is called overdue.
         must within: Spanned<Millis>,
+    }
+}
+
+record! {
+    /// A message to people: a `template`, or `subject` and `text`.
+    pub struct NotifyDecl {
+        /// Whom: `owners`, or names of contacts, roles and people of the environment.
+        must to: Spanned<Vec<Spanned<String>>>,
+        /// Only the first of them who can be reached, in this order; else all.
+        may first: bool,
+        /// Name of a template: `templates/NAME.fr.txt` and `.en.txt` beside the runbook or above it, or one of ours.
+        may template: Spanned<String>,
+        /// What it is about, in one line.
+        may subject: Text,
+        /// What it says.
+        may text: Text,
     }
 }
 
@@ -166,4 +184,11 @@ words! {
 words! {
     /// Whether a file must be attached.
     pub enum EvidenceWord { Required = "required", Optional = "optional", None = "none", }
+}
+
+impl Approve {
+    /// Others may open it when nobody answers in time.
+    pub fn escalates(&self) -> bool {
+        self.on_timeout.as_ref().is_some_and(|word| word.value == TimeoutWord::Escalate)
+    }
 }
