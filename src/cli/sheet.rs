@@ -146,11 +146,7 @@ impl Sheet {
             let besides = self.pick(" ; sans compter l'attente de", "; not counting the wait of");
             out.push_str(&format!("{besides} {steps}"));
         }
-        if !time.of_one_item.is_empty() {
-            let steps = time.of_one_item.join(", ");
-            let besides = self.pick(" ; un seul élément compté de", "; counting one item of");
-            out.push_str(&format!("{besides} {steps}"));
-        }
+        out.push_str(&self.of_one_item(time));
         if let Some(deadline) = deadline {
             let word = self.pick(" ; échéance de l'exécution :", "; deadline of the run:");
             out.push_str(&format!("{word} {}", duration(deadline)));

@@ -2,7 +2,7 @@
 
 use super::super::args::Lang;
 use super::{Sheet, WIDTH, duration};
-use crate::plan::preview::{Preview, StepPreview};
+use crate::plan::preview::{MachineTime, Preview, StepPreview};
 use crate::plan::{EachNode, Share, StepNode};
 
 /// Room that nesting leaves for words.
@@ -31,6 +31,15 @@ pub(super) const fn from_the_start(node: &StepNode, lang: Lang) -> &'static str 
 }
 
 impl Sheet {
+    /// Which lists count once in a time, having no limit.
+    pub(super) fn of_one_item(&self, time: &MachineTime) -> String {
+        if time.of_one_item.is_empty() {
+            return String::new();
+        }
+        let besides = self.pick(" ; un seul élément compté de", "; counting one item of");
+        format!("{besides} {}", time.of_one_item.join(", "))
+    }
+
     pub(super) fn blank(&mut self, depth: usize) {
         self.out.push("│ ".repeat(depth).trim_end().to_owned());
     }
