@@ -187,12 +187,14 @@ impl Draft<'_> {
             .copied()
             .find(|need| !state.satisfies(*need))
             .or_else(|| above(course.first_unsatisfied));
-        if node.run_on == RunOn::Success {
-            return unsatisfied.map(|cause| (SkipReason::Upstream, Some(shape.node(cause).id.clone())));
+        // What is around it may have been begun before its approval was voided, and not given again.
+        let shut = state.gates_before(step).find(|gate| !state.satisfies(*gate));
+        let unsatisfied = unsatisfied.filter(|_| node.run_on == RunOn::Success).or(shut);
+        if let Some(cause) = unsatisfied {
+            return Some((SkipReason::Upstream, Some(shape.node(cause).id.clone())));
         }
-        let named = node.gates.iter().filter_map(|gate| shape.resolve(gate, shape.frame(step)));
-        if let Some(gate) = named.into_iter().find(|gate| !state.satisfies(*gate)) {
-            return Some((SkipReason::Upstream, Some(shape.node(gate).id.clone())));
+        if node.run_on == RunOn::Success {
+            return None;
         }
         let failed = |need: usize| {
             matches!(
