@@ -183,8 +183,8 @@ impl Draft<'_> {
         let unsatisfied = shape
             .needs(step)
             .iter()
-            .chain(shape.covered_by(step))
             .copied()
+            .chain(shape.covered_by(step))
             .find(|need| !state.satisfies(*need))
             .or_else(|| above(course.first_unsatisfied));
         // What is around it may have been begun before its approval was voided, and not given again.
