@@ -156,15 +156,32 @@ fn everything_comes_about() {
 #[test]
 fn approvals_are_voided_when_what_they_cover_changes() {
     let voided = all(1, 1_500, |seed| {
-        let mut plan = plans::random(&mut Rng::stream(seed, 11), 10);
-        if plans::color_what_is_covered(&mut plan) == 0 {
-            return Ok(0);
-        }
-        let mut other = plan.clone();
-        other.values.inputs.insert("color".into(), "another".into());
-        let driven = judged(seed, &plan, || tampered(&plan, &other, seed))?;
-        let events = driven.entries.iter().flat_map(|entry| &entry.events);
-        Ok(events.filter(|event| event.fact.name() == "approval.voided").count() as u64)
+        let plan = plans::random(&mut Rng::stream(seed, 11), 10);
+        one_tampered(seed, plan, "color")
     });
     assert!(voided > 30, "{voided}");
+}
+
+/// The same where what is approved is a list: one of its items changes, or one more comes to it.
+#[test]
+fn rule_03_approvals_are_voided_when_an_item_changes() {
+    let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(500);
+    let voided = all(setting("CONSIGNE_SIM_SEED").unwrap_or(1), count, one_nested_tampered);
+    assert!(voided > count / 50, "{voided}");
+}
+
+pub fn one_nested_tampered(seed: u64) -> Result<u64, String> {
+    one_tampered(seed, nests::random(&mut Rng::stream(seed, 51), 8), "color")
+}
+
+/// How many approvals were voided in a run whose input changes under it.
+fn one_tampered(seed: u64, mut plan: Plan, input: &str) -> Result<u64, String> {
+    if plans::color_what_is_covered(&mut plan) == 0 {
+        return Ok(0);
+    }
+    let mut other = plan.clone();
+    other.values.inputs.insert(input.into(), "another".into());
+    let driven = judged(seed, &plan, || tampered(&plan, &other, seed))?;
+    let events = driven.entries.iter().flat_map(|entry| &entry.events);
+    Ok(events.filter(|event| event.fact.name() == "approval.voided").count() as u64)
 }
