@@ -268,7 +268,7 @@ impl State {
     }
 
     /// Whether nobody knows if the step took effect: it may not run again by itself, nor end as if it were known.
-    fn in_doubt(&self, step: usize) -> bool {
+    pub(super) fn in_doubt(&self, step: usize) -> bool {
         let state = &self.steps[step];
         let cut_off = state.last.as_ref().is_some_and(|last| last.interrupted && last.role == Role::Do);
         let doubt = state.belief == Belief::Unknown || (state.status == Status::Interrupted && cut_off);
@@ -277,7 +277,8 @@ impl State {
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
         let loose = self.is_loose(step) && self.steps[step].status != Status::Waiting;
-        need(loose, "nothing about it is uncertain")?;
+        let again = self.steps[step].status == Status::Ready && self.in_doubt(step);
+        need(loose || again, "nothing about it is uncertain")?;
         let runs = self.shape.node(step).kind.runs() && !self.shape.is_whole(step);
         need(runs, "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];

@@ -99,6 +99,12 @@ impl Draft<'_> {
             return true;
         }
         if let Some((reason, cause)) = self.refuses_to_run(step) {
+            if self.state.in_doubt(step) {
+                // Somebody said to try again what may have happened, and it is not approved any more.
+                self.emit_step(step, Fact::StepUnknown { reason: "not_approved".to_owned() });
+                self.ask_about_unknown(step);
+                return true;
+            }
             self.emit_step(step, Fact::StepSkipped { reason, cause });
             return true;
         }
