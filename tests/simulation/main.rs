@@ -5,10 +5,12 @@
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
+//! - `doctored`: the same for groups, lists, rounds and reverts.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `gates`: every short sequence of what can happen to a gate.
+//! - `rules`: the rules of the language by their numbers.
 //! - `toggles`: rule 10 over many runs.
 //! - `rerun`: a part of a finished run done again.
 //! - `arbitrary`: inputs without sense.
@@ -18,6 +20,7 @@ mod arbitrary;
 mod checkers;
 mod choices;
 mod compounds;
+mod doctored;
 mod drive;
 mod exhaustive;
 mod gates;
@@ -29,6 +32,7 @@ mod places;
 mod plans;
 mod rerun;
 mod rng;
+mod rules;
 mod runs;
 mod sabotage;
 mod toggles;
