@@ -9,6 +9,7 @@
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
+//! - `small`: every small plan with groups, lists and rounds, likewise.
 //! - `gates`: every short sequence of what can happen to a gate.
 //! - `rules`: the rules of the language by their numbers.
 //! - `toggles`: rule 10 over many runs.
@@ -35,5 +36,6 @@ mod rng;
 mod rules;
 mod runs;
 mod sabotage;
+mod small;
 mod toggles;
 mod world;

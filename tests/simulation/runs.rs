@@ -1,6 +1,6 @@
 //! Thousands of seeds. `CONSIGNE_SIM_RUNS` and `CONSIGNE_SIM_SEED` ask for more of them, or for one again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consigne::plan::Plan;
 
@@ -134,12 +134,18 @@ fn a_crash_after_every_entry_of_groups_lists_and_rounds() {
 #[test]
 fn everything_comes_about() {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in 1..=400 {
-        let plan = plans::random(&mut Rng::stream(seed, 6), 12);
+    for seed in 1..=700 {
+        let rng = &mut Rng::stream(seed, 6);
+        let plan = if seed <= 400 { plans::random(rng, 12) } else { nests::random(rng, 12) };
+        let mut laid_out = BTreeSet::new();
         let driven = judged(seed, &plan, || swarm(&plan, seed)).unwrap_or_else(|why| panic!("{why}"));
         for event in driven.entries.iter().flat_map(|entry| &entry.events) {
             let fact = serde_json::to_value(&event.fact).expect("facts are JSON");
             *seen.entry(event.fact.name().to_owned()).or_default() += 1;
+            let list = event.step.as_ref().is_some_and(|step| nests::find(&plan, step).each.is_some());
+            if list && event.fact.name() == "step.expanded" && !laid_out.insert(event.place()) {
+                *seen.entry("step.expanded again".to_owned()).or_default() += 1;
+            }
             for field in ["kind", "how", "role", "status", "result", "outcome", "decision"] {
                 if let Some(value) = fact["data"][field].as_str() {
                     *seen.entry(format!("{} {field} {value}", event.fact.name())).or_default() += 1;
