@@ -11,7 +11,7 @@ mod compound;
 pub(super) use compound::{ITEMS, KEYS};
 
 use super::attempt::{AttemptResult, Role};
-use super::event::{Actor, Event, Fact, Override, SkipReason, Status};
+use super::event::{Actor, AskKind, Event, Fact, Override, SkipReason, Status};
 use super::state::{Belief, Ending, Finished, ItemState, Paused, Phase, State, Timer};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Kind};
@@ -138,7 +138,7 @@ impl State {
             Fact::StepImported { .. } => self.step_imported(at, step, event)?,
             Fact::StepEntered {} => self.step_entered(at, step)?,
             Fact::StepExpanded { items } => self.step_expanded(step, *items, &event.hidden)?,
-            Fact::StepReleased { items } => self.step_released(step, *items)?,
+            Fact::StepReleased { items } => self.step_released(at, step, *items)?,
             Fact::StepHandling {} => self.step_handling(step)?,
             Fact::AttemptStarted { role, part, .. } => {
                 self.attempt_started(at, step, event, *role, part.as_deref())?;
@@ -147,7 +147,7 @@ impl State {
             Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
-                let between = self.shape.is_whole(step) && self.is_loose(step);
+                let between = self.shape.is_whole(step) && self.is_loose(step) && self.waits_between(step);
                 let waits = self.shape.node(step).kind == Kind::Wait && !self.shape.is_whole(step);
                 need(between || waits, "it does not wait")?;
                 need(between || self.steps[step].status == Status::Ready, "its turn has not come")?;
@@ -249,8 +249,11 @@ impl State {
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
         need(status != Status::Rejected || state.last_ask.is_some(), "nobody was asked")?;
-        if node.kind == Kind::Revert && status == Status::Succeeded {
-            need(self.open_among(step).is_none(), "something is not reversed yet")?;
+        if node.kind == Kind::Revert {
+            let next = self.open_among(step);
+            need(status != Status::Succeeded || next.is_none(), "something is not reversed yet")?;
+            let busy = next.is_some_and(|next| self.steps[self.reversals[next].step].running.is_some());
+            need(!busy || self.run.ending.is_some(), "something is being reversed")?;
         }
         if node.kind.runs() {
             let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
@@ -265,7 +268,7 @@ impl State {
     }
 
     /// Whether nobody knows if the step took effect: it may not run again by itself, nor end as if it were known.
-    fn in_doubt(&self, step: usize) -> bool {
+    pub(super) fn in_doubt(&self, step: usize) -> bool {
         let state = &self.steps[step];
         let cut_off = state.last.as_ref().is_some_and(|last| last.interrupted && last.role == Role::Do);
         let doubt = state.belief == Belief::Unknown || (state.status == Status::Interrupted && cut_off);
@@ -274,7 +277,8 @@ impl State {
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
         let loose = self.is_loose(step) && self.steps[step].status != Status::Waiting;
-        need(loose, "nothing about it is uncertain")?;
+        let again = self.steps[step].status == Status::Ready && self.in_doubt(step);
+        need(loose || again, "nothing about it is uncertain")?;
         let runs = self.shape.node(step).kind.runs() && !self.shape.is_whole(step);
         need(runs, "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];
@@ -292,7 +296,9 @@ impl State {
         need(event.actor.is_some(), "an override names who did it")?;
         let state = &self.steps[step];
         need(!state.settled && state.running.is_none(), "it is running, or settled already")?;
-        need(state.ask.is_none() && state.last_ask.is_some(), "nobody was asked about it")?;
+        let asked = state.last_ask.and_then(|id| self.asks.get(&id));
+        let what_now = asked.is_some_and(|ask| matches!(ask.kind, AskKind::Failure | AskKind::Unknown));
+        need(state.ask.is_none() && what_now, "nobody was asked about it")?;
         let outputs = event.hidden.outputs();
         match how {
             Override::Retry => {

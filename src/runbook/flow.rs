@@ -286,6 +286,7 @@ fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>], list: &[usize]) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::reach::Reach;
     use super::*;
     use crate::diag::Source;
     use crate::runbook::load;

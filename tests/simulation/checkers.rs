@@ -125,7 +125,7 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let ended = before.iter().all(|step| model.steps[&step.id].settled.is_some());
     let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step))
         || crate::compounds::has_stopped(model, model.place(&node.id));
-    let gates_shut = model.named_gates(node).iter().any(|gate| !model.satisfied(gate));
+    let gates_shut = guards(model, node).iter().any(|gate| !model.satisfied(gate));
     let none_failed = !before.iter().any(|step| model.failed(step));
     match &event.fact {
         Fact::StepSkipped { reason, .. } => {
@@ -139,7 +139,7 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
                     ensure(node.verify.is_some_and(|v| v.first), "nothing was asked first")?
                 }
                 SkipReason::Upstream if node.run_on == RunOn::Success => {
-                    ensure(shut, "everything before it is fine")?
+                    ensure(shut || gates_shut, "everything before it is fine")?
                 }
                 SkipReason::Upstream => ensure(gates_shut, "every gate before it is open")?,
                 SkipReason::NotNeeded => {
@@ -264,21 +264,24 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
         }
         Fact::AttemptStarted { role: Role::Do, .. } => {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };
-            let around = model.places.around(&node.id);
-            let all = std::iter::once(node).chain(around.iter().map(|place| &place.node));
-            let guards = all.flat_map(|step| {
-                let needs = model
-                    .before(step)
-                    .into_iter()
-                    .filter(|need| step.needs.iter().any(|n| n == id_of(&need.id)));
-                let needs = needs.filter(|need| need.kind.is_gate() && !model.place(&need.id).whole);
-                [needs.collect(), model.covering(&step.id), model.named_gates(step)].concat()
-            });
-            let shut = guards.into_iter().find(|gate| !model.satisfied(gate));
+            let shut = guards(model, node).into_iter().find(|gate| !model.satisfied(gate));
             shut.map_or(Ok(()), |gate| Err(format!("gate {} in front of it is not open", gate.id)))
         }
         _ => Ok(()),
     }
+}
+
+/// Every gate in front of a step, and of what it is inside.
+fn guards<'m>(model: &'m Model<'_>, node: &'m StepNode) -> Vec<&'m StepNode> {
+    let around = model.places.around(&node.id);
+    let all = std::iter::once(node).chain(around.into_iter().map(|place| &place.node));
+    let of = |step: &'m StepNode| {
+        let needs = model.before(step).into_iter();
+        let needs = needs.filter(|need| step.needs.iter().any(|name| name == id_of(&need.id)));
+        let needs = needs.filter(|need| need.kind.is_gate());
+        [needs.collect(), model.covering(&step.id), model.named_gates(step)].concat()
+    };
+    all.flat_map(of).collect()
 }
 
 /// A covered step starts with the request that was shown (rule 3).

@@ -6,10 +6,13 @@
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
+//! - `doctored`: the same for groups, lists, rounds and reverts.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
+//! - `small`: every small plan with groups, lists and rounds, likewise.
 //! - `gates`: every short sequence of what can happen to a gate.
+//! - `rules`: the rules of the language by their numbers.
 //! - `toggles`: rule 10 over many runs.
 //! - `rerun`: a part of a finished run done again.
 //! - `arbitrary`: inputs without sense.
@@ -19,6 +22,7 @@ mod arbitrary;
 mod checkers;
 mod choices;
 mod compounds;
+mod doctored;
 mod drive;
 mod exhaustive;
 mod gates;
@@ -31,7 +35,9 @@ mod places;
 mod plans;
 mod rerun;
 mod rng;
+mod rules;
 mod runs;
 mod sabotage;
+mod small;
 mod toggles;
 mod world;

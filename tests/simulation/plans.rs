@@ -178,7 +178,7 @@ fn order(rng: &mut Rng, plan: &Plan, node: &mut StepNode) {
     if node.run_on != RunOn::Success {
         let upstream = upstream(plan, node);
         let gates = plan.graph.steps.iter().filter(|step| step.section == node.section);
-        let near = |step: &&StepNode| nests::loops_of(plan, node).starts_with(&nests::own_loops(plan, step));
+        let near = |step: &&StepNode| nests::loops_of(plan, node).starts_with(&nests::loops_of(plan, step));
         let gates = gates.filter(|step| step.kind.is_gate() && upstream.contains(&step.id)).filter(near);
         node.gates = gates.map(|step| step.id.clone()).collect();
     }

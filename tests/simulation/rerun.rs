@@ -8,6 +8,7 @@ use consigne::core::*;
 use consigne::plan::*;
 
 use crate::drive::{Driven, judged, swarm};
+use crate::nests;
 use crate::plans;
 use crate::rng::Rng;
 use crate::runs::all;
@@ -44,38 +45,87 @@ fn imported(driven: &Driven) -> BTreeSet<String> {
 
 #[test]
 fn random_runs_done_again_from_any_step() {
-    let taken_over = all(1, 600, |seed| {
-        let plan = plans::random(&mut Rng::stream(seed, 21), 12);
-        let first = judged(seed, &plan, || swarm(&plan, seed))?;
-        let state = end_of(&plan, &first);
-        let main: Vec<&StepNode> =
-            plan.graph.steps.iter().filter(|step| step.section == Section::Main).collect();
-        if state.run.finished.is_none() || main.is_empty() {
-            return Ok(0);
-        }
-        let from = Rng::stream(seed, 22).pick(&main).id.clone();
-        let next = rerun_of(&plan, &state, &from);
-        let second = judged(seed, &next, || swarm(&next, seed + 7))?;
-        let taken = imported(&second);
-        if taken.contains(&from) {
-            return Err(format!("{from} was to be done again"));
-        }
-        for name in &taken {
-            let (_, before) = state.find(name).expect("a step of both");
-            if before.status != Status::Succeeded {
-                return Err(format!("{name} did not succeed, and was taken over"));
-            }
-            let again = second.entries.iter().flat_map(|entry| &entry.events).any(|event| {
-                event.step.as_ref() == Some(name)
-                    && matches!(event.fact, Fact::AttemptStarted { role: Role::Do, .. })
-            });
-            if again {
-                return Err(format!("{name} was taken over, and done again"));
-            }
-        }
-        Ok(taken.len() as u64)
-    });
+    let taken_over = all(1, 600, |seed| one_again(seed, &plans::random(&mut Rng::stream(seed, 21), 12)));
     assert!(taken_over > 200, "{taken_over}");
+}
+
+/// Items and rounds are done again always; what stands in a plain group is taken over like what stands in none.
+#[test]
+fn random_runs_with_groups_and_lists_done_again_from_any_step() {
+    let taken_over = all(1, 300, |seed| one_again(seed, &nests::random(&mut Rng::stream(seed, 23), 8)));
+    assert!(taken_over > 30, "{taken_over}");
+}
+
+/// How many steps were taken over.
+fn one_again(seed: u64, plan: &Plan) -> Result<u64, String> {
+    let first = judged(seed, plan, || swarm(plan, seed))?;
+    let state = end_of(plan, &first);
+    let main: Vec<&StepNode> = plan.graph.steps.iter().filter(|step| step.section == Section::Main).collect();
+    if state.run.finished.is_none() || main.is_empty() {
+        return Ok(0);
+    }
+    let from = Rng::stream(seed, 22).pick(&main).id.clone();
+    let next = rerun_of(plan, &state, &from);
+    let second = judged(seed, &next, || swarm(&next, seed + 7))?;
+    let taken = imported(&second);
+    if taken.contains(&from) {
+        return Err(format!("{from} was to be done again"));
+    }
+    for name in &taken {
+        let node = nests::find(plan, name);
+        if !nests::own_loops(plan, node).is_empty() || node.handles {
+            return Err(format!("{name} is in a list, in rounds or a handler, and was taken over"));
+        }
+        let (_, before) = state.find(name).expect("a step of both");
+        if before.status != Status::Succeeded {
+            return Err(format!("{name} did not succeed, and was taken over"));
+        }
+        let again = second.entries.iter().flat_map(|entry| &entry.events).any(|event| {
+            event.step.as_ref() == Some(name)
+                && matches!(event.fact, Fact::AttemptStarted { role: Role::Do, .. })
+        });
+        if again {
+            return Err(format!("{name} was taken over, and done again"));
+        }
+    }
+    Ok(taken.len() as u64)
+}
+
+/// From a step inside a group: what stands before it there is taken over, what comes after it is not, nor what comes
+/// after the group; and no list is.
+#[test]
+fn what_comes_before_a_step_of_a_group_is_taken_over() {
+    let mut group = StepNode { above: true, ..StepNode::new("all", Kind::Group, Effect::Read) };
+    group.group = Some(GroupNode::default());
+    let inside = |id: &str| {
+        let (node, values) = act(id, Effect::Write);
+        (StepNode { within: Some("all".into()), ..node }, values)
+    };
+    let mut plan = plan_of(vec![
+        act("before", Effect::Write),
+        (group, StepValues::default()),
+        inside("one"),
+        inside("two"),
+        inside("three"),
+        act("after", Effect::Write),
+        act("each", Effect::Write),
+    ]);
+    plan.graph.steps[6].above = false;
+    plan.graph.steps[6].needs.clear();
+    plan.graph.steps[6].each = Some(EachNode {
+        max_parallel: 1,
+        canary: None,
+        max_targets: Some(3),
+        max_failures: None,
+        empty_ok: false,
+        when_each: false,
+    });
+    let list = Each { items: nests::expr("[\"a\"]"), name: "of".into(), key: None };
+    plan.values.steps.get_mut("each").expect("the list").each = Some(list);
+    let (state, _) = ended(&plan, &[]);
+    let next = rerun_of(&plan, &state, "two");
+    let (_, driven) = ended(&next, &[]);
+    assert_eq!(imported(&driven), BTreeSet::from(["before".into(), "one".into()]));
 }
 
 fn world() -> Plan {

@@ -1,6 +1,6 @@
 //! Thousands of seeds. `CONSIGNE_SIM_RUNS` and `CONSIGNE_SIM_SEED` ask for more of them, or for one again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consigne::plan::Plan;
 
@@ -134,12 +134,18 @@ fn a_crash_after_every_entry_of_groups_lists_and_rounds() {
 #[test]
 fn everything_comes_about() {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in 1..=400 {
-        let plan = plans::random(&mut Rng::stream(seed, 6), 12);
+    for seed in 1..=700 {
+        let rng = &mut Rng::stream(seed, 6);
+        let plan = if seed <= 400 { plans::random(rng, 12) } else { nests::random(rng, 12) };
+        let mut laid_out = BTreeSet::new();
         let driven = judged(seed, &plan, || swarm(&plan, seed)).unwrap_or_else(|why| panic!("{why}"));
         for event in driven.entries.iter().flat_map(|entry| &entry.events) {
             let fact = serde_json::to_value(&event.fact).expect("facts are JSON");
             *seen.entry(event.fact.name().to_owned()).or_default() += 1;
+            let list = event.step.as_ref().is_some_and(|step| nests::find(&plan, step).each.is_some());
+            if list && event.fact.name() == "step.expanded" && !laid_out.insert(event.place()) {
+                *seen.entry("step.expanded again".to_owned()).or_default() += 1;
+            }
             for field in ["kind", "how", "role", "status", "result", "outcome", "decision"] {
                 if let Some(value) = fact["data"][field].as_str() {
                     *seen.entry(format!("{} {field} {value}", event.fact.name())).or_default() += 1;
@@ -156,15 +162,35 @@ fn everything_comes_about() {
 #[test]
 fn approvals_are_voided_when_what_they_cover_changes() {
     let voided = all(1, 1_500, |seed| {
-        let mut plan = plans::random(&mut Rng::stream(seed, 11), 10);
-        if plans::color_what_is_covered(&mut plan) == 0 {
-            return Ok(0);
-        }
-        let mut other = plan.clone();
-        other.values.inputs.insert("color".into(), "another".into());
-        let driven = judged(seed, &plan, || tampered(&plan, &other, seed))?;
-        let events = driven.entries.iter().flat_map(|entry| &entry.events);
-        Ok(events.filter(|event| event.fact.name() == "approval.voided").count() as u64)
+        let plan = plans::random(&mut Rng::stream(seed, 11), 10);
+        one_tampered(seed, plan, "color")
     });
     assert!(voided > 30, "{voided}");
+}
+
+/// The same where what is approved is a list: one of its items changes, or one more comes to it.
+#[test]
+fn rule_03_approvals_of_groups_and_lists_are_voided_when_what_they_cover_changes() {
+    for seed in kept_seeds("tampered ") {
+        one_nested_tampered(seed).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(500);
+    let voided = all(setting("CONSIGNE_SIM_SEED").unwrap_or(1), count, one_nested_tampered);
+    assert!(voided > count / 50, "{voided}");
+}
+
+pub fn one_nested_tampered(seed: u64) -> Result<u64, String> {
+    one_tampered(seed, nests::random(&mut Rng::stream(seed, 51), 8), "color")
+}
+
+/// How many approvals were voided in a run whose input changes under it.
+fn one_tampered(seed: u64, mut plan: Plan, input: &str) -> Result<u64, String> {
+    if plans::color_what_is_covered(&mut plan) == 0 {
+        return Ok(0);
+    }
+    let mut other = plan.clone();
+    other.values.inputs.insert(input.into(), "another".into());
+    let driven = judged(seed, &plan, || tampered(&plan, &other, seed))?;
+    let events = driven.entries.iter().flat_map(|entry| &entry.events);
+    Ok(events.filter(|event| event.fact.name() == "approval.voided").count() as u64)
 }

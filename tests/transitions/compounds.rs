@@ -35,12 +35,12 @@ fn group() -> Graph {
 }
 
 /// A step `s` for each of a list, the first before the others.
-fn list() -> Graph {
+fn list(soaks: bool) -> Graph {
     let mut graph = plan(Kind::Argv);
     graph.steps[0] = StepNode { conditional: true, ..StepNode::new("s", Kind::Argv, Effect::Write) };
     graph.steps[0].each = Some(EachNode {
         max_parallel: 1,
-        canary: Some(CanaryNode { count: 1, ask: true, soak_ms: Some(1_000) }),
+        canary: Some(CanaryNode { count: 1, ask: true, soak_ms: soaks.then_some(1_000) }),
         max_targets: Some(2),
         max_failures: None,
         empty_ok: true,
@@ -111,23 +111,23 @@ pub fn states() -> Vec<(&'static str, State)> {
         of(Fact::StepOverridden { how: Override::Retry }),
     ];
     let again = [of(Fact::StepExpanded { items: 1 })];
-    add("list ready", list(), &[]);
-    add("list ready, laid out ahead", list(), &[&two]);
-    add("list, entered", list(), &[&two, &entered]);
-    add("list, the first item is under way", list(), &[&first, &one[..1]]);
-    add("list, the first item is done", list(), &[&first, &one]);
+    add("list ready", list(false), &[]);
+    add("list ready, laid out ahead", list(false), &[&two]);
+    add("list, entered", list(false), &[&two, &entered]);
+    add("list, the first item is under way", list(false), &[&first, &one[..1]]);
+    add("list, the first item is done", list(false), &[&first, &one]);
     add(
         "list, it waits before the others",
-        list(),
+        list(true),
         &[&first, &one, &[of(Fact::WaitStarted { due: later() })]],
     );
-    add("list, somebody is asked about the others", list(), &[&first, &one, &asked]);
-    add("list, the others may follow", list(), &[&first, &one, &asked, &yes]);
-    add("list, the others have begun", list(), &[&passed]);
-    add("list, all is done", list(), &[&passed, &other]);
-    add("list, an item has failed", list(), &[&passed, &broken]);
-    add("list, what failed is to be done again", list(), &[&passed, &broken, &retry]);
-    add("list, what failed is done again", list(), &[&passed, &broken, &retry, &again]);
+    add("list, somebody is asked about the others", list(false), &[&first, &one, &asked]);
+    add("list, the others may follow", list(false), &[&first, &one, &asked, &yes]);
+    add("list, the others have begun", list(false), &[&passed]);
+    add("list, all is done", list(false), &[&passed, &other]);
+    add("list, an item has failed", list(false), &[&passed, &broken]);
+    add("list, what failed is to be done again", list(false), &[&passed, &broken, &retry]);
+    add("list, what failed is done again", list(false), &[&passed, &broken, &retry, &again]);
 
     let round = [of(Fact::StepExpanded { items: 1 })];
     let inside = |n| {

@@ -53,7 +53,7 @@ impl State {
         need(own, "that is not a question of this step")?;
         match kind {
             AskKind::PutBack => {}
-            AskKind::Canary => self.may_ask_to_go_on(step)?,
+            AskKind::Canary => self.may_ask_to_go_on(at, step)?,
             AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
             AskKind::Failure => {
                 let failed = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);

@@ -278,7 +278,8 @@ impl State {
     }
 
     pub(super) fn retry_scheduled(&mut self, step: usize, due: Timestamp) -> Applied {
-        let (runs, reversed) = (self.shape.node(step).kind.runs(), self.due_reversal(step, None).is_some());
+        let runs = self.shape.node(step).kind.runs() && !self.shape.is_whole(step);
+        let reversed = self.due_reversal(step, None).is_some();
         let loose = self.is_loose(step);
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;

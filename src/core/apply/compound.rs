@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Further items may begin.
-    pub(super) fn step_released(&mut self, step: usize, items: u32) -> Applied {
+    pub(super) fn step_released(&mut self, at: Timestamp, step: usize, items: u32) -> Applied {
         let node = self.shape.node(step);
         let canary = node.each.as_ref().ok_or("it has no list")?.canary;
         let members = self.members_of(step);
@@ -137,7 +137,7 @@ impl State {
         need(compound.entered && compound.batches > 0 && !state.settled, "its turn has not come")?;
         need(state.ask.is_none(), "a question about it is open")?;
         need(items as usize > compound.released && items as usize <= members, "there are no such items")?;
-        if let Some(canary) = canary.filter(|canary| items > canary.count) {
+        if let Some(canary) = canary.filter(|canary| items > canary.count.max(1)) {
             need(
                 compound.released >= canary.count as usize && self.is_through(step),
                 "the first are not done",
@@ -150,6 +150,7 @@ impl State {
                     && ask.answers.last().is_some_and(|given| given.decision == Decision::Yes)
             });
             need(!canary.ask || yes, "nobody said to go on")?;
+            need(canary.ask || self.is_watched(at, step), "the first items are not watched long enough")?;
         }
         self.set_due(step, None);
         let state = &mut self.steps[step];
@@ -161,11 +162,32 @@ impl State {
         Ok(())
     }
 
-    /// The first items are done, and the others wait for a word.
-    pub(super) fn may_ask_to_go_on(&self, step: usize) -> Applied {
-        let compound = self.steps[step].compound.as_ref().ok_or("it has no list")?;
-        let some_left = compound.entered && compound.released < self.members_of(step);
-        need(some_left && self.is_through(step), "the first items are not done, or there are no others")
+    /// The first items are done and watched, and the others wait for a word.
+    pub(super) fn may_ask_to_go_on(&self, at: Timestamp, step: usize) -> Applied {
+        need(self.others_wait(step), "the first items are not done, or there are no others")?;
+        need(self.is_watched(at, step), "the first items are not watched long enough")
+    }
+
+    fn others_wait(&self, step: usize) -> bool {
+        let compound = self.steps[step].compound.as_ref();
+        let left = compound.is_some_and(|c| c.entered && c.released > 0 && c.released < c.order.len());
+        left && self.is_through(step)
+    }
+
+    fn is_watched(&self, at: Timestamp, step: usize) -> bool {
+        let canary = self.shape.node(step).each.as_ref().and_then(|each| each.canary);
+        let soaks = canary.is_some_and(|canary| canary.soak_ms.is_some());
+        !soaks || self.steps[step].due.is_some_and(|due| due <= at)
+    }
+
+    /// Between two rounds, or the first items and the others, some time may have to pass.
+    pub(super) fn waits_between(&self, step: usize) -> bool {
+        let (node, compound) = (self.shape.node(step), self.steps[step].compound.as_ref());
+        match (node.repeat, node.each.as_ref().and_then(|each| each.canary)) {
+            (Some(repeat), _) => repeat.every_ms.is_some() && compound.is_some_and(|c| c.batches > 0),
+            (None, Some(canary)) => canary.soak_ms.is_some() && self.others_wait(step),
+            (None, None) => false,
+        }
     }
 
     pub(super) fn step_handling(&mut self, step: usize) -> Applied {

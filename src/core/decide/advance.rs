@@ -2,9 +2,9 @@
 
 use super::super::event::{AskEnd, Ended, Event, Fact, Hidden, SkipReason, Status};
 use super::super::scope::Names;
-use super::super::state::{Belief, Phase, Timer};
+use super::super::state::{Phase, Timer};
 use super::Draft;
-use crate::plan::{Effect, EndStatus, Kind, OnTimeout, RunOn};
+use crate::plan::{EndStatus, Kind, OnTimeout, RunOn};
 
 impl Draft<'_> {
     /// Goes on until nothing more follows. Each round looks only at the derived sets.
@@ -99,13 +99,10 @@ impl Draft<'_> {
             return true;
         }
         if let Some((reason, cause)) = self.refuses_to_run(step) {
-            let (node, state) = (self.state.shape().node(step), self.state.step(step));
-            // Somebody wanted it tried again; what the first try did is as unknown as before.
-            if state.belief == Belief::Unknown
-                && node.effect != Effect::Read
-                && self.state.run.ending.is_some()
-            {
-                self.settle(step, Status::Unknown, "unknown");
+            if self.state.in_doubt(step) {
+                // Somebody said to try again what may have happened, and it is not approved any more.
+                self.emit_step(step, Fact::StepUnknown { reason: "not_approved".to_owned() });
+                self.ask_about_unknown(step);
                 return true;
             }
             self.emit_step(step, Fact::StepSkipped { reason, cause });
@@ -196,12 +193,14 @@ impl Draft<'_> {
             .chain(shape.covered_by(step))
             .find(|need| !state.satisfies(*need))
             .or_else(|| above(course.first_unsatisfied));
-        if node.run_on == RunOn::Success {
-            return unsatisfied.map(|cause| (SkipReason::Upstream, Some(shape.node(cause).id.clone())));
+        // What is around it may have been begun before its approval was voided, and not given again.
+        let shut = state.gates_before(step).find(|gate| !state.satisfies(*gate));
+        let unsatisfied = unsatisfied.filter(|_| node.run_on == RunOn::Success).or(shut);
+        if let Some(cause) = unsatisfied {
+            return Some((SkipReason::Upstream, Some(shape.node(cause).id.clone())));
         }
-        let named = node.gates.iter().filter_map(|gate| shape.resolve(gate, shape.frame(step)));
-        if let Some(gate) = named.into_iter().find(|gate| !state.satisfies(*gate)) {
-            return Some((SkipReason::Upstream, Some(shape.node(gate).id.clone())));
+        if node.run_on == RunOn::Success {
+            return None;
         }
         let failed = |need: usize| {
             matches!(

@@ -450,7 +450,7 @@ impl Draft<'_> {
         }
     }
 
-    fn ask_about_unknown(&mut self, step: usize) {
+    pub(super) fn ask_about_unknown(&mut self, step: usize) {
         if self.draining() {
             self.settle(step, Status::Unknown, "ended");
             return;

@@ -97,6 +97,7 @@ impl Shape {
             (node.each, node.repeat) = (None, None);
             (node.needs, node.gates) = (Vec::new(), Vec::new());
             (node.above, node.allowed, node.run_on) = (false, false, RunOn::Success);
+            node.on_failure = None;
         } else if when_each {
             node.conditional = false;
         }
