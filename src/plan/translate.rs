@@ -15,6 +15,7 @@ use crate::runbook::schema::{
     Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
     Poll as PollDecl, TypeWord,
 };
+use crate::runbook::shell;
 use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
 
 pub(super) const HTTP_TIMEOUT: u64 = 30_000;
@@ -68,10 +69,10 @@ impl<'a> Translator<'a> {
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
         if let Some(script) = act.shell {
-            return Some((
-                Action::Shell(ShellCall { script: script.value.clone(), env, cwd }),
-                PROGRAM_TIMEOUT,
-            ));
+            // What could not be lowered was refused when the runbook was checked.
+            let lowered = shell::lower(&script.value).ok()?;
+            let env = env.into_iter().chain(lowered.values).collect();
+            return Some((Action::Shell(ShellCall { script: lowered.text, env, cwd }), PROGRAM_TIMEOUT));
         }
         let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
         Some((Action::Argv(ProgramCall { argv, env, cwd }), PROGRAM_TIMEOUT))

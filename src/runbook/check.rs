@@ -1,6 +1,6 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
+//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what its commands do, `scripts` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
 //! `gates` at what stands in front of what, `people` at who may answer.
 
 mod choices;
@@ -8,6 +8,7 @@ mod commands;
 mod gates;
 mod names;
 mod people;
+mod scripts;
 mod shape;
 mod values;
 

@@ -15,6 +15,7 @@ pub mod load;
 pub mod position;
 pub mod scalar;
 pub mod schema;
+pub mod shell;
 pub mod template;
 pub mod texts;
 pub mod yaml;

@@ -3,6 +3,7 @@
 use super::Class;
 use crate::runbook::decode::{Decode, Reader, Spanned, record, words};
 use crate::runbook::scalar::{Data, Entries, Filter, Many, Millis};
+use crate::runbook::shell::Script;
 use crate::runbook::template::Template;
 use crate::runbook::yaml::{Node, Value};
 
@@ -104,8 +105,8 @@ record! {
     pub struct Verify {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -134,8 +135,8 @@ record! {
     pub struct Undo {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -158,8 +159,8 @@ record! {
     pub struct PutBack {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -188,8 +189,8 @@ record! {
         may step: Spanned<String>,
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
