@@ -136,6 +136,18 @@ impl Refused {
             Self::Names("what is run") => {
                 vec!["write the program out; for one of several, `case {{ value }} in`".to_owned()]
             }
+            Self::Calculated(_) => vec![
+                "compare with [ {{ value }} -eq 3 ], which takes numbers alone, or as text: [[ {{ value }} == 3 ]]"
+                    .to_owned(),
+                "calculate in the braces: {{ inputs.count + 1 }}".to_owned(),
+            ],
+            Self::Variable(name) if name == "declare" => {
+                vec!["assign on a line of its own: NAME={{ value }}".to_owned()]
+            }
+            Self::Names(_) | Self::Variable(_) => vec!["write the name out".to_owned()],
+            Self::Code(name) if !super::reader::SHELLS.contains(&name.as_str()) => vec![format!(
+                "hand the value over as `{name}` takes values: a variable or an argument of its own, or through `env:`"
+            )],
             Self::Code(_) => vec![
                 "hand the value over as an argument of its own: bash -c 'echo \"$1\"' bash {{ value }}"
                     .to_owned(),

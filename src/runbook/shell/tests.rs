@@ -57,15 +57,42 @@ fn rule_19_a_value_in_a_script_becomes_a_variable() {
     }
 }
 
+fn literal(what: &'static str) -> Refused {
+    Refused::Literal(what)
+}
+
+fn code(name: &str) -> Refused {
+    Refused::Code(name.to_owned())
+}
+
+fn variable(name: &str) -> Refused {
+    Refused::Variable(name.to_owned())
+}
+
+fn option(name: &str) -> Refused {
+    Refused::Option(name.to_owned())
+}
+
+fn program() -> Refused {
+    Refused::Names("what is run")
+}
+
+fn document() -> Refused {
+    Refused::Place("a here-document")
+}
+
+fn refused<const N: usize>(table: [(&str, Refused); N]) {
+    for (source, why) in table {
+        match lowered(source) {
+            Err(found) => assert_eq!(found.first(), Some(&why), "{source}: {found:?}"),
+            Ok(sent) => panic!("{source} is sent as {sent}"),
+        }
+    }
+}
+
 #[test]
-fn rule_19_a_value_that_could_be_code_is_refused() {
-    let literal = |what| Refused::Literal(what);
-    let code = |name: &str| Refused::Code(name.to_owned());
-    let variable = |name: &str| Refused::Variable(name.to_owned());
-    let option = |name: &str| Refused::Option(name.to_owned());
-    let program = || Refused::Names("what is run");
-    let document = || Refused::Place("a here-document");
-    for (source, why) in [
+fn rule_19_a_value_that_bash_would_read_again_is_refused() {
+    refused([
         ("echo '{{ inputs.x }}'", literal("single quotes")),
         ("echo $'{{ inputs.x }}'", literal("$'…' and $\"…\"")),
         ("# {{ inputs.x }}\necho", literal("a comment")),
@@ -99,6 +126,12 @@ fn rule_19_a_value_that_could_be_code_is_refused() {
         (". ./{{ inputs.x }}", program()),
         ("bash {{ inputs.x }}", program()),
         ("kubectl exec pod -- {{ inputs.x }}", program()),
+    ]);
+}
+
+#[test]
+fn rule_19_a_value_that_another_reader_takes_as_code_is_refused() {
+    refused([
         ("eval {{ inputs.x }}", code("eval")),
         ("eval \"$(make {{ inputs.x }})\"", code("eval")),
         ("sh -c {{ inputs.x }}", code("sh")),
@@ -147,21 +180,15 @@ fn rule_19_a_value_that_could_be_code_is_refused() {
         ("echo >&{{ inputs.x }}", Refused::Place("a redirection")),
         ("if {{ inputs.x }}", Refused::Unreadable),
         ("echo \"{{ inputs.x }}", Refused::Unreadable),
-    ] {
-        match lowered(source) {
-            Err(found) => assert_eq!(found.first(), Some(&why), "{source}: {found:?}"),
-            Ok(sent) => panic!("{source} is sent as {sent}"),
-        }
-    }
+    ]);
 }
 
 fn dangers(script: &str) -> Vec<(Level, String)> {
     in_script(script).into_iter().map(|danger| (danger.level, danger.what)).collect()
 }
 
-#[test]
-fn rule_6_what_a_line_would_remove_is_seen() {
-    for script in [
+#[rustfmt::skip]
+const REMOVES: &[&str] = &[
         "rm -rf x",
         "sudo rm --recursive x",
         "kubectl -n x delete pod y",
@@ -210,14 +237,10 @@ fn rule_6_what_a_line_would_remove_is_seen() {
         "trap 'rm -rf x' EXIT",
         "> x rm -rf y",
         "rm 2>/dev/null -rf y",
-    ] {
-        assert!(
-            dangers(script).iter().any(|(level, _)| *level == Level::Removes),
-            "{script}: {:?}",
-            dangers(script)
-        );
-    }
-    for script in [
+];
+
+#[rustfmt::skip]
+const CHANGES: &[&str] = &[
         "kubectl patch x",
         "kubectl apply -f x",
         "kubectl scale deploy/x --replicas=3",
@@ -228,14 +251,10 @@ fn rule_6_what_a_line_would_remove_is_seen() {
         "systemctl restart x",
         "echo a | sudo tee /etc/x",
         "sed -i s/a/b/ x",
-    ] {
-        let found = dangers(script);
-        assert!(
-            found.iter().all(|(level, _)| *level == Level::Changes) && !found.is_empty(),
-            "{script}: {found:?}"
-        );
-    }
-    for script in [
+];
+
+#[rustfmt::skip]
+const HARMLESS: &[&str] = &[
         "echo rm -rf x",
         "kubectl get pods",
         "grep -r 'DROP TABLE' .",
@@ -256,7 +275,25 @@ fn rule_6_what_a_line_would_remove_is_seen() {
         "aws s3 ls",
         "kubectl get pod delete",
         "docker run --rm x true",
-    ] {
+];
+
+#[test]
+fn rule_6_what_a_line_would_remove_is_seen() {
+    for script in REMOVES {
+        assert!(
+            dangers(script).iter().any(|(level, _)| *level == Level::Removes),
+            "{script}: {:?}",
+            dangers(script)
+        );
+    }
+    for script in CHANGES {
+        let found = dangers(script);
+        assert!(
+            found.iter().all(|(level, _)| *level == Level::Changes) && !found.is_empty(),
+            "{script}: {found:?}"
+        );
+    }
+    for script in HARMLESS {
         assert_eq!(dangers(script), [], "{script}");
     }
     let words = |line: &str| line.split('|').map(Word::literal).collect::<Vec<_>>();
