@@ -8,6 +8,7 @@
 mod danger;
 mod lower;
 mod reader;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -18,8 +19,9 @@ mod wrapper;
 use serde::{Deserialize, Serialize};
 
 pub use danger::{Danger, Level, in_argv, in_script};
-pub use lower::{Lowered, PREFIX, Refusal, Refused, lower};
+pub use lower::{Lowered, PREFIX, lower};
 pub use reader::{Hazard, hazards};
+pub use refusal::{Refusal, Refused};
 pub use wipe::{Wipe, wipes};
 pub use word::Word;
 

@@ -1,0 +1,6 @@
+//! Hostile values in every place that takes one: none is executed, none breaks out of its place, each arrives as it is
+//! or is refused with a reason.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
+
+mod scripts;
+mod values;
