@@ -100,8 +100,9 @@ pub(super) fn answers(file: Option<&Path>) -> Result<Answers, CliError> {
 pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError> {
     let steps = &plan.graph.steps;
     let known = |id: &str| {
+        // `list:key/item` is an item of the list, done for one item of a loop.
         let base = id.split_once(':').map_or(id, |(base, _)| base);
-        let item = id.split_once('/');
+        let item = id.split_once('/').map(|(list, item)| (list.split(':').next().unwrap_or(list), item));
         steps.iter().any(|step| {
             step.id == id
                 || step.id == base

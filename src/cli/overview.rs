@@ -156,7 +156,7 @@ impl Overview {
                 (None, Reversal::PutBack) => ToggleState::Undecided,
                 _ => continue,
             };
-            let step = state.shape().node(reversal.step).id.clone();
+            let step = state.shape().label(reversal.step);
             self.toggles.push(Toggle {
                 answer: answer_of(&step, AskKind::PutBack),
                 run: run.clone(),
@@ -165,11 +165,16 @@ impl Overview {
                 review_at: reversal.review_at,
             });
         }
-        for (node, step) in state.steps().filter(|(_, step)| step.status == Status::Unknown) {
+        for at in 0..state.shape().len() {
+            let step = state.step(at);
+            if step.status != Status::Unknown {
+                continue;
+            }
+            let name = state.shape().label(at);
             self.unknown.push(Unknown {
-                answer: answer_of(&node.id, AskKind::Unknown),
+                answer: answer_of(&name, AskKind::Unknown),
                 run: run.clone(),
-                step: node.id.clone(),
+                step: name,
                 reason: step.reason.clone(),
             });
         }

@@ -103,6 +103,8 @@ const fn mark(node: &StepNode) -> char {
         Kind::Http | Kind::Shell | Kind::Argv | Kind::Wait | Kind::Assert => '●',
         Kind::Input | Kind::Choice | Kind::Checklist | Kind::Manual => '○',
         Kind::End => '■',
+        Kind::Group => '▣',
+        Kind::Revert => '↶',
     }
 }
 

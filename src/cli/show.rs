@@ -65,9 +65,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     );
     let by = if driven { ", driven by a process" } else { "" };
     ui.data(&format!("status: {status}{by}"));
-    for (node, step) in state.steps() {
+    for (at, (_, step)) in state.steps().enumerate() {
+        let name = state.shape().label(at);
         let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), node.id, step.status.name()));
+        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
     }
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
@@ -147,9 +148,10 @@ pub(super) fn seen_summary(state: &State, dir: &Path, driven: bool) -> Value {
 pub(super) fn summary(state: &State, dir: &Path, head: Option<&TreeHead>) -> Value {
     let steps: Vec<Value> = state
         .steps()
-        .map(|(node, step)| {
+        .enumerate()
+        .map(|(at, (node, step))| {
             json!({
-                "id": node.id,
+                "id": state.shape().label(at),
                 "kind": node.kind,
                 "effect": node.effect,
                 "status": step.status.name(),
@@ -163,7 +165,7 @@ pub(super) fn summary(state: &State, dir: &Path, head: Option<&TreeHead>) -> Val
         .map(|ask| {
             json!({
                 "ask": ask.id,
-                "step": state.shape().node(ask.step).id,
+                "step": state.shape().label(ask.step),
                 "kind": ask.kind,
                 "expires": ask.expires,
             })

@@ -27,20 +27,16 @@ pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
     let french = state.run.lang == "fr";
     let word = |fr: &'static str, en: &'static str| if french { fr } else { en };
     let mut lines: Vec<String> = questions(plan, state).map(|question| question_line(&question)).collect();
-    for (node, step) in state.steps() {
+    for (at, (_, step)) in state.steps().enumerate() {
+        let name = state.shape().label(at);
         if let Some(due) = step.due.filter(|_| !step.settled) {
-            lines.push(format!(
-                "{} {} {} {due}",
-                word("attend :", "waits:"),
-                node.id,
-                word("jusqu'à", "until")
-            ));
+            lines.push(format!("{} {} {} {due}", word("attend :", "waits:"), name, word("jusqu'à", "until")));
         }
         if step.status == Status::Interrupted || step.running.is_some() {
-            lines.push(format!("{} {}", word("en cours :", "in flight:"), node.id));
+            lines.push(format!("{} {}", word("en cours :", "in flight:"), name));
         }
         if step.status == Status::Unknown && step.ask.is_none() {
-            lines.push(format!("{} {}", word("issue inconnue :", "outcome unknown:"), node.id));
+            lines.push(format!("{} {}", word("issue inconnue :", "outcome unknown:"), name));
         }
     }
     lines

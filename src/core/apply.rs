@@ -6,6 +6,9 @@
 
 mod asks;
 mod attempts;
+mod compound;
+
+pub(super) use compound::{ITEMS, KEYS};
 
 use super::attempt::{AttemptResult, Role};
 use super::event::{Actor, Event, Fact, Override, SkipReason, Status};
@@ -42,7 +45,7 @@ impl State {
         self.run.last_at = self.run.last_at.max(at);
         if !self.derived.finally_open && self.phase() >= Phase::Finally {
             self.derived.finally_open = true;
-            for step in self.shape.main()..self.shape.len() {
+            for step in self.shape.lists()[1].members.clone() {
                 self.make_ready(step);
             }
         }
@@ -126,15 +129,17 @@ impl State {
 
     fn apply_to_step(&mut self, at: Timestamp, event: &Event) -> Applied {
         let name = event.step.as_deref().ok_or("it names no step")?;
-        let step = self.shape.find(name).ok_or("no such step")?;
-        need(event.item.is_none(), "the step has no items")?;
+        let step = self.shape.find_item(name, event.item).ok_or("no such step, or no such item")?;
         match &event.fact {
             Fact::StepSkipped { reason, .. } => self.step_skipped(at, step, *reason)?,
             Fact::StepSettled { status, reason } => self.step_settled(at, step, *status, reason)?,
             Fact::StepUnknown { reason } => self.step_unknown(step, reason)?,
             Fact::StepOverridden { how } => self.step_overridden(at, step, *how, event)?,
             Fact::StepImported { .. } => self.step_imported(at, step, event)?,
-            Fact::StepExpanded { .. } => return Err("lists are not part of these rules"),
+            Fact::StepEntered {} => self.step_entered(at, step)?,
+            Fact::StepExpanded { items } => self.step_expanded(step, *items, &event.hidden)?,
+            Fact::StepReleased { items } => self.step_released(step, *items)?,
+            Fact::StepHandling {} => self.step_handling(step)?,
             Fact::AttemptStarted { role, part, .. } => {
                 self.attempt_started(at, step, event, *role, part.as_deref())?;
             }
@@ -142,8 +147,10 @@ impl State {
             Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
-                need(self.shape.node(step).kind == Kind::Wait, "it does not wait")?;
-                need(self.steps[step].status == Status::Ready, "its turn has not come")?;
+                let between = self.shape.is_whole(step) && self.is_loose(step);
+                let waits = self.shape.node(step).kind == Kind::Wait && !self.shape.is_whole(step);
+                need(between || waits, "it does not wait")?;
+                need(between || self.steps[step].status == Status::Ready, "its turn has not come")?;
                 self.steps[step].status = Status::Waiting;
                 self.set_due(step, Some((*due, Timer::Wait(step))));
             }
@@ -172,7 +179,7 @@ impl State {
         if let Some(deadline) = self.shape.graph().deadline_ms {
             self.derived.timers.insert((at.plus(deadline), Timer::RunDeadline));
         }
-        for step in 0..self.shape.main() {
+        for step in self.shape.lists()[0].members.clone() {
             self.make_ready(step);
         }
     }
@@ -181,9 +188,9 @@ impl State {
         self.run.ending = Some(ending);
         self.run.paused = None;
         self.derived.timers.retain(|(_, timer)| *timer != Timer::RunDeadline);
-        for step in 0..self.shape.main() {
+        for step in 0..self.shape.len() {
             let state = &mut self.steps[step];
-            if !matches!(state.status, Status::Pending | Status::Ready) {
+            if !self.shape.is_main(step) || !matches!(state.status, Status::Pending | Status::Ready) {
                 continue;
             }
             // What waits to be tried again has been tried: it is not skipped, and may be unknown.
@@ -200,8 +207,7 @@ impl State {
 
     fn step_skipped(&mut self, at: Timestamp, step: usize, reason: SkipReason) -> Applied {
         let status = self.steps[step].status;
-        let turn =
-            status == Status::Ready || (reason == SkipReason::AlreadyDone && self.steps[step].is_loose());
+        let turn = status == Status::Ready || (reason == SkipReason::AlreadyDone && self.is_loose(step));
         need(turn, "its turn has not come")?;
         need(reason != SkipReason::When || self.shape.node(step).conditional, "it has no condition")?;
         let last = self.steps[step].last.as_ref();
@@ -215,6 +221,7 @@ impl State {
             SkipReason::Upstream => "upstream",
             SkipReason::NotNeeded => "not_needed",
             SkipReason::Ended => "ended",
+            SkipReason::Group => return Err("that follows from the end of its group"),
         };
         self.settle(at, step, Status::Skipped, code);
         Ok(())
@@ -232,11 +239,19 @@ impl State {
             "that is no end of a step",
         )?;
         let node = self.shape.node(step);
-        if node.kind.is_gate() && status == Status::Succeeded {
+        if node.kind.is_gate() && !self.shape.is_whole(step) && status == Status::Succeeded {
             need(self.gate_is_open(step), "a gate opens by an answer of somebody entitled only")?;
+        }
+        if self.shape.is_compound(step) {
+            self.may_settle_compound(step, status)?;
+            self.settle(at, step, status, reason);
+            return Ok(());
         }
         need((status == Status::Rejected) <= node.kind.is_gate(), "only a gate is rejected")?;
         need(status != Status::Rejected || state.last_ask.is_some(), "nobody was asked")?;
+        if node.kind == Kind::Revert && status == Status::Succeeded {
+            need(self.open_among(step).is_none(), "something is not reversed yet")?;
+        }
         if node.kind.runs() {
             let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
             need(status != Status::Succeeded || did, "no attempt at it has succeeded")?;
@@ -258,9 +273,10 @@ impl State {
     }
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
-        let loose = self.steps[step].is_loose() && self.steps[step].status != Status::Waiting;
+        let loose = self.is_loose(step) && self.steps[step].status != Status::Waiting;
         need(loose, "nothing about it is uncertain")?;
-        need(self.shape.node(step).kind.runs(), "only what a runner does is uncertain")?;
+        let runs = self.shape.node(step).kind.runs() && !self.shape.is_whole(step);
+        need(runs, "only what a runner does is uncertain")?;
         let state = &mut self.steps[step];
         state.status = Status::Unknown;
         state.belief = Belief::Unknown;
@@ -269,7 +285,10 @@ impl State {
     }
 
     fn step_overridden(&mut self, at: Timestamp, step: usize, how: Override, event: &Event) -> Applied {
-        need(!self.shape.node(step).kind.is_gate(), "a gate cannot be overridden")?;
+        let (gate, whole) = (self.shape.node(step).kind.is_gate(), self.shape.is_whole(step));
+        need(!gate, "a gate cannot be overridden")?;
+        let once = self.steps[step].compound.is_some() && !whole;
+        need(how != Override::Retry || !once, "a group is not tried again")?;
         need(event.actor.is_some(), "an override names who did it")?;
         let state = &self.steps[step];
         need(!state.settled && state.running.is_none(), "it is running, or settled already")?;
@@ -279,7 +298,8 @@ impl State {
             Override::Retry => {
                 let state = &mut self.steps[step];
                 state.granted += 1;
-                state.status = Status::Ready;
+                let entered = state.compound.as_ref().is_some_and(|compound| compound.entered);
+                state.status = if entered { Status::Running } else { Status::Ready };
                 state.interruptions = 0;
                 state.last_ask = None;
                 for (item, node) in state.items.iter_mut().zip(&self.shape.node(step).items) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::attempt::Role;
-use super::scope::Names;
+use super::scope::{ANY_ITEM, Names};
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
 use crate::plan::{Action, Plan, Probe, ProbeOf};
@@ -36,7 +36,7 @@ pub(super) fn digest(
     step: usize,
     later: &BTreeSet<String>,
 ) -> Result<Option<String>, RenderError> {
-    let Some(act) = plan.step_values(step).and_then(|values| values.act.as_ref()) else { return Ok(None) };
+    let Some(act) = state.values(plan, step).and_then(|values| values.act.as_ref()) else { return Ok(None) };
     let action = act.action.render(&Names::as_of(plan, state, step, later))?;
     Ok(Some(digest_of(&action)))
 }
@@ -46,40 +46,72 @@ pub(super) fn digest_of(action: &Action<Rendered>) -> String {
     hex(&Sha256::digest(canonical(&serde_json::json!(action))))
 }
 
-/// What an approval that opens now binds, and each request as people read it.
+/// What an approval that opens now binds, and each request as people read it, by what it is called.
 pub(super) fn bind(
     plan: &Plan,
     state: &State,
+    gate: usize,
     covers: &[String],
 ) -> Result<(Binds, BTreeMap<String, Action<Rendered>>), RenderError> {
+    let shape = state.shape();
+    let frame = shape.frame(gate);
+    let acts = || covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?.act.as_ref()?)));
     let mut binds = Binds::default();
-    let mut shown = BTreeMap::new();
-    for name in covers {
-        let Some((step, _)) = state.find(name) else { continue };
-        let Some(act) = plan.step_values(step).and_then(|values| values.act.as_ref()) else { continue };
+    for (name, act) in acts() {
+        let open = |name: &str| shape.resolve(name, frame).is_none_or(|at| !state.step(at).settled);
         for path in act.action.texts().into_iter().flat_map(Template::refs) {
             let of = path.strip_prefix("steps.").and_then(|rest| rest.split('.').next());
-            if let Some(of) = of
-                && state.find(of).is_some_and(|(_, s)| !s.settled)
-            {
-                binds.later.insert(of.to_owned());
+            binds.later.extend(of.filter(|of| open(of)).map(str::to_owned));
+        }
+        let loops = shape.loops_with(name).into_iter().skip(shape.depth(frame));
+        binds.later.extend(loops.map(|of| format!("{ANY_ITEM}{of}")));
+    }
+    let known: BTreeSet<String> =
+        binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).cloned().collect();
+    let mut shown = BTreeMap::new();
+    for (name, act) in acts() {
+        for at in shape.all_of(name, frame) {
+            let action = act.action.render(&Names::as_of(plan, state, at, &known))?;
+            binds.digests.insert(shape.node(at).id.clone(), digest_of(&action));
+            shown.insert(shape.node(at).id.clone(), action);
+        }
+        // Items and rounds still to come are bound by what they have in common.
+        if shape.loops_with(name).len() > shape.depth(frame) {
+            let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
+            binds.digests.insert(name.clone(), digest_of(&action));
+            if shape.all_of(name, frame).is_empty() {
+                shown.insert(name.clone(), action);
             }
         }
-    }
-    for name in covers {
-        let Some((step, _)) = state.find(name) else { continue };
-        let Some(act) = plan.step_values(step).and_then(|values| values.act.as_ref()) else { continue };
-        let action = act.action.render(&Names::as_of(plan, state, step, &binds.later))?;
-        binds.digests.insert(name.clone(), digest_of(&action));
-        shown.insert(name.clone(), action);
     }
     Ok((binds, shown))
 }
 
+impl Binds {
+    /// What of a step the approval binds: its own request as it was then, or what all items have in common.
+    pub(super) fn of(&self, state: &State, step: usize) -> Option<&String> {
+        self.named(state, step).or_else(|| self.digests.get(&state.shape().written(step).id))
+    }
+
+    fn named(&self, state: &State, step: usize) -> Option<&String> {
+        let shape = state.shape();
+        let own = self.digests.get(&shape.node(step).id).filter(|_| !shape.is_whole(step));
+        // An item that is done again is the same item.
+        let before = || shape.same_item(step).into_iter().find_map(|at| self.digests.get(&shape.node(at).id));
+        own.or_else(before)
+    }
+
+    /// What was not known about it then.
+    pub(super) fn later_of(&self, state: &State, step: usize) -> BTreeSet<String> {
+        let named = self.named(state, step).is_some();
+        self.later.iter().filter(|name| !(named && name.starts_with(ANY_ITEM))).cloned().collect()
+    }
+}
+
 /// The idempotency key of a step: the same for every attempt, in the form of UUID-free lower-case hex.
-pub(super) fn key(run: &str, step: &str, role: Role, digest: &str) -> String {
+pub(super) fn key(run: &str, step: &str, item: Option<u32>, role: Role, digest: &str) -> String {
     let role = if role == Role::Undo || role == Role::PutBack { role.name() } else { Role::Do.name() };
-    let parts = serde_json::json!([run, step, null, role, digest]);
+    let parts = serde_json::json!([run, step, item, role, digest]);
     hex(&Sha256::digest(canonical(&parts))[..16])
 }
 

@@ -118,9 +118,19 @@ pub enum Fact {
         /// Declared public; all other outputs are hidden, as `output.NAME`.
         outputs: BTreeMap<String, String>,
     },
-    /// The list of a step became known: from here its instances are ordinary. Keys are hidden.
+    /// The turn of a group, a list, rounds or a revert has come.
+    #[serde(rename = "step.entered")]
+    StepEntered {},
+    /// The list of a step became known, what failed of it is done again, or a round begins: from here its items are
+    /// ordinary steps. Keys are hidden.
     #[serde(rename = "step.expanded")]
     StepExpanded { items: u32 },
+    /// So many items may have been begun from here.
+    #[serde(rename = "step.released")]
+    StepReleased { items: u32 },
+    /// A step of a group has failed, and what the group does then begins.
+    #[serde(rename = "step.handling")]
+    StepHandling {},
     #[serde(rename = "attempt.started")]
     AttemptStarted { role: Role, part: Option<String>, timeout_ms: u64, keyed: bool },
     #[serde(rename = "attempt.finished")]
@@ -195,7 +205,10 @@ impl Fact {
             Self::StepUnknown { .. } => "step.unknown",
             Self::StepOverridden { .. } => "step.overridden",
             Self::StepImported { .. } => "step.imported",
+            Self::StepEntered {} => "step.entered",
             Self::StepExpanded { .. } => "step.expanded",
+            Self::StepReleased { .. } => "step.released",
+            Self::StepHandling {} => "step.handling",
             Self::AttemptStarted { .. } => "attempt.started",
             Self::AttemptFinished { .. } => "attempt.finished",
             Self::AttemptInterrupted {} => "attempt.interrupted",
@@ -320,6 +333,8 @@ pub enum SkipReason {
     NotNeeded,
     /// The run ended before its turn.
     Ended,
+    /// What it belongs to was skipped, or ended before its turn.
+    Group,
 }
 
 /// What a person did instead of the step.
@@ -366,6 +381,8 @@ pub enum AskKind {
     PutBack,
     /// One or many of a list, which stands in the hidden field `options` as it was when the question opened.
     Choice,
+    /// The first items of a list are done: go on with the others?
+    Canary,
 }
 
 /// What an answer came to.

@@ -1,64 +1,146 @@
-//! The graph, indexed once: names to positions, and who waits for whom. Immutable for the length of a run.
+//! The graph as a run goes through it: places, and who waits for whom. What stands inside a list or a round has a place
+//! for each item once the list is known, so the shape grows with the run, and never shrinks or moves.
+//!
+//! Owns how a step of the graph becomes places, and what a name means where it is read. It knows no status and decides
+//! nothing. Positions live in memory only: the journal names a step and the number of its item.
+
+mod grow;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::attempt::Json;
 use crate::plan::{Graph, Section, StepNode};
 
-/// A graph with its edges as positions. Positions live in memory only; the journal has names.
-#[derive(Debug, PartialEq)]
+/// A graph with its edges as positions.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    graph: Graph,
-    by_name: BTreeMap<String, usize>,
+    graph: Arc<Graph>,
+    /// Name to position in the graph.
+    written: BTreeMap<String, usize>,
+    /// By position in the graph: what it says about the whole family.
+    plans: Arc<Vec<Written>>,
+    places: Vec<Arc<Place>>,
     dependents: Vec<Vec<usize>>,
-    needs: Vec<Vec<usize>>,
-    /// Gates whose approval binds the step.
-    covered_by: Vec<Vec<usize>>,
-    main: usize,
+    lists: Vec<List>,
+    frames: Vec<Frame>,
+    by_name: BTreeMap<String, usize>,
+    by_label: BTreeMap<String, usize>,
+    by_frame: BTreeMap<(usize, usize), usize>,
+    /// The newest frame that a loop made in another.
+    newest: BTreeMap<(usize, usize), usize>,
+    /// By position in the graph.
+    places_of: Vec<Vec<usize>>,
+    /// By position in the graph: items so far.
+    counts: Vec<u32>,
+}
+
+/// A step of the graph, as far as it is the same at all of its places.
+#[derive(Debug, PartialEq, Default)]
+struct Written {
+    /// Everything inside it, in the order of the graph. For loops only.
+    inside: Vec<usize>,
+    /// The loops around it, outermost first; not itself.
+    loops: Vec<usize>,
+    covered_by: Vec<usize>,
+}
+
+/// One step, or one item of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    node: StepNode,
+    written: usize,
+    item: Option<u32>,
+    frame: usize,
+    list: usize,
+    needs: Vec<usize>,
+    covered_by: Vec<usize>,
+    /// Every gate that has to be open before it starts.
+    guards: Vec<usize>,
+    /// Its own lists: of its steps, or of its items; and of what it does on failure.
+    members: Option<usize>,
+    handlers: Option<usize>,
+    /// The group that its toggles are put back with.
+    scope: Option<usize>,
+    reverts: Vec<usize>,
+}
+
+/// Steps that come one after the other or side by side, or the items of a loop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct List {
+    /// The place whose list it is; none for the two lists of the run.
+    pub owner: Option<usize>,
+    pub handlers: bool,
+    pub section: Section,
+    pub members: Vec<usize>,
+}
+
+/// One item, or one round: where the names inside a loop are at home.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    pub parent: usize,
+    /// The loop, as a position in the graph.
+    pub of: Option<usize>,
+    /// Counted from 0 along the list; an item that is done again keeps it.
+    pub nth: usize,
+    /// Absent where the reader lacks the disclosure.
+    pub key: Option<String>,
+    pub value: Option<Json>,
+}
+
+/// An item that is to be begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewItem {
+    pub nth: usize,
+    pub key: Option<String>,
+    pub value: Option<Json>,
 }
 
 impl Shape {
     /// # Errors
-    /// A graph that no plan builder makes: an unknown or repeated name, a need that does not come before, steps of
-    /// `finally` among the others. Stored plans are checked by this.
+    /// A graph that no plan builder makes: an unknown or repeated name, a need that does not come before or belongs to
+    /// another list, steps of `finally` among the others. Stored plans are checked by this.
     pub fn new(graph: Graph) -> Result<Self, String> {
-        let mut by_name = BTreeMap::new();
-        let mut needs = Vec::with_capacity(graph.steps.len());
-        let mut dependents = vec![Vec::new(); graph.steps.len()];
-        let mut covered_by = vec![Vec::new(); graph.steps.len()];
-        let main = graph.steps.iter().take_while(|step| step.section == Section::Main).count();
+        let mut written = BTreeMap::new();
         for (at, step) in graph.steps.iter().enumerate() {
-            if (step.section == Section::Main) != (at < main) {
-                return Err(format!("step `{}` stands in the wrong section", step.id));
-            }
-            let mut own = Vec::with_capacity(step.needs.len());
-            for name in &step.needs {
-                let need: usize = *by_name.get(name).ok_or_else(|| {
-                    format!("step `{}` needs `{name}`, which does not come before it", step.id)
-                })?;
-                if graph.steps[need].section == step.section {
-                    own.push(need);
-                    dependents[need].push(at);
-                } else {
-                    return Err(format!("step `{}` needs `{name}` of another section", step.id));
-                }
-            }
-            needs.push(own);
-            if by_name.insert(step.id.clone(), at).is_some() {
+            if written.insert(step.id.clone(), at).is_some() {
                 return Err(format!("two steps are called `{}`", step.id));
             }
         }
-        for (at, step) in graph.steps.iter().enumerate() {
-            for name in step.gate.iter().flat_map(|gate| &gate.covers) {
-                let covered = *by_name
-                    .get(name)
-                    .ok_or_else(|| format!("`{}` covers `{name}`, which is no step", step.id))?;
-                if covered <= at {
-                    return Err(format!("`{}` covers `{name}`, which does not come after it", step.id));
-                }
-                covered_by[covered].push(at);
+        let plans = Arc::new(grow::families(&graph, &written)?);
+        let list = |section| List { owner: None, handlers: false, section, members: Vec::new() };
+        let counts = vec![0; graph.steps.len()];
+        let places_of = vec![Vec::new(); graph.steps.len()];
+        let mut shape = Self {
+            graph: Arc::new(graph),
+            written,
+            plans,
+            places: Vec::new(),
+            dependents: Vec::new(),
+            lists: vec![list(Section::Main), list(Section::Finally)],
+            frames: vec![Frame { parent: 0, of: None, nth: 0, key: None, value: None }],
+            by_name: BTreeMap::new(),
+            by_label: BTreeMap::new(),
+            by_frame: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            places_of,
+            counts,
+        };
+        let mut finally = false;
+        for at in 0..shape.graph.steps.len() {
+            let step = &shape.graph.steps[at];
+            finally |= step.section == Section::Finally;
+            if finally && step.section == Section::Main {
+                return Err(format!("step `{}` stands in the wrong section", step.id));
+            }
+            if shape.plans[at].loops.is_empty() {
+                shape.settle_down(at, 0)?;
             }
         }
-        Ok(Self { graph, by_name, dependents, needs, covered_by, main })
+        for at in 0..shape.graph.steps.len() {
+            shape.check_needs(at)?;
+        }
+        Ok(shape)
     }
 
     pub fn graph(&self) -> &Graph {
@@ -66,28 +148,188 @@ impl Shape {
     }
 
     pub fn len(&self) -> usize {
-        self.graph.steps.len()
+        self.places.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.graph.steps.is_empty()
+        self.places.is_empty()
     }
 
-    /// Number of steps in the main section; they come first.
-    pub fn main(&self) -> usize {
-        self.main
-    }
-
+    /// What is done at a place. For an item its name has the number: `isolate[3]`.
     pub fn node(&self, at: usize) -> &StepNode {
-        &self.graph.steps[at]
+        &self.places[at].node
     }
 
+    /// The step as it stands in the graph.
+    pub fn written(&self, at: usize) -> &StepNode {
+        &self.graph.steps[self.places[at].written]
+    }
+
+    /// Number of the item, where the step is inside a loop.
+    pub fn item(&self, at: usize) -> Option<u32> {
+        self.places[at].item
+    }
+
+    /// How people call it: `isolate:acme-42`, or by number where the key is not known.
+    pub fn label(&self, at: usize) -> String {
+        let place = &self.places[at];
+        self.label_in(&self.written(at).id, place.frame).unwrap_or_else(|| place.node.id.clone())
+    }
+
+    fn label_in(&self, name: &str, frame: usize) -> Option<String> {
+        let mut keys = Vec::new();
+        let mut at = frame;
+        while let Some(of) = self.frames[at].of {
+            let key = self.frames[at].key.as_ref();
+            let round = self.graph.steps[of].repeat.is_some();
+            keys.push(if round { (self.frames[at].nth + 1).to_string() } else { spoken(key?) });
+            at = self.frames[at].parent;
+        }
+        keys.reverse();
+        Some(keys.iter().fold(name.to_owned(), |label, key| format!("{label}:{key}")))
+    }
+
+    /// By name, or as people call it.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).or_else(|| self.by_label.get(name)).copied()
+    }
+
+    /// By what the journal says.
+    pub fn find_item(&self, step: &str, item: Option<u32>) -> Option<usize> {
+        match item {
+            None => self.by_name.get(step).copied(),
+            Some(item) => self.by_name.get(&format!("{step}[{item}]")).copied(),
+        }
+    }
+
+    /// What a name means where it is read: the step of the same item or round, else of what is around it, else of the
+    /// last round of what has rounds.
+    pub fn resolve(&self, name: &str, frame: usize) -> Option<usize> {
+        self.lookup(*self.written.get(name)?, frame)
+    }
+
+    fn lookup(&self, of: usize, frame: usize) -> Option<usize> {
+        let mut at = frame;
+        loop {
+            if let Some(place) = self.by_frame.get(&(of, at)) {
+                return Some(*place);
+            }
+            if at == 0 {
+                return self.last_round(of, frame);
+            }
+            at = self.frames[at].parent;
+        }
+    }
+
+    fn last_round(&self, of: usize, frame: usize) -> Option<usize> {
+        let loops = &self.plans[of].loops;
+        let mut around = Vec::new();
+        let mut at = frame;
+        while let Some(of) = self.frames[at].of {
+            around.push((of, at));
+            at = self.frames[at].parent;
+        }
+        around.reverse();
+        let common = loops.iter().zip(&around).take_while(|(a, (b, _))| *a == b).count();
+        let mut at = if common == 0 { 0 } else { around[common - 1].1 };
+        for inner in &loops[common..] {
+            self.graph.steps[*inner].repeat?;
+            at = *self.newest.get(&(*inner, at))?;
+        }
+        self.by_frame.get(&(of, at)).copied()
+    }
+
+    /// Where a step of the graph is done, as far as that is known by now, inside `frame`. Without what stands for all
+    /// items together.
+    pub fn all_of(&self, name: &str, frame: usize) -> Vec<usize> {
+        let Some(of) = self.written.get(name) else { return Vec::new() };
+        let within = |place: &usize| self.is_within(self.places[*place].frame, frame);
+        self.places_of[*of].iter().copied().filter(|at| !self.is_whole(*at)).filter(within).collect()
+    }
+
+    /// What a question covers by this name: one item, or wherever the step is done.
+    pub fn meant(&self, name: &str, frame: usize) -> Vec<usize> {
+        match self.by_name.get(name) {
+            Some(at) if !self.is_whole(*at) => vec![*at],
+            _ => self.all_of(name, frame),
+        }
+    }
+
+    /// A step as it stands in the graph: where it stands for all its items together, inside `frame`.
+    pub fn wholes_of(&self, name: &str, frame: usize) -> Vec<usize> {
+        let Some(of) = self.written.get(name) else { return Vec::new() };
+        let of = self.places_of[*of].iter().copied();
+        of.filter(|at| self.is_whole(*at) && self.is_within(self.places[*at].frame, frame)).collect()
+    }
+
+    fn is_within(&self, mut inner: usize, outer: usize) -> bool {
+        while inner != outer && inner != 0 {
+            inner = self.frames[inner].parent;
+        }
+        inner == outer
+    }
+
+    /// The loops around a step, itself included if it is one, outermost first.
+    pub fn loops_with(&self, name: &str) -> Vec<String> {
+        let Some(at) = self.written.get(name) else { return Vec::new() };
+        let own = &self.graph.steps[*at];
+        let around = self.plans[*at].loops.iter().map(|of| self.graph.steps[*of].id.clone());
+        around.chain((own.each.is_some() || own.repeat.is_some()).then(|| own.id.clone())).collect()
+    }
+
+    /// How many loops are around a frame.
+    pub fn depth(&self, mut frame: usize) -> usize {
+        let mut depth = 0;
+        while self.frames[frame].of.is_some() {
+            depth += 1;
+            frame = self.frames[frame].parent;
+        }
+        depth
+    }
+
+    /// Earlier places of the same item of the same list, newest first, where it is one that was done again.
+    pub fn same_item(&self, at: usize) -> Vec<usize> {
+        let place = &self.places[at];
+        let before = self.places_of[place.written].iter().rev().copied().filter(|other| *other < at);
+        before.filter(|other| self.is_same_item(place.frame, self.places[*other].frame)).collect()
+    }
+
+    fn is_same_item(&self, mut one: usize, mut other: usize) -> bool {
+        while one != other {
+            let (a, b) = (&self.frames[one], &self.frames[other]);
+            let round = a.of.is_none_or(|of| self.graph.steps[of].repeat.is_some());
+            if round || (a.of, a.nth) != (b.of, b.nth) {
+                return false;
+            }
+            (one, other) = (a.parent, b.parent);
+        }
+        true
+    }
+
+    /// The names of the steps inside a loop.
+    pub fn inside(&self, whole: usize) -> impl Iterator<Item = &String> {
+        let inside = self.plans[self.places[whole].written].inside.iter();
+        inside.map(|at| &self.graph.steps[*at].id)
+    }
+
+    /// What `name` means to the step at `at`; inside a list that it does not stand in, each item of it.
+    pub fn meant_from(&self, name: &str, at: usize) -> Vec<usize> {
+        match self.resolve(name, self.frame(at)) {
+            Some(found) if !self.is_whole(found) => vec![found],
+            _ => self.all_of(name, 0),
+        }
+    }
+
+    pub fn frame(&self, at: usize) -> usize {
+        self.places[at].frame
+    }
+
+    pub fn frame_of(&self, frame: usize) -> &Frame {
+        &self.frames[frame]
     }
 
     pub fn needs(&self, at: usize) -> &[usize] {
-        &self.needs[at]
+        &self.places[at].needs
     }
 
     pub fn dependents(&self, at: usize) -> &[usize] {
@@ -95,10 +337,74 @@ impl Shape {
     }
 
     pub fn covered_by(&self, at: usize) -> &[usize] {
-        &self.covered_by[at]
+        &self.places[at].covered_by
+    }
+
+    /// The gates that cover it, stand among its needs or are named by it, and those of everything around it.
+    pub fn guards(&self, at: usize) -> &[usize] {
+        &self.places[at].guards
     }
 
     pub fn is_main(&self, at: usize) -> bool {
-        at < self.main
+        self.lists[self.places[at].list].section == Section::Main
     }
+
+    /// The list it stands in.
+    pub fn list(&self, at: usize) -> usize {
+        self.places[at].list
+    }
+
+    pub fn lists(&self) -> &[List] {
+        &self.lists
+    }
+
+    /// The group or the loop it belongs to.
+    pub fn owner(&self, at: usize) -> Option<usize> {
+        self.lists[self.places[at].list].owner
+    }
+
+    /// It stands for all items or rounds together.
+    pub fn is_whole(&self, at: usize) -> bool {
+        let node = &self.places[at].node;
+        node.each.is_some() || node.repeat.is_some()
+    }
+
+    /// It has steps or items of its own.
+    pub fn is_compound(&self, at: usize) -> bool {
+        self.places[at].members.is_some()
+    }
+
+    /// The list of its steps or items.
+    pub fn members(&self, at: usize) -> Option<usize> {
+        self.places[at].members
+    }
+
+    pub fn handlers(&self, at: usize) -> Option<usize> {
+        self.places[at].handlers
+    }
+
+    pub fn scope(&self, at: usize) -> Option<usize> {
+        self.places[at].scope
+    }
+
+    pub fn reverts(&self, at: usize) -> &[usize] {
+        &self.places[at].reverts
+    }
+}
+
+/// A key as it stands in the name of an item: small letters, digits and `-`; else its slug and a short hash.
+fn spoken(key: &str) -> String {
+    use sha2::Digest;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !key.is_empty() && key.len() <= 60 && key.chars().all(plain) {
+        return key.to_owned();
+    }
+    let hash: String = sha2::Sha256::digest(key).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let slug: String = key
+        .chars()
+        .take(40)
+        .map(|c| if plain(c.to_ascii_lowercase()) { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let slug = slug.trim_matches('-');
+    if slug.is_empty() { hash } else { format!("{slug}-{hash}") }
 }

@@ -13,7 +13,7 @@ use super::event::{
 };
 use super::shape::Shape;
 use crate::clock::Timestamp;
-use crate::plan::ErrorClass;
+use crate::plan::{ErrorClass, Kind, Plan, StepValues};
 
 /// Everything that is known about a run. `Clone` is for tests and views.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +102,8 @@ pub struct Step {
     pub ended: Option<Timestamp>,
     pub due: Option<Timestamp>,
     pub outputs: BTreeMap<String, Json>,
+    /// For what has steps or items of its own.
+    pub compound: Option<Box<Compound>>,
     /// What a person answered.
     pub human: Option<Human>,
     /// The open question about it.
@@ -111,6 +113,27 @@ pub struct Step {
     pub items: Vec<ItemState>,
     /// For a gate that is asked again: its dependents have counted its first end already.
     pub(super) reopened: bool,
+}
+
+/// How far a group has come, or a loop with its items or rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Compound {
+    /// Its steps may start.
+    pub entered: bool,
+    /// A step of it has failed, and what it does then may start.
+    pub handling: bool,
+    /// A reversal of its own failed.
+    pub unclean: bool,
+    /// How often its list, or a part of it that failed, was laid out; or its rounds.
+    pub batches: u32,
+    /// Items at first.
+    pub targets: usize,
+    /// How many items may have been begun by now.
+    pub released: usize,
+    /// How many have.
+    pub begun: usize,
+    /// The wish to try again that the last batch answered.
+    pub heeded: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -218,6 +241,8 @@ pub struct ReversalState {
     pub step: usize,
     pub kind: Reversal,
     pub tries: u32,
+    /// The group whose end it is due at; the run's, if none.
+    pub scope: Option<usize>,
     /// Its `only_if` has been asked and held.
     pub allowed: Option<bool>,
     /// A person has said "put it back".
@@ -238,18 +263,44 @@ pub struct Derived {
     pub in_flight: BTreeSet<usize>,
     pub open_asks: BTreeSet<u32>,
     pub timers: BTreeSet<(Timestamp, Timer)>,
-    /// Steps not settled: main, finally.
-    pub undecided: [usize; 2],
+    /// By list of the shape; the first two are the run's.
+    pub lists: Vec<Course>,
+    /// By loop.
+    pub loops: BTreeMap<usize, Items>,
+    /// Reverts under way.
+    pub reverting: BTreeSet<usize>,
+    /// By group: what it still has to put back.
+    pub toggles: BTreeMap<usize, usize>,
     /// Gates that are asked again, their approval being voided.
     pub reopened: BTreeSet<usize>,
-    /// First settled step that does not satisfy its dependents: main, finally.
-    pub first_unsatisfied: [Option<usize>; 2],
-    /// First settled step that failed: main, finally.
-    pub first_failed: [Option<usize>; 2],
     /// Reversals not closed: of main steps, of `finally`.
     pub open_reversals: [usize; 2],
     /// The steps of `finally` have had their turn announced.
     pub finally_open: bool,
+}
+
+/// How far a list has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Course {
+    /// Steps not settled.
+    pub undecided: usize,
+    /// First settled step that does not satisfy its dependents.
+    pub first_unsatisfied: Option<usize>,
+    /// First settled step that failed.
+    pub first_failed: Option<usize>,
+    /// Some step failed whose failure counts.
+    pub failed: bool,
+    /// Some gate was not opened.
+    pub rejected: bool,
+}
+
+/// The items of a loop that were begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Items {
+    /// Not settled.
+    pub open: usize,
+    /// Settled, not done, and not begun anew.
+    pub failed: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -279,7 +330,8 @@ impl State {
     /// The state before the first event.
     pub fn new(shape: Arc<Shape>, run: &str) -> Self {
         let steps = (0..shape.len()).map(|at| Step::new(&shape, at)).collect();
-        let undecided = [shape.main(), shape.len() - shape.main()];
+        let lists = shape.lists().iter();
+        let lists = lists.map(|list| Course { undecided: list.members.len(), ..Course::default() }).collect();
         Self {
             shape,
             run: Run {
@@ -300,7 +352,7 @@ impl State {
             steps,
             asks: BTreeMap::new(),
             reversals: Vec::new(),
-            derived: Derived { undecided, ..Derived::default() },
+            derived: Derived { lists, ..Derived::default() },
         }
     }
 
@@ -317,7 +369,22 @@ impl State {
     }
 
     pub fn steps(&self) -> impl Iterator<Item = (&crate::plan::StepNode, &Step)> {
-        self.shape.graph().steps.iter().zip(&self.steps)
+        self.steps.iter().enumerate().map(|(at, step)| (self.shape.node(at), step))
+    }
+
+    /// What the plan says about a step, wherever it is done.
+    pub fn values<'p>(&self, plan: &'p Plan, at: usize) -> Option<&'p StepValues> {
+        plan.values.steps.get(&self.shape.written(at).id)
+    }
+
+    /// What a name means to a step.
+    pub fn resolve(&self, name: &str, from: usize) -> Option<usize> {
+        self.shape.resolve(name, self.shape.frame(from))
+    }
+
+    /// By what an event or an attempt says.
+    pub fn find_item(&self, step: &str, item: Option<u32>) -> Option<(usize, &Step)> {
+        self.shape.find_item(step, item).map(|at| (at, &self.steps[at]))
     }
 
     pub fn ask(&self, id: u32) -> Option<&Ask> {
@@ -343,18 +410,20 @@ impl State {
     /// The running attempt of a step.
     pub fn running_key(&self, at: usize) -> Option<AttemptKey> {
         let running = self.steps[at].running.as_ref()?;
-        Some(AttemptKey { step: self.shape.node(at).id.clone(), item: None, attempt: running.attempt })
+        let step = self.shape.written(at).id.clone();
+        Some(AttemptKey { step, item: self.shape.item(at), attempt: running.attempt })
     }
 
     /// What the running attempt asks for.
     pub fn request(&self, key: &AttemptKey) -> Option<Arc<AttemptRequest>> {
-        let (_, step) = self.find(&key.step)?;
+        let (_, step) = self.find_item(&key.step, key.item)?;
         let running = step.running.as_ref().filter(|running| running.attempt == key.attempt)?;
         running.request.clone()
     }
 
     pub fn phase(&self) -> Phase {
-        let ([main, finally], reversals) = (self.derived.undecided, self.derived.open_reversals);
+        let [main, finally] = [0, 1].map(|list: usize| self.derived.lists[list].undecided);
+        let reversals = self.derived.open_reversals;
         match (&self.run.started, &self.run.finished, &self.run.ending) {
             (None, ..) => Phase::New,
             (_, Some(_), _) => Phase::Finished,
@@ -393,7 +462,7 @@ impl State {
                 Status::Skipped => match step.skipped {
                     Some(SkipReason::When | SkipReason::AlreadyDone) => true,
                     Some(SkipReason::NotNeeded) => !self.shape.node(at).kind.is_gate(),
-                    Some(SkipReason::Upstream | SkipReason::Ended) | None => false,
+                    Some(SkipReason::Upstream | SkipReason::Ended | SkipReason::Group) | None => false,
                 },
                 _ => false,
             }
@@ -440,6 +509,7 @@ impl Step {
             ended: None,
             due: None,
             outputs: BTreeMap::new(),
+            compound: (shape.is_compound(at) || node.kind == Kind::Revert).then(Box::default),
             human: None,
             ask: None,
             last_ask: None,

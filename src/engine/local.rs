@@ -243,7 +243,7 @@ impl Loop {
             Woken::Reply(Reply::Hangup) | Woken::Signal(Signal::Hangup) => self.hang_up(batch),
             Woken::Signal(Signal::Continued) => self.it.operator.redraw(),
             Woken::Tail(line) => {
-                let text = narrate::tail(&line);
+                let text = narrate::tail(&self.it.state, &line);
                 self.it.operator.say(&text);
             }
             Woken::Clock => self.decide(Input::Tick, batch),

@@ -7,8 +7,15 @@ use crate::plan::{Action, Effect, Mode, Plan};
 use crate::runner::TailLine;
 
 /// A masked line of output.
-pub(super) fn tail(line: &TailLine) -> String {
-    format!("    {} | {}", line.key.step, line.text)
+pub(super) fn tail(state: &State, line: &TailLine) -> String {
+    let step = called(state, Some(&line.key.step), line.key.item);
+    format!("    {step} | {}", line.text)
+}
+
+/// How people call a step, or one item of it.
+fn called(state: &State, step: Option<&String>, item: Option<u32>) -> String {
+    let Some(step) = step else { return String::new() };
+    state.find_item(step, item).map_or_else(|| step.clone(), |(at, _)| state.shape().label(at))
 }
 
 pub(super) fn pausing(lang: &str, running: usize) -> String {
@@ -70,7 +77,7 @@ pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
 /// The line that an event is worth.
 pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
-    let step = event.step.as_deref().unwrap_or_default();
+    let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
         Fact::RunStarted { mode, runbook, .. } => {
             let title = plan.values.title.in_lang(&state.run.lang).map_or("", String::as_str);
@@ -133,15 +140,15 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
                 pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
             )
         }
-        _ => return about_people(plan, state, event),
+        _ => return more(plan, state, event),
     };
     Some(text)
 }
 
-/// Questions: what was said to them, and what became of them.
-fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+/// Questions, what was said to them and what became of them; lists and groups.
+fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
-    let step = event.step.as_deref().unwrap_or_default();
+    let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
         Fact::AskAnswered { part, decision: said, .. } => {
             let who = event.actor.as_ref()?;
@@ -152,6 +159,10 @@ fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
+        Fact::StepExpanded { items } => format!("  {step}: {}", laid_out(state, event, *items)?),
+        Fact::StepHandling {} => {
+            format!("! {step}: {}", pick(french, "échec, suite prévue", "failed, what it does then begins"))
+        }
         Fact::AskEscalated { ask, .. } => {
             let who = Question::of(plan, state, *ask).map(|question| entitled(&question)).unwrap_or_default();
             format!(
@@ -172,6 +183,21 @@ fn about_people(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     Some(text)
 }
 
+/// The items of a list, or the round that begins.
+fn laid_out(state: &State, event: &Event, items: u32) -> Option<String> {
+    const NAMED: usize = 8;
+    let french = state.run.lang == "fr";
+    let (whole, step) = state.find_item(event.step.as_deref()?, event.item)?;
+    if state.shape().node(whole).repeat.is_some() {
+        let round = step.compound.as_ref()?.batches;
+        return Some(format!("{} {round}", pick(french, "tour", "round")));
+    }
+    let keys: Vec<String> = event.hidden.0.get("keys").and_then(|text| serde_json::from_str(text).ok())?;
+    let more = if keys.len() > NAMED { ", …" } else { "" };
+    let named = keys.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    Some(format!("{items} {} {named}{more}", pick(french, "éléments :", "items:")))
+}
+
 fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
     match status {
         Status::Succeeded => format!("✓ {step}"),
@@ -187,7 +213,7 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
 
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
-    let (at, step) = state.find(event.step.as_deref()?)?;
+    let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
     let what = match &request.probe.action {

@@ -134,7 +134,7 @@ impl Attached {
 /// There is none.
 pub fn question<'a>(state: &'a State, step: &str) -> Result<&'a Ask, Unheard> {
     let Some((_, found)) = state.find(step) else {
-        let asked = state.open_asks().map(|ask| state.shape().node(ask.step).id.clone()).collect();
+        let asked = state.open_asks().map(|ask| state.shape().label(ask.step)).collect();
         return Err(Unheard::NoStep { step: step.to_owned(), asked });
     };
     let ask = found.ask.or(found.last_ask).and_then(|id| state.ask(id));

@@ -162,7 +162,7 @@ impl Dialog<'_> {
             AskKind::Choice => choice::said(self),
             AskKind::Checklist => self.checklist(),
             AskKind::Confirm if self.q.typed.is_some() => self.typed(),
-            AskKind::Approve | AskKind::Confirm => {
+            AskKind::Approve | AskKind::Confirm | AskKind::Canary => {
                 let choice = self.choice(&self.q.choices, &self.q.step)?;
                 let comment = self.reason(false)?;
                 Ok(Said { value: json!(choice.word), comment, ..Said::default() })

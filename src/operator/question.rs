@@ -185,7 +185,7 @@ impl Question {
         Some(Self {
             ask: ask.id,
             run: state.run.id.clone(),
-            step: node.id.clone(),
+            step: state.shape().label(ask.step),
             kind: ask.kind,
             effect: node.effect,
             mode: plan.graph.mode,
@@ -195,7 +195,7 @@ impl Question {
             prompt: text(ask, "prompt"),
             show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
-            estimate_ms: plan.step_values(ask.step).and_then(|values| values.estimate_ms),
+            estimate_ms: state.values(plan, ask.step).and_then(|values| values.estimate_ms),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),
@@ -205,7 +205,7 @@ impl Question {
             requests: requests(state, ask, node),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offered(state, ask, &outputs),
-            fields: if ask.kind == AskKind::Input { fields(plan, ask.step, lang) } else { Vec::new() },
+            fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
             options: listed(ask),
             many: node.many,
             evidence: evidence(ask.kind, node),
@@ -358,9 +358,9 @@ fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
         .collect()
 }
 
-fn fields(plan: &Plan, step: usize, lang: Lang) -> Vec<Field> {
+fn fields(plan: &Plan, state: &State, step: usize, lang: Lang) -> Vec<Field> {
     let code = if lang == Lang::Fr { "fr" } else { "en" };
-    let fields = plan.step_values(step).into_iter().flat_map(|values| &values.fields);
+    let fields = state.values(plan, step).into_iter().flat_map(|values| &values.fields);
     let field = |(name, field): (&String, &InputField)| Field {
         name: name.clone(),
         title: field.title.in_lang(code).cloned().unwrap_or_else(|| name.clone()),
@@ -422,7 +422,7 @@ fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
             (node.by.as_ref().unwrap_or(&nobody), false)
         }
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => (&nobody, false),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => (&nobody, false),
     };
     let mut roles: Vec<&String> = who.roles.iter().collect();
     if ask.kind == AskKind::Approve && ask.escalated {
@@ -430,10 +430,9 @@ fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
     }
     let mut not: BTreeSet<String> = BTreeSet::new();
     not.extend(state.run.starter.iter().filter(|_| who.not_starter).map(|actor| actor.who.clone()));
-    let by = |name: &String| {
-        state.find(name).and_then(|(_, step)| step.human.as_ref()).map(|human| human.by.who.clone())
-    };
-    not.extend(who.not_steps.iter().filter_map(by));
+    let answered = |at: usize| state.step(at).human.as_ref().map(|human| human.by.who.clone());
+    let by = |name: &String| state.shape().meant_from(name, ask.step).into_iter().filter_map(answered);
+    not.extend(who.not_steps.iter().flat_map(by));
     let populace = &plan.graph.people;
     let anybody = roles.is_empty() && !closed;
     let named: BTreeSet<&String> = if anybody {

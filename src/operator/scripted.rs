@@ -24,7 +24,7 @@ const USES_IN_TROUBLE: u32 = 3;
 /// Uses of an entry for one item of one question, where `retry` asks the item again.
 const USES_OF_ITEM: u32 = 3;
 
-/// One entry of an answers file. Its id is `step`, or `list/item`.
+/// One entry of an answers file. Its id is `step` or `list/item`, and of one item of a loop `step:key` or `list:key/item`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScriptedAnswer {
     /// A word (`approve`, `yes` or true), the fields of a form, or an object with `choice`.
@@ -74,17 +74,24 @@ impl Scripted {
     /// The next entry for a question, with the item it is for. Counts it as used.
     fn entry(&mut self, question: &Question) -> Option<(String, Option<String>)> {
         let mut candidates: Vec<(String, Option<Point>)> = Vec::new();
-        if question.kind == AskKind::Checklist {
-            let item = |item: &Point| (format!("{}/{}", question.step, item.id), Some(item.clone()));
-            candidates
-                .extend(question.open_items().take(if question.in_order { 1 } else { usize::MAX }).map(item));
+        // What is said for one item of a loop goes before what is said for all of them.
+        let all = question.step.split(':').next().unwrap_or_default();
+        for step in [question.step.as_str(), all] {
+            if question.kind == AskKind::Checklist {
+                let item = |item: &Point| (format!("{step}/{}", item.id), Some(item.clone()));
+                let most = if question.in_order { 1 } else { usize::MAX };
+                candidates.extend(question.open_items().take(most).map(item));
+            }
+            candidates.push((step.to_owned(), None));
+            if all == question.step {
+                break;
+            }
         }
-        candidates.push((question.step.clone(), None));
         for (id, item) in candidates {
             let Some(entry) = self.answers.get(&id) else { continue };
             let trouble = matches!(question.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
             let tried = self.tried.get(&(question.ask, id.clone())).copied().unwrap_or(0);
-            let used = self.uses.get(&(id.clone(), trouble)).copied().unwrap_or(0);
+            let used = self.uses.get(&(format!("{} {id}", question.step), trouble)).copied().unwrap_or(0);
             let often = if item.is_some() { USES_OF_ITEM } else { 1 };
             if tried >= often || used >= if trouble { USES_IN_TROUBLE } else { USES } {
                 continue;
@@ -101,7 +108,7 @@ impl Scripted {
                 continue;
             }
             *self.tried.entry((question.ask, id.clone())).or_default() += 1;
-            *self.uses.entry((id.clone(), trouble)).or_default() += 1;
+            *self.uses.entry((format!("{} {id}", question.step), trouble)).or_default() += 1;
             return Some((id, item.map(|item| item.id)));
         }
         None

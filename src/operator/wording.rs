@@ -76,6 +76,7 @@ wording! {
     KindManual: "à faire à la main", "to be done by hand";
     KindFailure: "échec : que faire ?", "failed: what now?";
     KindUnknown: "issue inconnue : que s'est-il passé ?", "outcome unknown: what happened?";
+    KindCanary: "les premiers sont faits : continuer avec les autres ?", "the first are done: go on with the others?";
     KindPutBack: "encore basculé : remettre en place ?", "still switched: put it back?";
     ModeLive: "RÉEL", "LIVE";
     ModeDrill: "EXERCICE", "DRILL";
@@ -218,6 +219,7 @@ wording! {
     DoApprove: "exactement ce qui est montré peut être fait", "exactly what is shown may be done";
     DoReject: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
     DoYes: "on continue", "it goes on";
+    DoNoMore: "on s'arrête là : les autres ne commencent pas", "it stops here: the others do not begin";
     DoNo: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
     DoManualDone: "c'est fait, on continue", "it is done, go on";
     DoManualNot: "ce n'est pas fait : l'étape échoue", "it is not done: the step fails";
@@ -250,6 +252,7 @@ pub(super) const fn kind(kind: AskKind) -> Text {
         AskKind::Failure => Text::KindFailure,
         AskKind::Unknown => Text::KindUnknown,
         AskKind::PutBack => Text::KindPutBack,
+        AskKind::Canary => Text::KindCanary,
     }
 }
 
@@ -308,6 +311,7 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
         (_, Decision::Approve) => Text::DoApprove,
         (_, Decision::Reject) => Text::DoReject,
         (_, Decision::Yes | Decision::Given | Decision::Chosen | Decision::Done) => Text::DoYes,
+        (AskKind::Canary, Decision::No) => Text::DoNoMore,
         (_, Decision::No | Decision::NotDone) => Text::DoNo,
         (_, Decision::Retry) => Text::DoRetry,
         (_, Decision::ByHand) => Text::DoByHand,

@@ -13,16 +13,18 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+use super::loops;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
-use crate::runbook::coverage::covered;
+use crate::runbook::coverage::{self, covered};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::{Environment, IdentityWord, ServiceScope, Services};
 use crate::runbook::flow::{self, Flow};
 use crate::runbook::load::Document;
+use crate::runbook::reach::Reach;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
     Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
@@ -182,14 +184,18 @@ impl Builder<'_> {
         let steps: Vec<&Step> = flow::steps(runbook).collect();
         let gates: Vec<usize> = (0..steps.len()).filter(|at| steps[*at].is_gate()).collect();
         let waits = |at: usize| steps[at].run_on.is_some();
-        let upstream = self.flow.upstream(&gates, waits);
+        let gates: Vec<usize> = gates.into_iter().filter(|at| steps[*at].for_each.is_none()).collect();
+        let upstream = self.flow.upstream(&gates, Reach::Open, waits);
         let covered = covered(&self.flow, &steps);
         let order = self.flow.order().unwrap_or(&[]);
         let nodes = order.iter().map(|at| {
             let mut node = self.node(*at, &steps);
             if node.run_on != RunOn::Success {
-                node.gates =
-                    upstream[*at].iter().map(|gate| steps[gates[*gate as usize]].name().to_owned()).collect();
+                // Those in front of its group were open when the group began.
+                let within = self.flow.lists.places[*at].within;
+                let found = upstream[*at].iter().map(|gate| gates[*gate as usize]);
+                let found = found.filter(|gate| within.is_none_or(|group| *gate > group));
+                node.gates = found.map(|gate| steps[gate].name().to_owned()).collect();
             }
             if let Some(gate) =
                 node.gate.as_mut().filter(|_| node.kind == Kind::Approve && gate_decl(steps[*at]).is_none())
@@ -222,7 +228,10 @@ impl Builder<'_> {
     fn node(&self, at: usize, steps: &[&Step]) -> StepNode {
         let step = steps[at];
         let kind = kind(step);
-        let mut node = StepNode::new(step.name(), kind, effect(step.effect_word()));
+        let mut node = StepNode::new(step.name(), kind, effect(coverage::effect(&self.flow, steps, at)));
+        let place = self.flow.lists.places[at];
+        node.within = place.within.map(|group| steps[group].name().to_owned());
+        node.handles = place.handles;
         node.section = if at < self.flow.main { Section::Main } else { Section::Finally };
         node.needs = self.flow.needs[at].iter().map(|need| steps[*need].name().to_owned()).collect();
         node.above = self.flow.above[at];
@@ -260,6 +269,7 @@ impl Builder<'_> {
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
         kind_fields(step, &mut node);
+        loops::fields(step, &mut node);
         node
     }
 
@@ -349,6 +359,8 @@ impl Builder<'_> {
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
+            each: step.for_each.as_deref().map(loops::values),
+            repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
             links: step
                 .links
                 .iter()
@@ -387,6 +399,8 @@ fn kind(step: &Step) -> Kind {
         Some("wait") => Kind::Wait,
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
+        Some("group") => Kind::Group,
+        Some("revert") => Kind::Revert,
         // The only one left: `check` has refused a step without a kind.
         _ => Kind::Manual,
     }

@@ -45,7 +45,8 @@ pub struct Graph {
     pub deadline_ms: Option<u64>,
     /// Names of the secrets that the run may use.
     pub secrets: Vec<String>,
-    /// Steps in an order that respects `needs`; those of `finally` after the others.
+    /// Steps in an order that respects `needs`; those of `finally` after the others, those of a group behind it. What
+    /// stands inside `for_each` or `repeat` stands here once and is begun once for each item or round.
     pub steps: Vec<StepNode>,
     /// The run that this one does again, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +106,10 @@ pub enum Kind {
     Assert,
     End,
     Choice,
+    /// Steps that belong together: it ends when they have.
+    Group,
+    /// Closes reversals of earlier steps before the end of the run.
+    Revert,
 }
 
 impl Kind {
@@ -139,6 +144,8 @@ impl Kind {
             Self::Assert => "assert",
             Self::End => "end",
             Self::Choice => "choice",
+            Self::Group => "group",
+            Self::Revert => "revert",
         }
     }
 }
@@ -167,10 +174,16 @@ pub struct StepNode {
     pub kind: Kind,
     pub effect: Effect,
     pub section: Section,
-    /// Steps that must have ended before. For a step without `needs` in the runbook: those above it in its list
-    /// that nothing else above needs (the rest follows), and `above` is set.
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// It belongs to what its group does when a step of it has failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handles: bool,
+    /// Steps of the same list that must have ended before. For a step without `needs` in the runbook: those above it
+    /// in its list that nothing else above needs (the rest follows), and `above` is set.
     pub needs: Vec<String>,
-    /// The step waits for everything above it in its section, and is satisfied only if all of it is.
+    /// The step waits for everything above it in its list, and is satisfied only if all of it is.
     pub above: bool,
     pub run_on: RunOn,
     /// For `run_on` failure or finished: every gate upstream, all of which must be open.
@@ -213,6 +226,19 @@ pub struct StepNode {
     pub end: Option<EndStatus>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
     pub wait_ms: Option<u64>,
+    /// For `group`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupNode>,
+    /// It is done once for each item of a list. Of all other fields only `needs`, `above`, `run_on`, `gates`,
+    /// `conditional` (unless [`EachNode::when_each`]), `on_failure` and `allowed` are about the whole of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<EachNode>,
+    /// A group that is done in rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<RepeatNode>,
+    /// For `revert`: whose reversals it closes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reverts: Vec<String>,
     /// It succeeded in the run that this one does again, and need not run if its request is still the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
@@ -226,6 +252,8 @@ impl StepNode {
             kind,
             effect,
             section: Section::Main,
+            within: None,
+            handles: false,
             needs: Vec::new(),
             above: false,
             run_on: RunOn::Success,
@@ -251,9 +279,79 @@ impl StepNode {
             outputs: Vec::new(),
             end: None,
             wait_ms: None,
+            group: None,
+            each: None,
+            repeat: None,
+            reverts: Vec::new(),
             imported: false,
         }
     }
+}
+
+/// What a group does when a step of it has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupNode {
+    /// It has steps that run then.
+    pub handlers: bool,
+    /// And if those succeed, so has the group.
+    pub then_continue: bool,
+}
+
+/// How a list is gone through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EachNode {
+    /// Items under way at once, at least 1.
+    pub max_parallel: u32,
+    pub canary: Option<CanaryNode>,
+    /// More items than this are refused.
+    pub max_targets: Option<u32>,
+    /// More failed items than this, and no further one begins.
+    pub max_failures: Option<Share>,
+    /// A list without items is no failure.
+    pub empty_ok: bool,
+    /// Its `when` reads the item: it is about each, not about the whole.
+    pub when_each: bool,
+}
+
+/// The first items, which go before the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryNode {
+    pub count: u32,
+    /// Somebody says whether to go on.
+    pub ask: bool,
+    /// How long the first ones are watched before.
+    pub soak_ms: Option<u64>,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    Count(u32),
+    Percent(u32),
+}
+
+impl Share {
+    /// How many of `all` that is; parts of one do not count.
+    pub fn of(self, all: usize) -> usize {
+        match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => all.saturating_mul(percent as usize) / 100,
+        }
+    }
+}
+
+/// How often a group is gone through; until when is an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatNode {
+    /// Rounds, at least 1.
+    pub max: u32,
+    /// Between two rounds.
+    pub every_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

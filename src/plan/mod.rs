@@ -10,6 +10,7 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+mod loops;
 pub mod preview;
 pub mod service;
 mod translate;
@@ -18,14 +19,14 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, Identity, InputKind, ItemNode, Kind, ManyNode,
-    Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, Rerun,
-    RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
+    CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode, Identity,
+    InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person,
+    Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode, VerifyNode, Who,
 };
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, Assertion, Choosing, Computed, Expect, Import, InputField, Item, Link, Listed, Localized, Poll,
-    Probe, ProbeOf, SecretSource, StepValues, Values,
+    Accept, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed, Localized,
+    Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
 };
 
 use serde::{Deserialize, Serialize};

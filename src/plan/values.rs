@@ -110,6 +110,12 @@ pub struct StepValues {
     pub until: Option<Template>,
     /// The declared answer of an unattended run.
     pub unattended: Option<Value>,
+    /// For `for_each`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// For `repeat`: no further round once it holds, judged with what the last round gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_until: Option<Expr>,
     /// Pages to look at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<Template>>,
@@ -216,6 +222,18 @@ pub struct Computed {
     pub label: Option<Expr>,
 }
 
+/// The list that a step is done for, item by item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Each {
+    pub items: Expr,
+    /// The name of one item, for whatever is done with it.
+    pub name: String,
+    /// An expression about one item: its name in the run, unlike that of every other. Without it an item is its own
+    /// name, and has to be a text or a number.
+    pub key: Option<Expr>,
+}
+
 /// A typed question, as for inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -260,6 +278,7 @@ impl StepValues {
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
         let exprs = exprs.chain(computed.map(|list| &list.from));
+        let exprs = exprs.chain(self.each.as_ref().map(|each| &each.items)).chain(&self.repeat_until);
         texts
             .flat_map(Template::refs)
             .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))

@@ -153,7 +153,8 @@ impl History {
         for entry in &self.entries {
             for event in &entry.events {
                 if let Fact::StepOverridden { how } = event.fact {
-                    let step = event.step.clone().unwrap_or_default();
+                    let item = event.item.map(|n| format!("[{n}]")).unwrap_or_default();
+                    let step = format!("{}{item}", event.step.as_deref().unwrap_or_default());
                     found.push(Deviation {
                         seq: entry.seq,
                         at: entry.at,

@@ -349,11 +349,12 @@ fn timeline(history: &History) -> Vec<TimelineRow> {
     for entry in &history.entries {
         for event in &entry.events {
             let attempt = event.attempt.map(|n| format!("#{n}")).unwrap_or_default();
+            let item = event.item.map(|n| format!("[{n}]")).unwrap_or_default();
             rows.push(TimelineRow {
                 seq: entry.seq,
                 at: entry.at.to_string(),
                 event: event.fact.name(),
-                step: event.step.as_ref().map(|step| format!("{step}{attempt}")).unwrap_or_default(),
+                step: event.step.as_ref().map(|step| format!("{step}{item}{attempt}")).unwrap_or_default(),
                 by: event.actor.as_ref().map(person).unwrap_or_default(),
                 details: details(event),
             });

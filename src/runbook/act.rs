@@ -134,7 +134,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 14] = [
     "http",
     "shell",
     "argv",
@@ -147,6 +147,8 @@ pub const KINDS: [&str; 12] = [
     "wait",
     "assert",
     "end",
+    "group",
+    "revert",
 ];
 
 /// Kinds of step that are questions to people.

@@ -1,11 +1,15 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what its commands do, `scripts` at what it hands to shells, `choices` at lists to choose from, `names` at what its texts read,
-//! `gates` at what stands in front of what, `people` at who may answer.
+//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what its commands do,
+//! `scripts` at what it hands to shells, `choices` at lists to choose from, `loops` at groups, lists, rounds and what
+//! is reverted, `names` at what its texts read, `dominance` at gates in front of what is destructive, `gates` at all
+//! other things about gates, `people` at who may answer.
 
 mod choices;
 mod commands;
+mod dominance;
 mod gates;
+mod loops;
 mod names;
 mod people;
 mod scripts;
@@ -84,7 +88,9 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     values::check(&mut checker);
     choices::check(&mut checker);
     commands::check(&mut checker);
+    loops::check(&mut checker);
     names::check(&mut checker);
+    dominance::check(&mut checker);
     gates::check(&mut checker);
     people::check(&mut checker);
     checker.settle();
@@ -136,9 +142,26 @@ impl Checker<'_> {
         self.problems.extend(wrong.map(|((_, _, problem), _)| problem));
     }
 
-    /// Both in the main list or both in `finally`.
     fn same_list(&self, a: usize, b: usize) -> bool {
-        (a < self.flow.main) == (b < self.flow.main)
+        self.flow.lists.of[a] == self.flow.lists.of[b]
+    }
+
+    /// The list that is gone through between a step and another one, so that it cannot know which item is meant.
+    fn list_around(&self, from: usize, step: usize) -> Option<usize> {
+        let lists = &self.flow.lists;
+        let around = [step].into_iter().chain(lists.around(step));
+        let outside = |list: &usize| *list != from && !lists.belongs(from, *list);
+        around.take_while(outside).filter(|list| self.steps[*list].for_each.is_some()).last()
+    }
+
+    fn inside_list(&self, from: usize, step: usize, span: Span) -> Diagnostic {
+        let (name, list) = (self.name(step), self.list_around(from, step).unwrap_or(step));
+        let message =
+            format!("`{name}` is done for each item of a list, and from here none of them is meant");
+        let list_name = self.name(list);
+        self.error("inside-list", span, message)
+            .also(self.id_span(list).at(self.source), "here the list is gone through")
+            .help(format!("`steps.{list_name}.items` has what became of each item"))
     }
 
     fn id_span(&self, step: usize) -> Span {

@@ -1,32 +1,48 @@
-//! Which step waits for which: the order of a runbook, and questions about what lies upstream.
+//! Which step waits for which: the order of a runbook, list by list, and which gates hold outside their list.
 //!
-//! Everything here is iterative and close to linear in steps and edges; questions about many steps are answered for
-//! 64 of them in one pass.
+//! Everything here is iterative and close to linear in steps and edges. What lies upstream is asked in `reach`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::schema::{Runbook, Step};
+use super::lists::{self, Lists};
+use super::schema::{RejectWord, RunOnWord, Runbook, Step, ThenWord};
 
-/// The graph of a runbook. Steps are counted from 0: the main list, then `finally`.
+pub use super::lists::steps;
+
+/// The graph of a runbook. Steps are counted from 0 as they stand in the file: the main list, then `finally`, those of
+/// a group behind it.
 #[derive(Debug)]
 pub struct Flow {
-    /// By step: what it waits for. Without `needs`: the steps above it that nothing else above waits for.
+    /// By step: what of its own list it waits for. Without `needs`: the steps above it that nothing else above waits
+    /// for.
     pub needs: Vec<Vec<usize>>,
     /// By step: it waits for everything above it in its list.
     pub above: Vec<bool>,
     /// Index of the first step of `finally`.
     pub main: usize,
+    pub lists: Lists,
+    /// By step: once its list has gone well, so has it, and so have the gates in it that hold.
+    pub(super) holds: Vec<bool>,
+    /// By group: its having gone well says nothing about the gates in it.
+    pub(super) blind: Vec<bool>,
+    /// By step: it, or a step before it, may fail or be left out, and the group they stand in goes well.
+    spared: Vec<bool>,
+    /// By step: a gate before it in its list may be refused without ending the run.
+    pushed_back: Vec<bool>,
     names: BTreeMap<String, usize>,
+    /// By list: the steps of it that no other one of it waits for.
+    pub(super) sinks: Vec<Vec<usize>>,
     order: Result<Vec<usize>, Vec<usize>>,
 }
 
 impl Flow {
     pub fn new(runbook: &Runbook) -> Self {
-        let main = runbook.steps.len();
-        let steps: Vec<&Step> = steps(runbook).collect();
+        let (steps, places): (Vec<&Step>, Vec<_>) = lists::walk(runbook).unzip();
+        let main = places.iter().position(|place| place.finally).unwrap_or(places.len());
+        let mut lists = Lists::new(places);
         let mut names = BTreeMap::new();
         for (at, step) in steps.iter().enumerate() {
             if let Some(id) = &step.id {
@@ -35,24 +51,77 @@ impl Flow {
         }
         let mut needs = Vec::with_capacity(steps.len());
         let mut above = Vec::with_capacity(steps.len());
-        let mut frontier = Frontier::new(steps.len());
+        let mut frontier = Frontier::new(steps.len(), lists.steps.len());
         for (at, step) in steps.iter().enumerate() {
-            if at == main {
-                frontier = Frontier::new(steps.len());
-            }
-            let same_list = |other: &usize| (*other < main) == (at < main) && *other != at;
+            let list = lists.of[at];
+            let same_list = |other: &usize| lists.of[*other] == list && *other != at;
+            let place = lists.places[at];
+            let beside = !place.handles && place.within.is_some_and(|group| is_parallel(steps[group]));
             let wanted = match &step.needs {
-                None => frontier.sinks(),
+                None if beside => Vec::new(),
+                None => frontier.sinks(list),
                 Some(ids) => {
                     ids.iter().filter_map(|id| names.get(&id.value).copied()).filter(same_list).collect()
                 }
             };
-            frontier.add(at, &wanted, step.needs.is_none());
-            above.push(step.needs.is_none());
+            let waits = step.needs.is_none() && !beside;
+            frontier.add(list, at, &wanted, waits);
+            above.push(waits);
             needs.push(wanted);
         }
-        let order = sorted(&needs);
-        Self { needs, above, main, names, order }
+        let sinks = (0..lists.steps.len()).map(|list| frontier.sinks(list)).collect();
+        let order = sorted(&needs, &mut lists);
+        let mut flow = Self {
+            holds: vec![false; steps.len()],
+            blind: vec![false; steps.len()],
+            spared: vec![false; steps.len()],
+            pushed_back: vec![false; steps.len()],
+            needs,
+            above,
+            main,
+            lists,
+            names,
+            sinks,
+            order,
+        };
+        flow.exits(&steps);
+        flow
+    }
+
+    /// Looks which gates hold outside their list.
+    ///
+    /// A group that went well says that its gates were opened, unless one of them can be left out without the group
+    /// having failed: by a `when`, by a list without items, by `run_on: failure` where nothing failed, by a step before
+    /// it whose failure is allowed, or by `then: continue`. What runs on a failure says nothing at all.
+    fn exits(&mut self, steps: &[&Step]) {
+        let Ok(order) = &self.order else { return };
+        let fails_only = |step: &Step| step.run_on.as_ref().is_some_and(|on| on.value == RunOnWord::Failure);
+        // What a person refuses spreads without being a failure.
+        let mut refused: Vec<bool> = steps.iter().map(|step| goes_on_refused(step)).collect();
+        for at in order.iter().rev() {
+            if let Some(group) = self.lists.places[*at].within.filter(|_| refused[*at]) {
+                refused[group] = true;
+            }
+        }
+        for at in order {
+            let step = steps[*at];
+            let (mut spared, mut back) = (false, false);
+            for need in &self.needs[*at] {
+                spared |= self.spared[*need];
+                back |= self.pushed_back[*need] || refused[*need];
+            }
+            spared |= step.allowed == Some(true) || step.is_gate() && fails_only(step);
+            self.spared[*at] = spared;
+            self.pushed_back[*at] = back;
+            self.blind[*at] = step.when.is_some()
+                || step.for_each.is_some()
+                || fails_only(step)
+                || step.group.as_ref().is_some_and(|group| {
+                    group.then == Some(ThenWord::Continue)
+                        && group.on_failure.as_ref().is_some_and(|steps| !steps.is_empty())
+                });
+            self.holds[*at] = !self.lists.places[*at].handles && !spared && !self.blind[*at];
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -71,165 +140,135 @@ impl Flow {
         self.names.keys().map(String::as_str)
     }
 
-    /// The steps in an order that respects `needs` and follows the file where it can; on a cycle, its steps.
+    /// The steps in an order that respects `needs` and follows the file where it can, those of a group behind it and
+    /// before whatever follows it; on a cycle, its steps.
     pub fn order(&self) -> Result<&[usize], &[usize]> {
         self.order.as_deref().map_err(Vec::as_slice)
     }
 
-    /// For each step that `of` asks for: which of `targets` lie upstream of it, as indices into `targets`. Empty on a cycle.
-    pub fn upstream(&self, targets: &[usize], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
-        self.blocks(targets, &[], of)
+    /// Whether a step may have failed, or not have run at all, although the group it stands in went well.
+    pub fn is_spared(&self, step: usize) -> bool {
+        self.spared[step]
     }
 
-    /// As [`Flow::upstream`], but only along ways on which no step of `stop` lies between.
-    pub fn nearest(&self, targets: &[usize], stop: &[bool], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
-        self.blocks(targets, stop, of)
+    /// Whether a step may not have run because a gate before it in its list was refused, and the run goes on.
+    pub fn is_pushed_back(&self, step: usize) -> bool {
+        self.pushed_back[step]
     }
 
-    /// Which of the pairs (step, target) have the target upstream of the step.
-    pub fn are_upstream(&self, pairs: &[(usize, usize)]) -> Vec<bool> {
-        let mut out: Vec<bool> =
-            pairs.iter().map(|(step, target)| self.is_plainly_upstream(*step, *target)).collect();
-        let open = |at: &usize| !out[*at];
-        let mut by_target: Vec<usize> = (0..pairs.len()).filter(open).collect();
-        by_target.sort_by_key(|at| pairs[*at].1);
-        let mut targets: Vec<usize> = by_target.iter().map(|at| pairs[*at].1).collect();
-        targets.dedup();
-        let mut next = by_target.into_iter().peekable();
-        for chunk in targets.chunks(64) {
-            let masks = self.masks(chunk, &[]);
-            while let Some(at) = next.next_if(|at| chunk.binary_search(&pairs[*at].1).is_ok()) {
-                let (step, target) = pairs[at];
-                let bit = chunk.binary_search(&target).unwrap_or(0);
-                out[at] = masks[step] & (1 << bit) != 0;
-            }
-        }
-        out
+    /// Whether a gate counts as opened, or those of a group do, where the group around has gone well.
+    pub fn holds_outside(&self, step: usize) -> bool {
+        self.holds[step]
     }
 
-    fn blocks(&self, targets: &[usize], stop: &[bool], of: impl Fn(usize) -> bool) -> Vec<Vec<u32>> {
-        let mut found = vec![Vec::new(); self.len()];
-        let mut block = 0;
-        self.each_block(targets, stop, |_, masks| {
-            for (step, mask) in masks.iter().enumerate().filter(|(step, _)| of(*step)) {
-                found[step].extend(bits(*mask).map(|bit| block + bit));
-            }
-            block += 64;
-        });
-        found
-    }
-
-    /// Hands over 64 targets at a time, with the bits of those upstream of each step.
-    pub fn each_block(&self, targets: &[usize], stop: &[bool], mut take: impl FnMut(&[usize], &[u64])) {
-        targets.chunks(64).for_each(|chunk| take(chunk, &self.masks(chunk, stop)));
-    }
-
-    /// For each step: the bits of at most 64 targets that lie strictly upstream, not looking past `stop`.
-    fn masks(&self, targets: &[usize], stop: &[bool]) -> Vec<u64> {
-        let mut own = vec![0_u64; self.len()];
-        for (bit, target) in targets.iter().enumerate() {
-            own[*target] |= 1 << bit;
-        }
-        self.gather(&own, stop)
-    }
-
-    /// For each step: the bits that steps strictly upstream own, not looking past `stop`. Zero on a cycle.
-    pub fn gather(&self, own: &[u64], stop: &[bool]) -> Vec<u64> {
-        let passes = |step: usize| !stop.get(step).is_some_and(|stop| *stop);
-        let mut masks = vec![0_u64; self.len()];
-        for step in self.order.as_deref().unwrap_or(&[]) {
-            let through = |need: usize| if passes(need) { masks[need] } else { 0 };
-            masks[*step] = self.needs[*step].iter().fold(0, |all, need| all | own[*need] | through(*need));
-        }
-        masks
-    }
-
-    /// What stands above a step without `needs` is upstream of it; no search is needed.
-    fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
-        self.above[step] && target < step && (target < self.main) == (step < self.main) && self.order.is_ok()
+    /// Whether a group that went well says nothing about what stands in it.
+    pub fn is_blind(&self, group: usize) -> bool {
+        self.blind[group]
     }
 
     /// A way from a step that waits for nothing to `step`, first to last.
     pub fn path_to(&self, step: usize) -> Vec<usize> {
         let mut path = vec![step];
         let mut at = step;
-        while let Some(need) = self.needs[at].first() {
+        while let Some(need) = self.needs[at].first().copied().or(self.lists.places[at].within) {
             if path.len() > self.len() {
                 break;
             }
-            path.push(*need);
-            at = *need;
+            path.push(need);
+            at = need;
         }
         path.reverse();
         path
     }
 }
 
-/// The places of the bits that are set.
-pub fn bits(mask: u64) -> impl Iterator<Item = u32> {
-    let mut rest = mask;
-    std::iter::from_fn(move || {
-        let bit = rest.trailing_zeros();
-        rest &= rest.checked_sub(1)?;
-        Some(bit)
-    })
+fn is_parallel(group: &Step) -> bool {
+    group.group.as_ref().is_some_and(|group| group.parallel == Some(true))
 }
 
-/// Every step, those of `finally` last.
-pub fn steps(runbook: &Runbook) -> impl Iterator<Item = &Step> {
-    runbook.steps.iter().chain(runbook.finally.iter().flatten())
+/// A gate after whose refusal the run goes on.
+fn goes_on_refused(step: &Step) -> bool {
+    let word = step.confirm.as_ref().and_then(|confirm| confirm.on_reject);
+    word.or(step.approve.as_ref().and_then(|approve| approve.on_reject)) == Some(RejectWord::Continue)
 }
 
-/// The steps above, kept as those that nothing above waits for.
+/// The steps above, kept as those that nothing above waits for, list by list.
 struct Frontier {
     needed: Vec<bool>,
-    sinks: Vec<usize>,
+    sinks: Vec<Vec<usize>>,
 }
 
 impl Frontier {
-    fn new(steps: usize) -> Self {
-        Self { needed: vec![false; steps], sinks: Vec::new() }
+    fn new(steps: usize, lists: usize) -> Self {
+        Self { needed: vec![false; steps], sinks: vec![Vec::new(); lists] }
     }
 
-    fn sinks(&self) -> Vec<usize> {
-        self.sinks.iter().copied().filter(|step| !self.needed[*step]).collect()
+    fn sinks(&self, list: usize) -> Vec<usize> {
+        self.sinks[list].iter().copied().filter(|step| !self.needed[*step]).collect()
     }
 
     /// `above`: the step waits for all the others, so that it alone is loose.
-    fn add(&mut self, step: usize, needs: &[usize], above: bool) {
+    fn add(&mut self, list: usize, step: usize, needs: &[usize], above: bool) {
         for need in needs {
             self.needed[*need] = true;
         }
         if above {
-            self.sinks.clear();
+            self.sinks[list].clear();
         }
-        self.sinks.push(step);
+        self.sinks[list].push(step);
     }
 }
 
-/// An order that respects `needs`: that of the file wherever no step needs a later one; else a cycle.
-fn sorted(needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+/// An order that respects `needs`, and sorts each list by it: that of the file wherever no step needs a later one;
+/// else a cycle.
+fn sorted(needs: &[Vec<usize>], lists: &mut Lists) -> Result<Vec<usize>, Vec<usize>> {
     if needs.iter().enumerate().all(|(step, wanted)| wanted.iter().all(|need| *need < step)) {
         return Ok((0..needs.len()).collect());
     }
+    for list in &mut lists.steps {
+        sort_list(needs, list)?;
+    }
+    let mut out = Vec::with_capacity(needs.len());
+    let mut open: Vec<std::slice::Iter<'_, usize>> = vec![lists.steps[1].iter(), lists.steps[0].iter()];
+    while let Some(list) = open.last_mut() {
+        let Some(step) = list.next() else {
+            open.pop();
+            continue;
+        };
+        out.push(*step);
+        let inside: Vec<usize> = lists.inside(*step).collect();
+        open.extend(inside.iter().rev().map(|list| lists.steps[*list].iter()));
+    }
+    Ok(out)
+}
+
+fn sort_list(needs: &[Vec<usize>], list: &mut Vec<usize>) -> Result<(), Vec<usize>> {
+    if list.iter().all(|step| needs[*step].iter().all(|need| need < step)) {
+        return Ok(());
+    }
+    let place: BTreeMap<usize, usize> = list.iter().enumerate().map(|(place, step)| (*step, place)).collect();
     let mut graph = DiGraph::<(), (), usize>::default();
-    needs.iter().for_each(|_| {
+    list.iter().for_each(|_| {
         graph.add_node(());
     });
-    for (step, wanted) in needs.iter().enumerate() {
-        wanted.iter().for_each(|need| {
-            graph.add_edge(NodeIndex::new(*need), NodeIndex::new(step), ());
-        });
+    for (to, step) in list.iter().enumerate() {
+        for from in needs[*step].iter().filter_map(|need| place.get(need)) {
+            graph.add_edge(NodeIndex::new(*from), NodeIndex::new(to), ());
+        }
     }
     match toposort(&graph, None) {
-        Ok(order) => Ok(order.into_iter().map(NodeIndex::index).collect()),
-        Err(_) => Err(cycle(&graph, needs)),
+        Ok(order) => {
+            *list = order.into_iter().map(|node| list[node.index()]).collect();
+            Ok(())
+        }
+        Err(_) => Err(cycle(&graph, needs, list)),
     }
 }
 
 /// The steps of one cycle, each needing the one before it.
-fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>]) -> Vec<usize> {
-    let knots = tarjan_scc(graph).into_iter().map(|knot| knot.into_iter().map(NodeIndex::index).collect());
+fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>], list: &[usize]) -> Vec<usize> {
+    let knots =
+        tarjan_scc(graph).into_iter().map(|knot| knot.into_iter().map(|node| list[node.index()]).collect());
     let knots = knots
         .filter(|knot: &BTreeSet<usize>| knot.iter().any(|at| knot.len() > 1 || needs[*at].contains(at)));
     let Some(knot) = knots.min_by_key(|knot| knot.first().copied()) else { return Vec::new() };

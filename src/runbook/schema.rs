@@ -5,6 +5,7 @@
 
 mod calls;
 mod editor;
+mod lists;
 mod notes;
 mod people;
 
@@ -17,6 +18,7 @@ use super::yaml::Node;
 pub use calls::*;
 pub use editor::json_schema;
 pub(super) use editor::schema_of;
+pub use lists::*;
 pub use notes::*;
 pub use people::*;
 
@@ -207,6 +209,14 @@ record! {
         may assert: Assert,
         /// Kind: ends the run early.
         may end: EndWord,
+        /// Kind: steps that belong together. It ends when they have.
+        may group: GroupDecl,
+        /// Kind: runs the `put_back` or the `undo` of these steps now, and not again later.
+        may revert: Spanned<Vec<Spanned<String>>>,
+        /// Does it once for each item of a list.
+        may for_each: Box<EachDecl>,
+        /// For a group: goes through its steps again, until something holds.
+        may repeat: Box<RepeatDecl>,
         /// Steps it waits for, instead of everything above it. `[]`: nothing.
         may needs: Vec<Spanned<String>>,
         /// Gates that `needs` reach round on purpose.
@@ -253,8 +263,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "revert", "runbook", "group", "host", "for_each", "repeat",
-        "timebox", "artifacts", "pool"]
+    } later ["notify", "runbook", "host", "timebox", "artifacts", "pool"]
 }
 
 record! {
@@ -302,7 +311,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 14] = [
+    const HOMES: [(&str, &[&str]); 18] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -314,6 +323,10 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
         ("`choice`", ChoiceDecl::NAMES),
+        ("`group`", GroupDecl::NAMES),
+        ("`for_each`", EachDecl::NAMES),
+        ("`canary`", CanaryDecl::NAMES),
+        ("`repeat`", RepeatDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),
         ("an input", InputDecl::NAMES),

@@ -107,7 +107,7 @@ pub trait Scope {
     fn lookup(&self, root: &str, name: &str) -> Lookup;
 
     /// For a name that is a value by itself, with nothing that has to be named below it.
-    fn whole(&self, _root: &str) -> Option<Value> {
+    fn whole(&self, _root: &str) -> Option<Lookup> {
         None
     }
 }
@@ -231,9 +231,13 @@ impl Expr {
         for path in &self.refs {
             let mut names = path.split('.');
             let root = path.split('.').next().unwrap_or_default();
-            if let Some(value) = scope.whole(root) {
-                wholes.insert(root, value);
-                continue;
+            match scope.whole(root) {
+                Some(Lookup::Known(value)) => {
+                    wholes.insert(root, value);
+                    continue;
+                }
+                Some(Lookup::Later) => return Ok(Evaluated::Reference(Segment::Later(self.source.clone()))),
+                Some(Lookup::Missing) | None => {}
             }
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));

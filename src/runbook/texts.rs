@@ -27,6 +27,12 @@ pub enum Use {
     Condition,
     /// About one entry of a list, which is called `item` there.
     Entry,
+    /// The list of a `for_each`: read before there is an item.
+    List,
+    /// About one item of a `for_each`: its name in the run.
+    Key,
+    /// Judged after each round of a `repeat`.
+    Until,
     /// Idempotency keys, names of locks, words to type, instants.
     Other,
 }
@@ -49,14 +55,17 @@ impl Use {
             Self::Script => "a script",
             Self::Folder => "a path",
             Self::Words => "a text that people read",
-            Self::Condition | Self::Entry => "a condition",
+            Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
             Self::Other => "this place",
         }
     }
 
     /// What may decide on whom or what a step acts: everything it sends or is given.
     pub const fn is_target(self) -> bool {
-        !matches!(self, Self::Words | Self::Condition | Self::Entry | Self::Other)
+        !matches!(
+            self,
+            Self::Words | Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Other
+        )
     }
 
     /// Where an instant is never a target, but a stamp: in what is sent, not in where it is sent.
@@ -148,6 +157,11 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.words(link.title.as_ref());
     }
     all.condition(step.when.as_ref());
+    if let Some(each) = &step.for_each {
+        all.expression(Some(&each.items), Use::List);
+        all.expression(each.key.as_ref(), Use::Key);
+    }
+    all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
     all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));

@@ -109,6 +109,9 @@ fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMa
     out.insert(DIR_MARK.into(), call.context.dir.clone().into());
     out.insert(ATTEMPT_MARK.into(), mark.attempt.clone().into());
     out.insert("CONSIGNE_STEP".into(), call.request.key.step.clone().into());
+    if let Some(item) = call.request.key.item {
+        out.insert("CONSIGNE_ITEM".into(), item.to_string().into());
+    }
     if let Some(key) = &call.request.idempotency_key {
         out.insert("CONSIGNE_IDEMPOTENCY_KEY".into(), key.into());
     }

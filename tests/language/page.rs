@@ -239,6 +239,10 @@ fn what_is_not_built_yet_is_listed() {
         PersonDecl,
         ServiceDecl,
         ReadyDecl,
+        GroupDecl,
+        EachDecl,
+        CanaryDecl,
+        RepeatDecl,
     ];
     assert_eq!(
         all.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(),

@@ -119,7 +119,9 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Fact::StepSkipped { reason, .. } => {
             ensure(seen.settled.is_none(), "it is settled already")?;
             match reason {
-                SkipReason::Ended => return Err("a step ends with its run in the entry of the ending".into()),
+                SkipReason::Ended | SkipReason::Group => {
+                    return Err("a step ends with its run in the entry of the ending".into());
+                }
                 SkipReason::When => ensure(node.conditional, "it has no condition")?,
                 SkipReason::AlreadyDone => {
                     ensure(node.verify.is_some_and(|v| v.first), "nothing was asked first")?
@@ -183,7 +185,7 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     let who = match ask.kind {
         AskKind::Approve | AskKind::Confirm => node.gate.as_ref().map(|gate| &gate.who),
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => node.by.as_ref(),
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => None,
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => None,
     };
     let Some(who) = who else { return known };
     let mut roles = who.roles.clone();

@@ -76,6 +76,10 @@ impl Town<'_> {
             AskKind::Failure => self.after_failure(plan, state, ask),
             AskKind::Unknown => self.after_doubt(plan, state, ask),
             AskKind::PutBack => self.about_toggle(ask),
+            AskKind::Canary => {
+                let no = !self.calm && self.rng.percent(self.rates.reject);
+                self.one(ask, json!(if no { "no" } else { "yes" }))
+            }
         };
         for answer in right {
             if !self.calm && self.rng.percent(self.rates.noise / 3) {

@@ -124,6 +124,7 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
             values.assertions.push(Assertion { expr, message: Localized::default() });
         }
         Kind::End => node.end = Some(rng.pick(&[EndStatus::Succeeded, EndStatus::Failed])),
+        Kind::Group | Kind::Revert => {}
     }
     plan.values.steps.insert(id.to_owned(), values);
     plan.graph.steps.push(node);

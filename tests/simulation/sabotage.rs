@@ -371,7 +371,7 @@ fn sets_that_are_not_kept_up() {
         |d| {
             let _new = d.timers.insert((Timestamp::default(), Timer::RunDeadline));
         },
-        |d| d.undecided[0] += 1,
+        |d| d.lists[0].undecided += 1,
     ];
     for change in changes {
         let mut kept = sim.state.derived().clone();

@@ -9,6 +9,11 @@ use crate::core::event::{AskEnd, AskKind, Decision, Event, Reversal, ReversalEnd
 use crate::core::state::{Ask, Binds, Given, Human, ItemState, Phase, State};
 use crate::plan::Kind;
 
+/// A question about what became of a step, or is to become, and not the step itself.
+const fn about(kind: AskKind) -> bool {
+    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary)
+}
+
 impl State {
     /// Whether the answers to its last question open the gate.
     pub(super) fn gate_is_open(&self, step: usize) -> bool {
@@ -40,19 +45,20 @@ impl State {
             AskKind::Choice => node_kind == Kind::Choice,
             AskKind::Manual => node_kind == Kind::Manual,
             AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
-            AskKind::PutBack => {
-                self.reversals.iter().rfind(|r| r.end.is_none()).is_some_and(|r| r.step == step)
-            }
+            AskKind::PutBack => self.due_reversal(step, None).is_some(),
+            AskKind::Canary => self.shape.node(step).each.as_ref().is_some_and(|each| each.canary.is_some()),
         };
+        let own = own && (!self.shape.is_whole(step) || about(kind));
         need(own, "that is not a question of this step")?;
         match kind {
-            AskKind::PutBack => need(self.phase() == Phase::Unwinding, "the run is not unwinding")?,
+            AskKind::PutBack => {}
+            AskKind::Canary => self.may_ask_to_go_on(step)?,
             AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
             AskKind::Failure => {
-                let failed = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
+                let failed = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);
                 need(failed, "it has not failed")?;
             }
-            _ => need(state.status == Status::Ready || state.is_loose(), "its turn has not come")?,
+            _ => need(state.status == Status::Ready || self.is_loose(step), "its turn has not come")?,
         }
         self.set_due(step, None);
         let state = &mut self.steps[step];
@@ -120,10 +126,10 @@ impl State {
             };
         }
         if kind == AskKind::PutBack {
-            if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.end.is_none()) {
-                reversal.told = decision == Decision::PutBack;
+            if let Some(reversal) = self.due_reversal(step, None) {
+                self.reversals[reversal].told = decision == Decision::PutBack;
             }
-        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown) {
+        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::Canary) {
             let answer = value.and_then(|text| Json::parse(&text).ok());
             state.human = Some(Human { answer, by: actor, at, comment });
             state.outputs.extend(event.hidden.outputs());
@@ -170,8 +176,17 @@ impl State {
         state.human = None;
         state.reopened = true;
         self.derived.reopened.insert(gate);
-        self.derived.undecided[section] += 1;
-        for covered in covers.iter().filter_map(|name| self.shape.find(name)).collect::<Vec<_>>() {
+        let list = self.shape.list(gate);
+        self.derived.lists[list].undecided += 1;
+        if let Some(owner) = self.shape.owner(gate) {
+            if self.shape.is_whole(owner) {
+                self.derived.loops.entry(owner).or_default().open += 1;
+            }
+            self.refresh(owner);
+        }
+        let frame = self.shape.frame(gate);
+        let covers: Vec<usize> = covers.iter().flat_map(|name| self.shape.meant(name, frame)).collect();
+        for covered in covers {
             if self.steps[covered].status == Status::Retrying {
                 self.set_due(covered, None);
                 self.steps[covered].status = Status::Ready;
@@ -199,21 +214,25 @@ impl State {
             last.role == role && last.result == AttemptResult::Succeeded
         });
         let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
-        need(self.phase() == Phase::Unwinding, "the run is not unwinding")?;
+        let top = self.due_reversal(step, Some(kind)).ok_or("it is not the newest to be reversed")?;
         match how {
             ReversalEnd::Done => need(reversed || said == Some(Decision::Done), "it has not been reversed")?,
             ReversalEnd::LeftOpen => {
                 need(said == Some(Decision::LeaveOpen), "nobody decided to leave it open")?
             }
-            ReversalEnd::NotChosen => need(kind == Reversal::Undo && !chosen, "it is not left by default")?,
+            ReversalEnd::NotChosen => {
+                let left = kind == Reversal::Undo && !chosen && self.phase() == Phase::Unwinding;
+                need(left, "it is not left by default")?;
+            }
             ReversalEnd::Failed => {}
         }
-        let top = self.reversals.iter_mut().rfind(|r| r.end.is_none());
-        let top =
-            top.filter(|r| r.step == step && r.kind == kind).ok_or("it is not the newest to be reversed")?;
-        top.end = Some(how);
-        top.review_at = review_at;
+        let reversal = &mut self.reversals[top];
+        (reversal.end, reversal.review_at) = (Some(how), review_at);
+        let scope = reversal.scope.filter(|_| kind == Reversal::PutBack);
         self.derived.open_reversals[usize::from(!self.shape.is_main(step))] -= 1;
+        if let Some(scope) = scope {
+            self.put_back_less(scope, how == ReversalEnd::Failed);
+        }
         self.run.ending_failed |= how == ReversalEnd::Failed;
         self.set_due(step, None);
         Ok(())

@@ -35,10 +35,10 @@ impl State {
         });
         match role {
             Role::Undo | Role::PutBack | Role::OnlyIf => {
-                if let Some(reversal) = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none())
-                {
-                    reversal.told = false;
-                    reversal.tries += u32::from(role != Role::OnlyIf);
+                let kind = if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack };
+                if let Some(at) = self.due_reversal(step, Some(kind)) {
+                    self.reversals[at].told = false;
+                    self.reversals[at].tries += u32::from(role != Role::OnlyIf);
                 }
             }
             Role::Do | Role::First | Role::Verify | Role::Item => {
@@ -62,6 +62,7 @@ impl State {
         need(self.run.paused.is_none(), "the run is paused")?;
         need(state.running.is_none(), "an attempt is running already")?;
         need(self.has_slot(), "too many attempts at once")?;
+        need(!self.shape.is_whole(step), "its items are done, not the whole")?;
         let turn = match phase {
             Phase::Main => self.shape.is_main(step),
             Phase::Finally => !self.shape.is_main(step),
@@ -78,17 +79,17 @@ impl State {
                 need(!self.in_doubt(step) || (again && stated), "whether it took effect is not known")?;
                 need(turn, "the run is past it")?;
                 need(self.gates_open(step), "a gate in front of it is not open")?;
-                let ready = matches!(state.status, Status::Ready | Status::Retrying) || state.is_loose();
+                let ready = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);
                 need(ready && !state.settled, "its turn has not come")
             }
             Role::First => {
                 need(node.verify.is_some_and(|v| v.first) && turn, "it has nothing to verify first")?;
-                need(state.status == Status::Ready || state.is_loose(), "its turn has not come")
+                need(state.status == Status::Ready || self.is_loose(step), "its turn has not come")
             }
             Role::Verify => {
                 need(node.verify.is_some(), "it has nothing to verify")?;
                 need(
-                    state.is_loose() && state.tries + state.interruptions > 0,
+                    self.is_loose(step) && state.tries + state.interruptions > 0,
                     "there is nothing to verify yet",
                 )
             }
@@ -98,41 +99,44 @@ impl State {
                     "no such item to probe",
                 )?;
                 let ready = state.status == Status::Ready && turn;
-                need(ready || state.is_loose(), "its turn has not come")
+                need(ready || self.is_loose(step), "its turn has not come")
             }
             Role::Undo | Role::PutBack | Role::OnlyIf => {
                 let kind = if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack };
-                let top = self.reversals.iter().rfind(|r| r.end.is_none());
-                need(phase == Phase::Unwinding, "the run is not unwinding")?;
-                need(
-                    top.is_some_and(|r| r.step == step && r.kind == kind),
-                    "it is not the newest to be reversed",
-                )?;
+                let due = self.due_reversal(step, Some(kind));
+                need(due.is_some(), "it is not its turn to be reversed")?;
                 let chosen = self.run.ending.as_ref().is_some_and(|ending| ending.undo);
-                need(role != Role::Undo || chosen, "nobody chose to undo")
+                let reverted = phase != Phase::Unwinding;
+                need(role != Role::Undo || chosen || reverted, "nobody chose to undo")
             }
         }
     }
 
-    /// Every gate that covers the step, or stands among its needs, is open or was not wanted.
+    /// Every gate that covers the step, stands among its needs, or before what it is inside, is open or was not wanted.
     pub(super) fn gates_open(&self, step: usize) -> bool {
         self.gates_before(step).all(|gate| self.satisfies(gate))
     }
 
     /// A gate in front of a step whose turn had come is asked again: its approval was voided.
     pub(in crate::core) fn waits_for_a_gate(&self, step: usize) -> bool {
-        let same_section = |gate: usize| self.shape.is_main(gate) == self.shape.is_main(step);
-        // What comes after everything above it needs only the last of that by name.
-        let above = self.shape.node(step).above
-            && self.derived.reopened.range(..step).any(|gate| same_section(*gate));
-        above || self.gates_before(step).any(|gate| !self.steps[gate].settled)
+        if !self.derived.reopened.is_empty() {
+            let mut at = Some(step);
+            while let Some(inner) = at {
+                // What comes after everything above it needs only the last of that by name.
+                let list = self.shape.list(inner);
+                let asked = |gate: &usize| self.shape.list(*gate) == list;
+                if self.shape.node(inner).above && self.derived.reopened.range(..inner).any(asked) {
+                    return true;
+                }
+                at = self.shape.owner(inner);
+            }
+        }
+        self.shape.guards(step).iter().any(|gate| !self.steps[*gate].settled)
     }
 
-    /// The gates that cover the step, stand among its needs, or are named by it.
+    /// Every gate in front of a step.
     pub(in crate::core) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
-        let needs = self.shape.needs(step).iter().filter(|need| self.shape.node(**need).kind.is_gate());
-        let named = self.shape.node(step).gates.iter().filter_map(|gate| self.shape.find(gate));
-        needs.chain(self.shape.covered_by(step)).copied().chain(named)
+        self.shape.guards(step).iter().copied()
     }
 
     pub(super) fn arm(&mut self, step: usize, hidden: &Hidden) {
@@ -149,6 +153,7 @@ impl State {
                 let state = ReversalState {
                     step,
                     kind,
+                    scope: self.shape.scope(step),
                     tries: 0,
                     allowed: None,
                     told: false,
@@ -158,6 +163,9 @@ impl State {
                 };
                 self.reversals.push(state);
                 self.derived.open_reversals[usize::from(!self.shape.is_main(step))] += 1;
+                if let (Some(scope), Reversal::PutBack) = (self.shape.scope(step), kind) {
+                    *self.derived.toggles.entry(scope).or_default() += 1;
+                }
             }
         }
     }
@@ -222,7 +230,9 @@ impl State {
                 }
             }
             Role::OnlyIf => {
-                let top = self.reversals.iter_mut().rfind(|r| r.step == step && r.end.is_none());
+                let open = |r: &&mut ReversalState| r.step == step && r.end.is_none();
+                let put_back = |r: &&mut ReversalState| r.kind == Reversal::PutBack;
+                let top = self.reversals.iter_mut().filter(open).find(put_back);
                 if let Some(reversal) = top.filter(|_| *result != AttemptResult::Cancelled) {
                     reversal.allowed = Some(*result == AttemptResult::Succeeded);
                 }
@@ -262,13 +272,14 @@ impl State {
     }
 
     pub(super) fn retry_scheduled(&mut self, step: usize, due: Timestamp) -> Applied {
-        let (runs, phase) = (self.shape.node(step).kind.runs(), self.phase());
+        let (runs, reversed) = (self.shape.node(step).kind.runs(), self.due_reversal(step, None).is_some());
+        let loose = self.is_loose(step);
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
         if state.settled {
-            need(phase == Phase::Unwinding, "the run is not unwinding")?;
+            need(reversed, "it is not its turn to be reversed")?;
         } else {
-            need(runs && state.is_loose() && state.status != Status::Waiting, "there is nothing to retry")?;
+            need(runs && loose && state.status != Status::Waiting, "there is nothing to retry")?;
             state.status = Status::Retrying;
         }
         self.set_due(step, Some((due, Timer::Retry(step))));

@@ -40,6 +40,7 @@ impl Draft<'_> {
                         self.end_run(Ended::Failed, "deadline", false, true, None);
                     }
                 }
+                Timer::Wait(step) if self.state.shape().is_whole(step) => self.waited(step),
                 Timer::Wait(step) => {
                     if self.state.step(step).due.is_some() {
                         self.settle(step, Status::Succeeded, "elapsed");
@@ -101,19 +102,12 @@ impl Draft<'_> {
             self.emit_step(step, Fact::StepSkipped { reason, cause });
             return true;
         }
-        let condition = self.plan.step_values(step).and_then(|values| values.when.as_ref());
-        if let Some(condition) = condition.filter(|_| self.state.step(step).attempts == 0) {
-            match condition.holds(&Names::of(self.plan, self.state, Some(step))) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.emit_step(step, Fact::StepSkipped { reason: SkipReason::When, cause: None });
-                    return true;
-                }
-                Err(error) => {
-                    self.fail(step, Status::Failed, "when", Some(&error.to_string()));
-                    return true;
-                }
-            }
+        if !self.is_wanted(step) {
+            return true;
+        }
+        if self.state.shape().is_compound(step) {
+            self.enter(step);
+            return true;
         }
         let node = self.state.shape().node(step);
         match node.kind {
@@ -144,6 +138,7 @@ impl Draft<'_> {
             Kind::Approve | Kind::Confirm | Kind::Input | Kind::Choice | Kind::Manual => {
                 self.open_human(step)
             }
+            Kind::Group | Kind::Revert => self.enter(step),
             Kind::Wait => self.start_wait(step),
             Kind::Assert => self.check_assertions(step),
             Kind::End => {
@@ -163,12 +158,24 @@ impl Draft<'_> {
         true
     }
 
+    /// Whether the condition of a step holds; if not, it has been dealt with.
+    fn is_wanted(&mut self, step: usize) -> bool {
+        let conditional = self.state.shape().node(step).conditional && self.state.step(step).attempts == 0;
+        let condition = self.values(step).and_then(|values| values.when.as_ref());
+        let Some(condition) = condition.filter(|_| conditional) else { return true };
+        match condition.holds(&Names::of(self.plan, self.state, Some(step))) {
+            Ok(true) => return true,
+            Ok(false) => self.emit_step(step, Fact::StepSkipped { reason: SkipReason::When, cause: None }),
+            Err(error) => self.fail(step, Status::Failed, "when", Some(&error.to_string())),
+        }
+        false
+    }
+
     /// Why a step whose needs have all ended does not run, if so.
     fn refuses_to_run(&self, step: usize) -> Option<(SkipReason, Option<String>)> {
         let (state, shape) = (&*self.state, self.state.shape());
         let node = shape.node(step);
-        let section = usize::from(!shape.is_main(step));
-        let derived = state.derived();
+        let course = state.derived().lists[shape.list(step)];
         let above = |first: Option<usize>| first.filter(|first| node.above && *first < step);
         let unsatisfied = shape
             .needs(step)
@@ -176,13 +183,13 @@ impl Draft<'_> {
             .chain(shape.covered_by(step))
             .copied()
             .find(|need| !state.satisfies(*need))
-            .or_else(|| above(derived.first_unsatisfied[section]));
+            .or_else(|| above(course.first_unsatisfied));
         if node.run_on == RunOn::Success {
             return unsatisfied.map(|cause| (SkipReason::Upstream, Some(shape.node(cause).id.clone())));
         }
-        let shut = node.gates.iter().find(|gate| shape.find(gate).is_some_and(|gate| !state.satisfies(gate)));
-        if let Some(gate) = shut {
-            return Some((SkipReason::Upstream, Some(gate.clone())));
+        let named = node.gates.iter().filter_map(|gate| shape.resolve(gate, shape.frame(step)));
+        if let Some(gate) = named.into_iter().find(|gate| !state.satisfies(*gate)) {
+            return Some((SkipReason::Upstream, Some(shape.node(gate).id.clone())));
         }
         let failed = |need: usize| {
             matches!(
@@ -190,14 +197,14 @@ impl Draft<'_> {
                 Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown
             )
         };
-        let some_failed = shape.needs(step).iter().any(|need| failed(*need))
-            || above(derived.first_failed[section]).is_some();
+        let some_failed =
+            shape.needs(step).iter().any(|need| failed(*need)) || above(course.first_failed).is_some();
         (node.run_on == RunOn::Failure && !some_failed).then_some((SkipReason::NotNeeded, None))
     }
 
     fn start_wait(&mut self, step: usize) {
         let node = self.state.shape().node(step);
-        let due = match (node.wait_ms, self.plan.step_values(step).and_then(|values| values.until.as_ref())) {
+        let due = match (node.wait_ms, self.values(step).and_then(|values| values.until.as_ref())) {
             (Some(millis), _) => Ok(self.at.plus(millis)),
             (None, Some(until)) => match until.render(&Names::of(self.plan, self.state, Some(step))) {
                 Ok(text) => text
@@ -217,8 +224,7 @@ impl Draft<'_> {
 
     fn check_assertions(&mut self, step: usize) {
         let lang = self.state.run.lang.clone();
-        let assertions =
-            self.plan.step_values(step).map(|values| values.assertions.as_slice()).unwrap_or_default();
+        let assertions = self.values(step).map(|values| values.assertions.as_slice()).unwrap_or_default();
         let names = Names::of(self.plan, self.state, Some(step));
         let mut broken = None;
         for assertion in assertions {
@@ -253,12 +259,13 @@ impl Draft<'_> {
             hidden.put_text("why", why);
         }
         let fact = Fact::StepSettled { status, reason: reason.to_owned() };
-        self.emit(Event { hidden, ..Event::of_step(&self.name(step), fact) });
+        let event = self.about(step, fact);
+        self.emit(Event { hidden, ..event });
     }
 
     /// The message of a step that asks nobody, as far as it can be rendered.
     fn message(&self, step: usize) -> Option<String> {
-        let message = self.plan.step_values(step)?.message.in_lang(&self.state.run.lang)?;
+        let message = self.values(step)?.message.in_lang(&self.state.run.lang)?;
         let names = Names::of(self.plan, self.state, Some(step));
         Some(message.render(&names).map_or_else(|_| message.source().to_owned(), |text| text.to_string()))
     }

@@ -10,9 +10,9 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, same};
-use super::{Draft, Refused, choose};
+use super::{Draft, Refused, choose, form};
 use crate::clock::Timestamp;
-use crate::plan::{Effect, Evidence, InputField, InputKind, Plan};
+use crate::plan::{Effect, Evidence, Plan};
 
 /// An answer that will be carried out.
 pub(super) struct Admitted {
@@ -164,9 +164,9 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     hidden.put("value", &choice);
     let node = state.shape().node(ask.step);
     match ask.kind {
-        AskKind::Approve => {}
+        AskKind::Approve | AskKind::Canary => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
-        AskKind::Input => fields(plan, ask.step, &answer.value, &mut hidden)?,
+        AskKind::Input => form::fields(plan, state, ask.step, &answer.value, &mut hidden)?,
         AskKind::Choice => hidden.put("value", &choose::chosen(ask, node, &answer.value)?),
         AskKind::Manual => need_evidence(node.evidence.unwrap_or_default(), &answer, decision)?,
         AskKind::Checklist => return checklist(state, ask, answer, decision, hidden),
@@ -238,7 +238,7 @@ pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)
         AskKind::Approve => {
             vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)]
         }
-        AskKind::Confirm => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
+        AskKind::Confirm | AskKind::Canary => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
         AskKind::Input | AskKind::Choice => Vec::new(),
         AskKind::Manual => vec![(&["done", "yes"], Decision::Done), (&["not_done", "no"], Decision::NotDone)],
         AskKind::Checklist if part => vec![
@@ -311,75 +311,6 @@ fn need_reason(answer: &Answer, what: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The fields of a form, each of its declared kind, as outputs.
-fn fields(plan: &Plan, step: usize, value: &Value, hidden: &mut Hidden) -> Result<(), Refused> {
-    let Some(values) = plan.step_values(step) else { return Ok(()) };
-    let Value::Object(given) = value else {
-        return Err(Refused::new("ill-typed", "the answer to a form is an object of its fields"));
-    };
-    if let Some(unknown) = given.keys().find(|name| !values.fields.contains_key(*name)) {
-        return Err(Refused::new("unknown-field", format!("the form has no field `{unknown}`")));
-    }
-    for (name, field) in &values.fields {
-        let value = given.get(name).or(field.default.as_ref());
-        let Some(value) = value else {
-            return Err(Refused::new("incomplete", format!("field `{name}` is missing")));
-        };
-        fits(name, field, value)?;
-        hidden.put(&format!("output.{name}"), value);
-    }
-    Ok(())
-}
-
-fn fits(name: &str, field: &InputField, value: &Value) -> Result<(), Refused> {
-    let ill = |what: &str| Err(Refused::new("ill-typed", format!("field `{name}`: {what}")));
-    if !has_kind(&field.kind, value) {
-        return ill(&format!("expected {}", kind_name(&field.kind)));
-    }
-    if let Some(number) = value.as_f64() {
-        let low = field.min.is_some_and(|min| number < min);
-        if low || field.max.is_some_and(|max| number > max) {
-            return ill("out of range");
-        }
-    }
-    if let (Some(pattern), Some(text)) = (&field.pattern, value.as_str())
-        && !regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
-    {
-        return ill(&format!("does not match `{pattern}`"));
-    }
-    match &field.one_of {
-        Some(allowed) if !allowed.contains(value) => ill("is none of the allowed values"),
-        _ => Ok(()),
-    }
-}
-
-fn has_kind(kind: &InputKind, value: &Value) -> bool {
-    match kind {
-        InputKind::Any => true,
-        InputKind::String | InputKind::File => value.is_string(),
-        InputKind::Integer => value.is_i64() || value.is_u64(),
-        InputKind::Number => value.is_number(),
-        InputKind::Boolean => value.is_boolean(),
-        InputKind::Datetime => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
-        InputKind::List(of) => {
-            value.as_array().is_some_and(|list| list.iter().all(|item| has_kind(of, item)))
-        }
-    }
-}
-
-const fn kind_name(kind: &InputKind) -> &'static str {
-    match kind {
-        InputKind::Any => "a value",
-        InputKind::String => "a string",
-        InputKind::Integer => "an integer",
-        InputKind::Number => "a number",
-        InputKind::Boolean => "true or false",
-        InputKind::Datetime => "an RFC 3339 instant with an offset",
-        InputKind::File => "the name of a file",
-        InputKind::List(_) => "a list",
-    }
-}
-
 fn checklist(
     state: &State,
     ask: &Ask,
@@ -447,6 +378,14 @@ fn override_fits(
     hidden: &mut Hidden,
 ) -> Result<(), Refused> {
     let node = state.shape().node(ask.step);
+    if decision == Decision::Retry
+        && state.step(ask.step).compound.is_some()
+        && !state.shape().is_whole(ask.step)
+    {
+        return Err(Refused::new("not-a-choice", "a group is not tried again as a whole").hint(
+            "its steps have their own `retry` and `on_failure: ask`; `by_hand`, `skip` and `end` are left",
+        ));
+    }
     let replaces = match decision {
         Decision::ByHand | Decision::Skip | Decision::SetOutput => true,
         Decision::Done => ask.kind == AskKind::Unknown,
@@ -489,14 +428,23 @@ fn override_fits(
 /// The outputs of a step that some step still to come reads.
 pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
     let node = state.shape().node(step);
-    let prefix = format!("steps.{}.", node.id);
+    let prefix = format!("steps.{}.", state.shape().written(step).id);
     let declared: BTreeMap<&str, ()> = node.outputs.iter().map(|output| (output.name.as_str(), ())).collect();
     let mut needed = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (at, (_, other)) in state.steps().enumerate() {
+        // What stands inside a list that is not known yet is still to come.
+        let mut reads = vec![&state.shape().written(at).id];
+        if state.shape().is_whole(at) && !other.settled {
+            reads.extend(state.shape().inside(at));
+        }
         if other.settled || at == step {
             continue;
         }
-        for path in plan.step_values(at).into_iter().flat_map(|values| values.refs()) {
+        reads.retain(|name| seen.insert(*name));
+        for path in
+            reads.into_iter().filter_map(|name| plan.values.steps.get(name)).flat_map(|values| values.refs())
+        {
             let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
             needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
         }
@@ -508,11 +456,10 @@ impl Draft<'_> {
     pub(super) fn answer(&mut self, admitted: Admitted) {
         let Admitted { ask: id, actor, said, hidden, review_at } = admitted;
         let Some(ask) = self.state.ask(id).cloned() else { return };
-        let name = self.name(ask.step);
         let Some(decision) = said.last().map(|(_, decision)| *decision) else { return };
         for (part, decision) in said {
-            let fact = Fact::AskAnswered { ask: id, part, decision };
-            self.emit(Event { hidden: hidden.clone(), ..Event::of_step(&name, fact) }.by(actor.clone()));
+            let event = self.about(ask.step, Fact::AskAnswered { ask: id, part, decision });
+            self.emit(Event { hidden: hidden.clone(), ..event }.by(actor.clone()));
         }
         if !self.is_decided(id) {
             return;
@@ -521,8 +468,8 @@ impl Draft<'_> {
         match ask.kind {
             AskKind::Failure | AskKind::Unknown => self.carry_out_override(&ask, decision, actor, hidden),
             AskKind::PutBack => {
-                let top = self.state.reversals().iter().rfind(|r| r.end.is_none()).cloned();
-                let Some(top) = top else { return };
+                let due = self.state.due_reversal(ask.step, None);
+                let Some(top) = due.map(|at| self.state.reversals()[at].clone()) else { return };
                 match decision {
                     Decision::Done => self.close_reversal(&top, ReversalEnd::Done),
                     Decision::LeaveOpen => self.close_reversal_until(&top, ReversalEnd::LeftOpen, review_at),
@@ -576,7 +523,7 @@ impl Draft<'_> {
                 return;
             }
         };
-        let name = self.name(ask.step);
-        self.emit(Event { hidden, ..Event::of_step(&name, Fact::StepOverridden { how }) }.by(actor));
+        let event = self.about(ask.step, Fact::StepOverridden { how });
+        self.emit(Event { hidden, ..event }.by(actor));
     }
 }

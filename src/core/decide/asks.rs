@@ -32,26 +32,30 @@ impl Draft<'_> {
             _ => AskKind::Manual,
         };
         let covers = node.gate.as_ref().map(|gate| gate.covers.clone()).unwrap_or_default();
+        let mut covers = covers;
         let mut hidden = self.prompt(step);
         if kind == AskKind::Approve {
-            let (binds, actions) = match bind::bind(self.plan, self.state, &covers) {
+            self.expand_ahead(step);
+            let (binds, actions) = match bind::bind(self.plan, self.state, step, &covers) {
                 Ok(bound) => bound,
                 Err(error) => return self.fail(step, Status::Failed, "render", Some(&error.to_string())),
             };
+            covers = self.covered(step, &covers);
             let mut shown: Vec<Shown> = actions
                 .into_iter()
                 .map(|(name, action)| Shown {
-                    effect: self
-                        .state
-                        .find(&name)
-                        .map_or(Effect::Write, |(at, _)| self.state.shape().node(at).effect),
+                    effect: self.effect_of(&name),
                     digest: binds.digests.get(&name).cloned().unwrap_or_default(),
                     step: name,
                     action,
                 })
                 .collect();
             // They are read in the order in which they will run.
-            shown.sort_by_key(|shown| self.state.find(&shown.step).map(|(at, _)| at));
+            let shape = self.state.shape();
+            shown.sort_by_key(|shown| shape.find(&shown.step).unwrap_or(usize::MAX));
+            for shown in &mut shown {
+                shown.step = shape.find(&shown.step).map_or(shown.step.clone(), |at| shape.label(at));
+            }
             hidden.put("binds", &binds);
             hidden.put("shown", &shown);
         }
@@ -68,6 +72,26 @@ impl Draft<'_> {
         let expires = self.state.shape().node(step).timeout_ms.map(|timeout| self.at.plus(timeout));
         let ask = self.open(step, kind, expires, covers, Vec::new(), None, hidden);
         self.answer_by_policy(step, ask);
+    }
+
+    /// What an approval covers, item by item where the items are known, in the order in which it will run.
+    fn covered(&self, gate: usize, names: &[String]) -> Vec<String> {
+        let shape = self.state.shape();
+        let frame = shape.frame(gate);
+        let each = |name: &String| {
+            let places = shape.all_of(name, frame);
+            if places.is_empty() {
+                return vec![name.clone()];
+            }
+            places.into_iter().map(|at| shape.node(at).id.clone()).collect()
+        };
+        names.iter().flat_map(each).collect()
+    }
+
+    fn effect_of(&self, name: &str) -> Effect {
+        let shape = self.state.shape();
+        let graph = || shape.graph().steps.iter().find(|step| step.id == name).map(|step| step.effect);
+        shape.find(name).map(|at| shape.node(at).effect).or_else(graph).unwrap_or(Effect::Write)
     }
 
     /// Opens the checklist for the items that no probe has proved, if there are any.
@@ -114,16 +138,15 @@ impl Draft<'_> {
         hidden: Hidden,
     ) -> u32 {
         let ask = u32::try_from(self.state.asks().count() + 1).unwrap_or(u32::MAX);
-        let name = self.name(step);
-        let fact = Fact::AskOpened { ask, kind, expires, covers, parts, reason };
-        self.emit(Event { hidden, ..Event::of_step(&name, fact) });
+        let event = self.about(step, Fact::AskOpened { ask, kind, expires, covers, parts, reason });
+        self.emit(Event { hidden, ..event });
         ask
     }
 
     /// Title and message of a step in the language of the run.
     fn prompt(&self, step: usize) -> Hidden {
         let mut hidden = Hidden::default();
-        let Some(values) = self.plan.step_values(step) else { return hidden };
+        let Some(values) = self.values(step) else { return hidden };
         let names = Names::of(self.plan, self.state, Some(step));
         let lang = &self.state.run.lang;
         for (name, text) in [("title", &values.title), ("prompt", &values.message)] {
@@ -160,7 +183,7 @@ impl Draft<'_> {
         if self.state.run.attended || !self.state.shape().node(step).unattended {
             return;
         }
-        let Some(value) = self.plan.step_values(step).and_then(|values| values.unattended.clone()) else {
+        let Some(value) = self.values(step).and_then(|values| values.unattended.clone()) else {
             return;
         };
         if let Some(admitted) = answer::by_policy(self.plan, self.state, ask, value) {

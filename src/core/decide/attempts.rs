@@ -20,7 +20,7 @@ const KEYED_TRIES: u32 = 2;
 
 impl Draft<'_> {
     pub(super) fn finished(&mut self, key: &AttemptKey, outcome: Outcome) {
-        let Some((at, _)) = self.state.find(&key.step) else { return };
+        let Some((at, _)) = self.state.find_item(&key.step, key.item) else { return };
         let node = self.state.shape().node(at);
         let mut hidden = Hidden::default();
         let mut outputs = std::collections::BTreeMap::new();
@@ -48,13 +48,14 @@ impl Draft<'_> {
             worker: outcome.worker,
             outputs,
         };
-        self.emit(Event { attempt: Some(key.attempt), hidden, ..Event::of_step(&key.step, fact) });
+        let event = self.about(at, fact);
+        self.emit(Event { attempt: Some(key.attempt), hidden, ..event });
         self.close_proved_checklist(at);
     }
 
     /// Takes over what the step gave in the run that this one does again, if it would do the very same.
     pub(super) fn import(&mut self, step: usize) -> bool {
-        let import = self.plan.step_values(step).and_then(|values| values.import.as_ref());
+        let import = self.values(step).and_then(|values| values.import.as_ref());
         let Some(import) = import.filter(|_| self.state.step(step).attempts == 0) else { return false };
         let now = bind::digest(self.plan, self.state, step, &BTreeSet::new());
         if !now.is_ok_and(|now| now.as_ref() == Some(&import.digest)) {
@@ -70,13 +71,14 @@ impl Draft<'_> {
                 hidden.0.insert(format!("output.{name}"), text.clone());
             }
         }
-        self.emit(Event { hidden, ..Event::of_step(&self.name(step), Fact::StepImported { outputs }) });
+        let event = self.about(step, Fact::StepImported { outputs });
+        self.emit(Event { hidden, ..event });
         true
     }
 
     /// The step's `verify`, before acting.
     pub(super) fn start_first(&mut self, step: usize) {
-        let probe = self.plan.step_values(step).and_then(|values| values.verify.as_ref());
+        let probe = self.values(step).and_then(|values| values.verify.as_ref());
         self.start_probe(step, Role::First, None, probe);
     }
 
@@ -94,7 +96,7 @@ impl Draft<'_> {
         if self.state.gates_before(step).any(|gate| !self.state.satisfies(gate)) {
             return self.not_allowed_again(step);
         }
-        let Some(values) = self.plan.step_values(step) else { return };
+        let Some(values) = self.values(step) else { return };
         let Some(act) = &values.act else {
             self.fail(step, Status::Failed, "render", Some("there is nothing to do"));
             return;
@@ -126,7 +128,7 @@ impl Draft<'_> {
         let request = self.request(step, Role::Do, None, effect, probe, key);
         let mut hidden = Hidden::default();
         if self.state.step(step).first_started.is_none()
-            && let Some(values) = self.plan.step_values(step)
+            && let Some(values) = self.values(step)
         {
             let armed =
                 [("undo", &values.undo), ("put_back", &values.put_back), ("only_if", &values.only_if)];
@@ -158,7 +160,9 @@ impl Draft<'_> {
         if let (Role::Do, Some(deadline), Some(started)) = (role, node.deadline_ms, state.first_started) {
             timeout_ms = timeout_ms.min(started.plus(deadline).since(self.at)).max(1);
         }
-        let key = AttemptKey { step: node.id.clone(), item: None, attempt: state.attempts + 1 };
+        let shape = self.state.shape();
+        let (name, item) = (shape.written(step).id.clone(), shape.item(step));
+        let key = AttemptKey { step: name, item, attempt: state.attempts + 1 };
         AttemptRequest { key, role, part, effect, probe, timeout_ms, idempotency_key }
     }
 
@@ -170,8 +174,8 @@ impl Draft<'_> {
             timeout_ms: request.timeout_ms,
             keyed: request.idempotency_key.is_some(),
         };
-        let name = self.name(step);
-        self.emit(Event { attempt: Some(request.key.attempt), hidden, ..Event::of_step(&name, fact) });
+        let event = self.about(step, fact);
+        self.emit(Event { attempt: Some(request.key.attempt), hidden, ..event });
     }
 
     fn start_probe(&mut self, step: usize, role: Role, part: Option<String>, probe: Option<&Probe>) {
@@ -221,7 +225,7 @@ impl Draft<'_> {
         if !node.keyed || role.is_probe() {
             return Ok(None);
         }
-        let given = self.plan.step_values(step).and_then(|values| values.idempotency_key.as_ref());
+        let given = self.values(step).and_then(|values| values.idempotency_key.as_ref());
         if let (Role::Do, Some(template)) = (role, given) {
             let names = super::super::scope::Names::of(self.plan, self.state, Some(step));
             let text = template.render(&names)?;
@@ -238,25 +242,29 @@ impl Draft<'_> {
             Some(digest) => Some(digest),
             None => bind::digest(self.plan, self.state, step, &self.not_known_at_approval(step))?,
         };
-        Ok(digest.map(|digest| bind::key(&self.state.run.id, &node.id, role, &digest)))
+        Ok(digest.map(|digest| self.key(step, role, &digest)))
+    }
+
+    fn key(&self, step: usize, role: Role, digest: &str) -> String {
+        let shape = self.state.shape();
+        bind::key(&self.state.run.id, &shape.written(step).id, shape.item(step), role, digest)
     }
 
     fn not_known_at_approval(&self, step: usize) -> BTreeSet<String> {
         let asks = self.state.shape().covered_by(step).iter();
         let asks = asks.filter_map(|gate| self.state.ask(self.state.step(*gate).last_ask?));
-        asks.filter_map(|ask| ask.binds.as_ref()).flat_map(|binds| binds.later.iter().cloned()).collect()
+        asks.filter_map(|ask| ask.binds.as_ref()).flat_map(|binds| binds.later_of(self.state, step)).collect()
     }
 
     /// The approval, if any, whose bound request is no longer the one that would be sent.
     fn voided_approval(&self, step: usize) -> Option<u32> {
-        let name = &self.state.shape().node(step).id;
         self.state.shape().covered_by(step).iter().find_map(|gate| {
             let gate_state = self.state.step(*gate);
             let ask = self.state.ask(gate_state.last_ask?)?;
             let approved = gate_state.status == Status::Succeeded && ask.kind == AskKind::Approve;
             let binds = ask.binds.as_ref().filter(|_| approved && ask.end == Some(AskEnd::Answered))?;
-            let now = bind::digest(self.plan, self.state, step, &binds.later).ok().flatten();
-            (binds.digests.get(name) != now.as_ref()).then_some(ask.id)
+            let now = bind::digest(self.plan, self.state, step, &binds.later_of(self.state, step));
+            (binds.of(self.state, step) != now.ok().flatten().as_ref()).then_some(ask.id)
         })
     }
 
@@ -264,10 +272,11 @@ impl Draft<'_> {
         let next = self.state.step(step).items.iter().position(|item| *item == ItemState::Unprobed);
         let Some(next) = next else { return };
         let id = self.state.shape().node(step).items[next].id.clone();
-        let item = self.plan.step_values(step).and_then(|values| values.items.get(&id));
-        let of_step = item.and_then(|item| item.step.as_deref()).and_then(|name| self.state.find(name));
+        let item = self.values(step).and_then(|values| values.items.get(&id));
+        let of_step =
+            item.and_then(|item| item.step.as_deref()).and_then(|name| self.state.resolve(name, step));
         let probe = match of_step {
-            Some((of, _)) => self.plan.step_values(of).and_then(|values| values.verify.as_ref()),
+            Some(of) => self.values(of).and_then(|values| values.verify.as_ref()),
             None => item.and_then(|item| item.probe.as_ref()),
         };
         self.start_probe(step, Role::Item, Some(id), probe);
@@ -283,6 +292,10 @@ impl Draft<'_> {
     /// Decides about a step that is between two attempts, or whose question has been closed.
     pub(super) fn settle_loose(&mut self, step: usize) {
         let state = self.state.step(step);
+        let shape = self.state.shape();
+        if shape.is_compound(step) || shape.node(step).kind == Kind::Revert {
+            return self.settle_compound(step);
+        }
         if state.status == Status::Waiting || self.state.shape().node(step).kind == Kind::Checklist {
             return self.settle_human(step);
         }
@@ -325,7 +338,7 @@ impl Draft<'_> {
     }
 
     fn start_verify(&mut self, step: usize) {
-        let probe = self.plan.step_values(step).and_then(|values| values.verify.as_ref());
+        let probe = self.values(step).and_then(|values| values.verify.as_ref());
         self.start_probe(step, Role::Verify, None, probe);
     }
 
@@ -476,11 +489,11 @@ impl Draft<'_> {
         let node = self.state.shape().node(step);
         let main = self.state.shape().is_main(step);
         let default = if self.state.run.attended { OnFailure::Ask } else { OnFailure::Stop };
-        let mut policy = node.on_failure.unwrap_or(default);
+        let mut policy = node.on_failure.unwrap_or_else(|| self.default_policy(step, default));
         if self.draining() || status == Status::Cancelled || node.kind.is_gate() {
             policy = OnFailure::Continue;
         } else if !self.state.run.attended && policy == OnFailure::Ask {
-            policy = OnFailure::Stop;
+            policy = self.default_policy(step, OnFailure::Stop);
         }
         if policy == OnFailure::Ask {
             self.open_ask(step, AskKind::Failure, Some(reason.to_owned()), why);

@@ -27,7 +27,7 @@ pub struct Choosable {
 /// The list of a choice whose question opens now, or why it cannot be asked.
 pub(super) fn options(plan: &Plan, state: &State, step: usize) -> Result<Vec<Choosable>, String> {
     let names = Names::of(plan, state, Some(step));
-    let options = match plan.step_values(step).and_then(|values| values.choice.as_ref()) {
+    let options = match state.values(plan, step).and_then(|values| values.choice.as_ref()) {
         None => return Err("there is no list".to_owned()),
         Some(Choosing::Computed(list)) => computed(list, &names)?,
         Some(Choosing::Listed(all)) => all
@@ -102,8 +102,8 @@ impl Scope for Entry<'_> {
         self.names.lookup(root, name)
     }
 
-    fn whole(&self, root: &str) -> Option<Value> {
-        (root == "item").then(|| self.entry.clone())
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        if root == "item" { Some(Lookup::Known(self.entry.clone())) } else { self.names.whole(root) }
     }
 }
 

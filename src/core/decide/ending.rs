@@ -49,7 +49,7 @@ impl Draft<'_> {
     /// Takes the run from one phase to the next.
     pub(super) fn end_if_over(&mut self) {
         match self.state.phase() {
-            Phase::Main if self.state.derived().undecided[0] == 0 => {
+            Phase::Main if self.state.derived().lists[0].undecided == 0 => {
                 if self.state.run.failed {
                     self.end_run(Ended::Failed, "steps_failed", false, false, None);
                 } else {
@@ -81,13 +81,22 @@ impl Draft<'_> {
 
     /// Decides about the newest reversal that is not closed.
     fn unwind(&mut self) {
-        let Some(top) = self.state.reversals().iter().rfind(|r| r.end.is_none()).cloned() else { return };
+        let Some(newest) = self.state.reversals().iter().rposition(|r| r.end.is_none()) else { return };
+        let succeeds =
+            self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
+        self.unwind_one(newest, succeeds && !self.state.run.failed);
+    }
+
+    /// Decides about a reversal whose turn it is. `clean`: what it is put back after has succeeded.
+    pub(super) fn unwind_one(&mut self, reversal: usize, clean: bool) {
+        let top = self.state.reversals()[reversal].clone();
         let step = self.state.step(top.step);
         let waits = step.due.is_some_and(|due| due > self.at);
         if step.running.is_some() || step.ask.is_some() || waits {
             return;
         }
-        let chosen = self.state.run.ending.as_ref().is_some_and(|ending| ending.undo);
+        let reverted = self.state.phase() != Phase::Unwinding;
+        let chosen = reverted || self.state.run.ending.as_ref().is_some_and(|ending| ending.undo);
         if top.kind == Reversal::Undo && !chosen {
             return self.close_reversal(&top, ReversalEnd::NotChosen);
         }
@@ -101,15 +110,12 @@ impl Draft<'_> {
         } else if top.kind == Reversal::Undo {
             self.reverse(&top);
         } else {
-            self.begin_put_back(&top);
+            self.begin_put_back(&top, clean);
         }
     }
 
-    fn begin_put_back(&mut self, top: &ReversalState) {
+    fn begin_put_back(&mut self, top: &ReversalState, clean: bool) {
         let node = self.state.shape().node(top.step).put_back;
-        let succeeds =
-            self.state.run.ending.as_ref().is_some_and(|ending| ending.outcome == Ended::Succeeded);
-        let clean = succeeds && !self.state.run.failed;
         let only_if = node.is_some_and(|node| node.only_if);
         match top.allowed {
             None if clean && only_if => {

@@ -24,28 +24,28 @@ pub(super) fn entitled(plan: &Plan, state: &State, ask: &Ask, actor: &Actor) -> 
                 return Err(refused("nobody is entitled: the approval names no role", None));
             }
             holds_one(plan, actor, &roles)?;
-            not_excluded(state, actor, &gate.who)
+            not_excluded(state, ask.step, actor, &gate.who)
         }
         AskKind::Confirm => match &node.gate {
-            Some(gate) => allowed_by(plan, state, actor, &gate.who),
+            Some(gate) => allowed_by(plan, state, ask.step, actor, &gate.who),
             None => Ok(()),
         },
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => match &node.by {
-            Some(who) => allowed_by(plan, state, actor, who),
+            Some(who) => allowed_by(plan, state, ask.step, actor, who),
             None => Ok(()),
         },
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack => Ok(()),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => Ok(()),
     }
 }
 
-fn allowed_by(plan: &Plan, state: &State, actor: &Actor, who: &Who) -> Result<(), Refused> {
+fn allowed_by(plan: &Plan, state: &State, at: usize, actor: &Actor, who: &Who) -> Result<(), Refused> {
     if actor.how == How::Policy {
         return Ok(());
     }
     if !who.roles.is_empty() {
         holds_one(plan, actor, &who.roles)?;
     }
-    not_excluded(state, actor, who)
+    not_excluded(state, at, actor, who)
 }
 
 /// Playing somebody else is for practice.
@@ -86,15 +86,15 @@ fn holds_one(plan: &Plan, actor: &Actor, roles: &[String]) -> Result<(), Refused
     Err(refused(&format!("{} holds none of the roles {}", actor.who, roles.join(", ")), Some(&hint)))
 }
 
-fn not_excluded(state: &State, actor: &Actor, who: &Who) -> Result<(), Refused> {
+fn not_excluded(state: &State, at: usize, actor: &Actor, who: &Who) -> Result<(), Refused> {
     let starter = state.run.starter.as_ref();
     if who.not_starter && starter.is_some_and(|starter| same(starter, actor)) {
         return Err(refused(&format!("{} started the run: it takes another person", actor.who), None));
     }
     for name in &who.not_steps {
         // Everybody who answered it: a quorum is several people, and a checklist may be.
-        let of_step = state.find(name).map(|(at, _)| at);
-        let own = state.asks().filter(|ask| Some(ask.step) == of_step && is_own(ask.kind));
+        let of_steps = state.shape().meant_from(name, at);
+        let own = state.asks().filter(|ask| of_steps.contains(&ask.step) && is_own(ask.kind));
         if own.into_iter().flat_map(|ask| &ask.answers).any(|given| same(&given.actor, actor)) {
             return Err(refused(&format!("{} answered `{name}`: it takes another person", actor.who), None));
         }
@@ -104,7 +104,7 @@ fn not_excluded(state: &State, actor: &Actor, who: &Who) -> Result<(), Refused> 
 
 /// The question is the step itself, not what became of it.
 pub(super) const fn is_own(kind: AskKind) -> bool {
-    !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
+    !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary)
 }
 
 /// The same person; for played answers, the same played identity.

@@ -10,9 +10,11 @@ mod answer;
 mod asks;
 mod attempts;
 mod choose;
+mod compound;
 mod ending;
 mod entitled;
 mod exhibit;
+mod form;
 
 pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;
@@ -25,7 +27,7 @@ use super::event::{Actor, Ended, Event, Fact, Hidden};
 use super::input::{Begin, Input, JournalInput};
 use super::state::{Phase, State};
 use crate::clock::Timestamp;
-use crate::plan::{Plan, SEMANTICS};
+use crate::plan::{Plan, SEMANTICS, StepValues};
 
 /// Backward steps of the clock below this many milliseconds are jitter, not news.
 const CLOCK_NEWS_MS: u64 = 1_000;
@@ -112,7 +114,8 @@ fn admit(plan: &Plan, state: &State, at: Timestamp, input: Input) -> Result<Admi
             Ok(Admitted::Stale)
         }
         Input::Finished { ref key, .. } => {
-            let running = state.find(&key.step).and_then(|(at, _)| state.running_key(at));
+            let running = state.find_item(&key.step, key.item);
+            let running = running.and_then(|(at, _)| state.running_key(at));
             Ok(if running.as_ref() == Some(key) { Admitted::Input(Box::new(input)) } else { Admitted::Stale })
         }
         Input::Tick if phase == Phase::Finished => Ok(Admitted::Stale),
@@ -147,7 +150,7 @@ struct Draft<'a> {
     events: Vec<Event>,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
     fn emit(&mut self, event: Event) {
         if let Err(illegal) = self.state.apply(self.at, &event) {
             panic!("bug in the core: {illegal}; the journal is sound, resume the run");
@@ -160,8 +163,18 @@ impl Draft<'_> {
     }
 
     fn emit_step(&mut self, step: usize, fact: Fact) {
-        let name = self.name(step);
-        self.emit(Event::of_step(&name, fact));
+        let event = self.about(step, fact);
+        self.emit(event);
+    }
+
+    /// An event about a step, or about one item of it.
+    fn about(&self, step: usize, fact: Fact) -> Event {
+        let shape = self.state.shape();
+        Event { item: shape.item(step), ..Event::of_step(&shape.written(step).id, fact) }
+    }
+
+    fn values(&self, step: usize) -> Option<&'a StepValues> {
+        self.state.values(self.plan, step)
     }
 
     fn name(&self, step: usize) -> String {
@@ -214,8 +227,8 @@ impl Draft<'_> {
         let cut_off: Vec<usize> = self.state.derived().in_flight.iter().copied().collect();
         for step in cut_off {
             let attempt = self.state.step(step).running.as_ref().map(|running| running.attempt);
-            let name = self.name(step);
-            self.emit(Event { attempt, ..Event::of_step(&name, Fact::AttemptInterrupted {}) });
+            let event = self.about(step, Fact::AttemptInterrupted {});
+            self.emit(Event { attempt, ..event });
         }
         self.emit(Event::of_run(Fact::RunResumed { attended, tool }).by(actor.clone()));
         if let Some(reason) = end.filter(|_| self.state.run.ending.is_none()) {

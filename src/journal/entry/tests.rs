@@ -118,6 +118,9 @@ fn step_facts() -> Vec<BoxedStrategy<Fact>> {
         text().prop_map(|reason| Fact::StepUnknown { reason }).boxed(),
         one_of(&[Override::ByHand, Override::NotDone]).prop_map(|how| Fact::StepOverridden { how }).boxed(),
         any::<u32>().prop_map(|items| Fact::StepExpanded { items }).boxed(),
+        any::<u32>().prop_map(|items| Fact::StepReleased { items }).boxed(),
+        Just(Fact::StepEntered {}).boxed(),
+        Just(Fact::StepHandling {}).boxed(),
         texts(ascii(), json_text()).prop_map(|outputs| Fact::StepImported { outputs }).boxed(),
     ]
 }
@@ -225,19 +228,20 @@ fn variants(fact: &Fact) -> usize {
         Fact::RunStarted { .. }
         | Fact::RunResumed { .. }
         | Fact::RunPaused { .. }
-        | Fact::RunEnding { .. } => 28,
+        | Fact::RunEnding { .. } => 31,
         Fact::RunFinished { .. }
         | Fact::RunSealed {}
         | Fact::StepSkipped { .. }
-        | Fact::StepSettled { .. } => 28,
-        Fact::StepUnknown { .. } | Fact::StepOverridden { .. } => 28,
-        Fact::StepImported { .. } | Fact::StepExpanded { .. } => 28,
-        Fact::AttemptStarted { .. } | Fact::AttemptFinished { .. } | Fact::AttemptInterrupted {} => 28,
-        Fact::RetryScheduled { .. } | Fact::WaitStarted { .. } | Fact::AskOpened { .. } => 28,
-        Fact::AskAnswered { .. } | Fact::AskEscalated { .. } | Fact::AskClosed { .. } => 28,
-        Fact::ApprovalVoided { .. } | Fact::ApprovalAttested { .. } | Fact::ReversalClosed { .. } => 28,
-        Fact::ClockStepped { .. } | Fact::JournalRecovered { .. } | Fact::JournalExported { .. } => 28,
-        Fact::NoteRecorded {} => 28,
+        | Fact::StepSettled { .. } => 31,
+        Fact::StepUnknown { .. } | Fact::StepOverridden { .. } => 31,
+        Fact::StepImported { .. } | Fact::StepExpanded { .. } => 31,
+        Fact::StepEntered {} | Fact::StepReleased { .. } | Fact::StepHandling {} => 31,
+        Fact::AttemptStarted { .. } | Fact::AttemptFinished { .. } | Fact::AttemptInterrupted {} => 31,
+        Fact::RetryScheduled { .. } | Fact::WaitStarted { .. } | Fact::AskOpened { .. } => 31,
+        Fact::AskAnswered { .. } | Fact::AskEscalated { .. } | Fact::AskClosed { .. } => 31,
+        Fact::ApprovalVoided { .. } | Fact::ApprovalAttested { .. } | Fact::ReversalClosed { .. } => 31,
+        Fact::ClockStepped { .. } | Fact::JournalRecovered { .. } | Fact::JournalExported { .. } => 31,
+        Fact::NoteRecorded {} => 31,
     }
 }
 

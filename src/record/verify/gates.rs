@@ -111,11 +111,10 @@ fn excluded(story: &Story, who: &Who, answer: &GateAnswer<'_>) -> Option<String>
         return Some("also started the run".to_owned());
     }
     let answered = |step: &&String| {
-        let of_step = state.find(step).map(|(at, _)| at);
-        let own = |ask: &&Ask| {
-            Some(ask.step) == of_step
-                && !matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
-        };
+        let gate = state.ask(answer.ask).map_or(0, |ask| ask.step);
+        let of_steps = state.shape().meant_from(step, gate);
+        let about = [AskKind::Failure, AskKind::Unknown, AskKind::PutBack, AskKind::Canary];
+        let own = |ask: &&Ask| of_steps.contains(&ask.step) && !about.contains(&ask.kind);
         let mut earlier = state.asks().filter(own).flat_map(|ask| &ask.answers);
         earlier.any(|given| given.actor.who == *name && given.at <= answer.given.at)
     };

@@ -1,17 +1,13 @@
-//! What stands in front of what: destructive steps behind gates, ways round them, what approvals bind.
-//!
-//! A step starts only when everything it waits for is satisfied, so a gate anywhere upstream stands in front of it.
-//! Unless the gate's own `when` skips it, which satisfies those behind: then it guards only steps of the same `when`.
-//! `finally` and reversals do not wait for the gates of the main list, but a reversal is armed only by the start of
-//! its step, so what guards the step guards it too.
+//! Gates: what may be said of them, ways round them, answers in advance, what approvals bind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::dominance::dangers;
 use super::{Checker, shape};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::Act;
 use crate::runbook::coverage::covered;
-use crate::runbook::flow::bits;
+use crate::runbook::reach::{Reach, bits};
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{EffectWord, FailureWord, Step};
 use crate::runbook::texts;
@@ -23,7 +19,6 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     if checker.flow.order().is_err() {
         return;
     }
-    dominance(checker);
     round_gates(checker);
     declared_answers(checker);
     coverage(checker);
@@ -53,170 +48,19 @@ fn gate_policy(checker: &mut Checker<'_>, step: &Step) {
     }
 }
 
-/// Something destructive, and how to speak of it.
-struct Danger {
-    step: usize,
-    span: Span,
-    what: String,
-}
-
-fn dangers(checker: &Checker<'_>) -> Vec<Danger> {
-    let mut out = Vec::new();
-    for (step, written) in checker.steps.iter().enumerate() {
-        let mut add = |act: Act<'_>, key: &str, what: String| {
-            if act.effect() == EffectWord::Destructive {
-                out.push(Danger { step, span: written.keys.get(key).unwrap_or(act.span), what });
-            }
-        };
-        if let Some(undo) = &written.undo {
-            add(undo.act(), "undo", format!("the undo of `{}`", written.name()));
-        }
-        if let Some(back) = &written.put_back {
-            add(back.act(), "put_back", format!("the put_back of `{}`", written.name()));
-        }
-        if written.effect_word() == EffectWord::Destructive {
-            out.push(Danger {
-                step,
-                span: checker.id_span(step),
-                what: format!("step `{}`", written.name()),
-            });
-        }
-    }
-    out
-}
-
-fn dominance(checker: &mut Checker<'_>) {
-    let guards = Guards::new(checker);
-    for danger in dangers(checker) {
-        let step = checker.steps[danger.step];
-        if let Some(reason) = &step.ungated {
-            if checker.is_protected() && !guards.guarded(checker, danger.step) {
-                let message = format!("a protected environment wants a gate in front of {}", danger.what);
-                let problem = checker.error("protected", reason.span, message);
-                checker.push(problem.help("put an `approve` or a `confirm` in front of it"));
-            }
-            continue;
-        }
-        if !guards.guarded(checker, danger.step) {
-            let problem = ungated(checker, &danger, &guards);
-            checker.push(problem);
-        }
-    }
-}
-
-/// Which gates stand in front of each step.
-struct Guards {
-    /// Bit 0: a gate that nothing skips. The others: conditions of gates, in blocks of 63.
-    masks: Vec<Vec<u64>>,
-    conditions: BTreeMap<String, usize>,
-}
-
-impl Guards {
-    fn new(checker: &Checker<'_>) -> Self {
-        let mut conditions = BTreeMap::new();
-        for step in checker.steps.iter().filter(|step| step.is_gate()) {
-            if let Some(when) = &step.when {
-                let next = conditions.len();
-                conditions.entry(when.value.source().to_owned()).or_insert(next);
-            }
-        }
-        let blocks = conditions.len().div_ceil(63).max(1);
-        let masks = (0..blocks).map(|block| {
-            let own: Vec<u64> = checker
-                .steps
-                .iter()
-                .map(|step| match (step.is_gate(), &step.when) {
-                    (false, _) => 0,
-                    (true, None) => 1,
-                    (true, Some(when)) => match conditions.get(when.value.source()) {
-                        Some(at) if at / 63 == block => 2 << (at % 63),
-                        _ => 0,
-                    },
-                })
-                .collect();
-            checker.flow.gather(&own, &[])
-        });
-        Self { masks: masks.collect(), conditions }
-    }
-
-    fn guarded(&self, checker: &Checker<'_>, step: usize) -> bool {
-        if self.masks.iter().any(|block| block[step] & 1 != 0) {
-            return true;
-        }
-        let Some(when) = &checker.steps[step].when else { return false };
-        let Some(at) = self.conditions.get(when.value.source()) else { return false };
-        self.masks[at / 63][step] & (2 << (at % 63)) != 0
-    }
-
-    /// A gate upstream that does not count, because its own condition may skip it.
-    fn conditional(&self, checker: &Checker<'_>, step: usize) -> Option<usize> {
-        let skipped = self.masks.iter().any(|block| block[step] != 0);
-        let gates: Vec<usize> = (0..checker.steps.len()).filter(|at| checker.steps[*at].is_gate()).collect();
-        if !skipped {
-            return None;
-        }
-        let pairs: Vec<(usize, usize)> = gates.iter().map(|gate| (step, *gate)).collect();
-        let found = checker.flow.are_upstream(&pairs);
-        gates.into_iter().zip(found).find(|(_, upstream)| *upstream).map(|(gate, _)| gate)
-    }
-}
-
-fn ungated(checker: &Checker<'_>, danger: &Danger, guards: &Guards) -> Diagnostic {
-    let message = format!("{} is destructive, and no gate stands in front of it", danger.what);
-    let mut problem = checker.error("ungated", danger.span, message);
-    if let Some(gate) = guards.conditional(checker, danger.step) {
-        let step = checker.steps[gate];
-        let when = step.when.as_ref().map_or("", |when| when.value.source());
-        problem = problem
-            .also(
-                checker.id_span(gate).at(checker.source),
-                "this gate is skipped when its `when` does not hold",
-            )
-            .help(format!(
-                "the way round: `{}` is skipped unless {when}, and then `{}` starts",
-                step.name(),
-                checker.name(danger.step)
-            ))
-            .help("give both the same `when`, or the gate none");
-        return problem;
-    }
-    problem = problem.help(format!("the way round: {}", way(checker, danger.step)));
-    if danger.step >= checker.flow.main {
-        return problem.help(
-            "`finally` runs at every ending, so a gate in the main list does not stand in front of it",
-        );
-    }
-    problem
-        .help("put an `approve` or a `confirm` in front of it; `ungated: <reason>` is the only way without")
-}
-
-/// How the step is reached, from the start.
-fn way(checker: &Checker<'_>, step: usize) -> String {
-    const SHOWN: usize = 8;
-    let path = checker.flow.path_to(step);
-    let start = if step < checker.flow.main { "the start" } else { "the ending" };
-    let mut names = vec![start.to_owned()];
-    if path.len() > SHOWN {
-        names.extend(path[..SHOWN / 2].iter().map(|at| checker.name(*at).to_owned()));
-        names.push(format!("… {} more …", path.len() - SHOWN));
-        names.extend(path[path.len() - SHOWN / 2..].iter().map(|at| checker.name(*at).to_owned()));
-    } else {
-        names.extend(path.iter().map(|at| checker.name(*at).to_owned()));
-    }
-    names.join(" → ")
-}
-
 /// Explicit `needs` that leave out an earlier gate must say so.
 fn round_gates(checker: &mut Checker<'_>) {
     let gates: Vec<usize> = (0..checker.steps.len()).filter(|at| checker.steps[*at].is_gate()).collect();
-    let explicit: Vec<usize> = (0..checker.steps.len()).filter(|at| !checker.flow.above[*at]).collect();
+    let explicit: Vec<usize> =
+        (0..checker.steps.len()).filter(|at| checker.steps[*at].needs.is_some()).collect();
     let mut candidates = Vec::new();
-    checker.flow.each_block(&gates, &[], |chunk, masks| {
+    checker.flow.each_block(&gates, Reach::Behind, |chunk, masks| {
+        let in_list = gates_of_lists(checker, chunk);
         for step in explicit.iter().copied() {
+            let Some(wanted) = in_list.get(&checker.flow.lists.of[step]) else { continue };
             let above = chunk.partition_point(|gate| *gate < step);
-            let wanted = if above == 64 { u64::MAX } else { (1 << above) - 1 };
-            let missing = bits(wanted & !masks[step]).map(|bit| (step, chunk[bit as usize]));
-            candidates.extend(missing.filter(|(step, gate)| checker.same_list(*gate, *step)));
+            let wanted = wanted & if above == 64 { u64::MAX } else { (1 << above) - 1 };
+            candidates.extend(bits(wanted & !masks[step]).map(|bit| (step, chunk[bit as usize])));
         }
     });
     candidates.sort_unstable();
@@ -240,6 +84,29 @@ fn round_gates(checker: &mut Checker<'_>) {
         checker.push(problem);
     }
     unused_past(checker, &round);
+}
+
+/// By list: the gates in it, and those in groups of it that hold outside of them. What runs side by side goes round
+/// nothing there.
+fn gates_of_lists(checker: &Checker<'_>, gates: &[usize]) -> BTreeMap<usize, u64> {
+    let flow = &checker.flow;
+    let mut out = BTreeMap::new();
+    for (bit, gate) in gates.iter().enumerate() {
+        let mut at = *gate;
+        loop {
+            let place = flow.lists.places[at];
+            let group = place.within.map(|group| checker.steps[group].group.as_ref());
+            let beside = !place.handles && group.flatten().is_some_and(|group| group.parallel == Some(true));
+            if !beside {
+                *out.entry(flow.lists.of[at]).or_insert(0) |= 1_u64 << bit;
+            }
+            match place.within.filter(|_| flow.holds_outside(at)) {
+                Some(group) => at = group,
+                None => break,
+            }
+        }
+    }
+    out
 }
 
 fn unused_past(checker: &mut Checker<'_>, round: &[(usize, usize)]) {
@@ -271,7 +138,7 @@ fn declared_answers(checker: &mut Checker<'_>) {
         dangers.iter().for_each(|danger| steps[danger.step] = true);
         steps
     };
-    let upstream = checker.flow.upstream(&declared, |step| steps[step]);
+    let upstream = checker.flow.upstream(&declared, Reach::Behind, |step| steps[step]);
     let mut reported = vec![false; declared.len()];
     for danger in &dangers {
         for gate in &upstream[danger.step] {
@@ -303,9 +170,8 @@ fn coverage(checker: &mut Checker<'_>) {
                 shape::unknown_step(checker, id, "covers");
                 continue;
             };
-            if !checker.steps[step].runs() {
-                let message = format!("step `{}` sends nothing that could be bound", id.value);
-                checker.fail("approval-covers", id.span, message);
+            if let Some(problem) = unbindable(checker, at, step, id.span) {
+                checker.push(problem);
                 continue;
             }
             let message = format!("step `{}` does not wait for this approval", id.value);
@@ -315,9 +181,74 @@ fn coverage(checker: &mut Checker<'_>) {
         }
         bound.insert(at, named);
     }
+    let mut lists = BTreeSet::new();
     for (gate, steps) in bound {
         if checker.steps[gate].kind() == Some("approve") {
-            steps.into_iter().for_each(|step| visible_target(checker, gate, step));
+            for step in steps {
+                visible_target(checker, gate, step);
+                if !lists.contains(&(gate, step)) && is_destructive(checker, step) {
+                    visible_lists(checker, gate, step, &mut lists);
+                }
+            }
+        }
+    }
+}
+
+/// Why an approval cannot bind a step.
+fn unbindable(checker: &Checker<'_>, gate: usize, step: usize, span: Span) -> Option<Diagnostic> {
+    let name = checker.name(step);
+    if !checker.steps[step].runs() {
+        let message = format!("step `{name}` sends nothing that could be bound");
+        let problem = checker.error("approval-covers", span, message);
+        let group = checker.steps[step].group.is_some();
+        return Some(if group { problem.help("name the steps of the group") } else { problem });
+    }
+    let lists = &checker.flow.lists;
+    let mut around = [gate].into_iter().chain(lists.around(gate));
+    let list =
+        around.find(|around| checker.steps[*around].for_each.is_some() && !lists.belongs(step, *around))?;
+    let message = format!("step `{name}` is done once, and this approval is asked for each item");
+    let problem = checker.error("approval-covers", span, message);
+    let problem = problem.also(checker.id_span(list).at(checker.source), "here the list is gone through");
+    Some(problem.help("put the approval behind the list, or the step inside it"))
+}
+
+fn is_destructive(checker: &Checker<'_>, at: usize) -> bool {
+    let step = checker.steps[at];
+    let reversals =
+        step.undo.iter().map(|undo| undo.act()).chain(step.put_back.iter().map(|back| back.act()));
+    step.effect_word() == EffectWord::Destructive
+        || reversals.into_iter().any(|act| act.effect() == EffectWord::Destructive)
+}
+
+/// The list of what is destroyed must be known when its approval opens, too. `seen`: gates and lists that were
+/// looked at.
+fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut BTreeSet<(usize, usize)>) {
+    let around: Vec<usize> = [at].into_iter().chain(checker.flow.lists.around(at)).collect();
+    for list in around.into_iter().take_while(|list| !checker.flow.lists.belongs(gate, *list)) {
+        let step = checker.steps[list];
+        let Some(each) = step.for_each.as_ref().filter(|_| seen.insert((gate, list))) else { continue };
+        for text in texts::of_step(step).iter().filter(|text| text.place == texts::Use::List) {
+            for expr in text.text.exprs() {
+                for path in each.items.value.refs() {
+                    let mut names = path.split('.');
+                    let (Some("steps"), Some(id)) = (names.next(), names.next()) else { continue };
+                    let Some(source) = checker.flow.find(id) else { continue };
+                    let gate_name = checker.name(gate);
+                    let message = format!(
+                        "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
+                        step.name()
+                    );
+                    let span = expr.place(checker.source, path);
+                    let problem = checker
+                        .error("target-decided-later", span, message)
+                        .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
+                        .help(format!(
+                            "put the approval behind `{id}`: people approve the list that they see"
+                        ));
+                    checker.unless_upstream.push((gate, source, problem));
+                }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
 const RUN_NAMES: [&str; 2] = ["id", "started_at"];
 const RUN_LATER: [&str; 1] = ["work"];
+const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
 /// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.
@@ -91,7 +92,20 @@ fn literals(checker: &mut Checker<'_>) {
     }
 }
 
+/// The names of items that a text may read, innermost first.
+fn items<'a>(checker: &Checker<'a>, reader: Reader, place: Use) -> Vec<&'a str> {
+    let Reader::Step(at) = reader else { return Vec::new() };
+    let name = |at: usize| checker.steps[at].for_each.as_ref().map(|each| each.r#as.value.as_str());
+    let around = checker.flow.lists.around(at).filter_map(name);
+    match place {
+        Use::List => around.collect(),
+        Use::Key => name(at).into_iter().collect(),
+        _ => name(at).into_iter().chain(around).collect(),
+    }
+}
+
 fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
+    let mut known: Option<Vec<&str>> = None;
     for expr in text.text.exprs() {
         for name in expr.expr.strangers() {
             let span = expr.place(checker.source, name);
@@ -104,6 +118,16 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path, span),
                 ("item", _) if text.place == Use::Entry => {}
+                (name, _)
+                    if !ROOTS.contains(&name)
+                        && known
+                            .get_or_insert_with(|| items(checker, reader, text.place))
+                            .contains(&name) => {}
+                (_, Some(_)) if text.place == Use::Key => {
+                    let message = format!("`{path}` is not known where an item is named");
+                    let problem = checker.error("item-key", span, message);
+                    checker.push(problem.help("`key` is an expression about one item alone"));
+                }
                 (_, None) => alone(checker, root, span),
                 ("inputs", Some(name)) => {
                     let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
@@ -127,9 +151,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     }
                 },
                 _ => {
-                    let roots = ["inputs", "vars", "steps", "step", "run", "secrets"];
                     let problem = checker.error("unknown-name", span, format!("nothing is called `{root}`"));
-                    checker.push(problem.suggest(root, roots));
+                    let names = known.get_or_insert_with(|| items(checker, reader, text.place));
+                    checker.push(problem.suggest(root, ROOTS.into_iter().chain(names.iter().copied())));
                 }
             }
         }
@@ -244,13 +268,21 @@ fn output(
         checker.push(problem);
         return;
     };
+    let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
+    let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
     if let Some(field) = field {
-        let known = fields(checker.steps[target]);
+        let whole = checker.steps[target].for_each.is_some() && !own;
+        let known = if whole { of_list() } else { fields(checker.steps[target]) };
         if !known.iter().any(|name| name == field) {
             let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
             let problem = problem.suggest(field, names.iter().copied());
-            checker.push(problem.help(format!("it has: {}", names.join(", "))));
+            let problem = problem.help(format!("it has: {}", names.join(", ")));
+            checker.push(if whole && fields(checker.steps[target]).iter().any(|name| name == field) {
+                checker.inside_list(at, target, span)
+            } else {
+                problem
+            });
             return;
         }
     }
@@ -263,12 +295,22 @@ fn output(
         }
         return;
     }
+    if checker.list_around(at, target).is_some_and(|list| list != target) {
+        let problem = checker.inside_list(at, target, span);
+        checker.push(problem);
+        return;
+    }
     let defaulted = field == Some("outcome") || has_default(expr.expr.source(), id, field);
     let ends_with_main = at >= checker.flow.main && target < checker.flow.main;
-    if !ends_with_main {
+    if !ends_with_main && !round {
         let message = format!("step `{id}` does not come before `{}`", checker.name(at));
         let problem = checker.error("not-upstream", span, message);
-        let problem = problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)));
+        let problem = if own {
+            problem
+                .help(format!("`{}` belongs to the group `{id}`, which has not ended then", checker.name(at)))
+        } else {
+            problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)))
+        };
         checker.unless_upstream.push((at, target, problem));
     }
     if defaulted {
@@ -285,21 +327,55 @@ fn output(
 
 /// Why an output of `target` may not exist when `at` reads it.
 fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
-    let (reader, source) = (checker.steps[at], checker.steps[target]);
-    let run_on = |step: &Step| step.run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
-    if at >= checker.flow.main && target < checker.flow.main {
+    let run_on =
+        |step: usize| checker.steps[step].run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
+    let (flow, lists) = (&checker.flow, &checker.flow.lists);
+    if at >= flow.main && target < flow.main {
         return Some("`finally` runs at every ending, whatever was reached");
     }
-    if source.when.is_some() && !same_when(reader, source) {
-        return Some("that step has a `when`");
+    // The step itself, then the groups around it that the reader does not stand in.
+    let mut node = target;
+    loop {
+        if checker.steps[node].when.is_some() && !shares_when(checker, at, node) {
+            return Some(if node == target { "that step has a `when`" } else { "its group has a `when`" });
+        }
+        if run_on(node) == RunOnWord::Failure {
+            return Some("that step runs only after a failure");
+        }
+        if node != target && checker.steps[node].when.is_none() && flow.is_blind(node) {
+            return Some("its group goes on after a failure");
+        }
+        let Some(group) = lists.places[node].within.filter(|group| !lists.belongs(at, *group)) else { break };
+        if lists.places[node].handles {
+            return Some("it runs only when its group has failed");
+        }
+        if flow.is_spared(node) || group == at && flow.is_pushed_back(node) {
+            return Some("a step before it may fail or be refused, and its group goes on");
+        }
+        if group == at {
+            break;
+        }
+        node = group;
     }
-    if run_on(source) == RunOnWord::Failure {
-        return Some("that step runs only after a failure");
+    let handles = lists.side_by_side(at, target).is_some_and(|(at, target)| lists.of[at] != lists.of[target]);
+    if handles {
+        return Some("this step runs when a step of the group has failed");
     }
-    if run_on(reader) != RunOnWord::Success {
+    if run_on(at) != RunOnWord::Success {
         return Some("this step also runs when others failed");
     }
     None
+}
+
+/// Whether a step, or a group around it, carries the same condition as another step.
+fn shares_when(checker: &Checker<'_>, at: usize, source: usize) -> bool {
+    let mut around = [at].into_iter().chain(checker.flow.lists.around(at));
+    around.any(|at| same_when(checker.steps[at], checker.steps[source]))
+}
+
+/// What `steps.x` has for a step that is done for each item of a list.
+fn of_list() -> Vec<String> {
+    vec!["items".to_owned(), "outcome".to_owned()]
 }
 
 /// What `steps.x` has.

@@ -87,6 +87,9 @@ fn exclusions(checker: &mut Checker<'_>, at: usize, exclude: Option<&[Spanned<St
                 let human = checker.steps[other].kind().is_none_or(|kind| HUMAN.contains(&kind));
                 if !human {
                     checker.fail("bad-value", name.span, format!("nobody answers step `{id}`"));
+                } else if checker.list_around(at, other).is_some() {
+                    let problem = checker.inside_list(at, other, name.span);
+                    checker.push(problem);
                 } else {
                     let message = format!("step `{id}` does not come before this one");
                     let problem = checker.error("not-upstream", name.span, message);

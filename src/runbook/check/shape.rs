@@ -199,12 +199,17 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "env" | "cwd" => program,
             _ if ACTION_KEYS.contains(&name) => runs,
             "poll" | "deadline" => runs,
-            "effect" | "ungated" => runs || kind == "manual",
+            "effect" => runs || kind == "manual",
+            "ungated" => runs || matches!(kind, "manual" | "revert"),
             "class" => runs || kind == "input",
             "timeout" | "show" => runs || human,
             "by" => human && kind != "approve",
             "unattended" => human,
-            "on_failure" => runs || human || kind == "assert",
+            "on_failure" => {
+                runs || human || matches!(kind, "assert" | "group" | "revert") || step.for_each.is_some()
+            }
+            "for_each" => !matches!(kind, "end" | "revert"),
+            "repeat" => kind == "group",
             _ => true,
         };
         if !fits {
@@ -212,6 +217,14 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             let mut problem = checker.error("key-not-for-kind", span, message);
             if kind == "approve" && name == "by" {
                 problem = problem.help("an approve names its `roles` and `exclude` itself");
+            }
+            if name == "repeat" {
+                problem = problem.help("put the step into a `group`, and `repeat` beside it");
+            }
+            if kind == "group"
+                && matches!(name, "effect" | "retry" | "timeout" | "undo" | "put_back" | "ungated")
+            {
+                problem = problem.help("say it of a step of the group");
             }
             if kind == "http" && name == "env" {
                 problem = problem.help("use `headers`, `query` or `json`");
@@ -227,11 +240,7 @@ fn references(checker: &mut Checker<'_>, at: usize) {
         match checker.flow.find(&id.value) {
             None => unknown_step(checker, id, "needs"),
             Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
-            Some(found) if !checker.same_list(found, at) => {
-                let message =
-                    format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
-                checker.fail("unknown-step", id.span, message);
-            }
+            Some(found) if !checker.same_list(found, at) => another_list(checker, at, found, id),
             Some(_) => {}
         }
     }
@@ -248,6 +257,10 @@ fn references(checker: &mut Checker<'_>, at: usize) {
                 let message = format!("step `{}` has no `verify` that could prove this item", id.value);
                 checker.fail("bad-value", id.span, message);
             }
+            Some(found) if checker.list_around(at, found).is_some() => {
+                let problem = checker.inside_list(at, found, id.span);
+                checker.push(problem);
+            }
             Some(found) => {
                 let message = format!("step `{}` does not come before this checklist", id.value);
                 let problem = checker.error("not-upstream", id.span, message);
@@ -255,6 +268,34 @@ fn references(checker: &mut Checker<'_>, at: usize) {
             }
         }
     }
+}
+
+/// `needs` name steps of the same list.
+fn another_list(checker: &mut Checker<'_>, at: usize, found: usize, id: &Spanned<String>) {
+    let lists = &checker.flow.lists;
+    if lists.places[found].finally != lists.places[at].finally {
+        let message = format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
+        return checker.fail("unknown-step", id.span, message);
+    }
+    let beside = lists.side_by_side(at, found);
+    let around = beside.filter(|(at, found)| lists.of[*at] == lists.of[*found]);
+    let message = format!("`{}` is in another list, and a step waits for those of its own", id.value);
+    let problem = checker.error("inside-group", id.span, message);
+    let problem = match around {
+        Some((step, group)) if step == at => problem
+            .also(checker.id_span(group).at(checker.source), "it belongs to this group")
+            .help(format!("write `{}`: the group has ended when all of it has", checker.name(group))),
+        Some((group, other)) => problem.help(format!(
+            "write `needs: [{}]` of the group `{}`",
+            checker.name(other),
+            checker.name(group)
+        )),
+        None if beside.is_some() => {
+            problem.help("what a group does on a failure begins when all of its steps have ended")
+        }
+        None => problem.help("a group begins before its steps and ends after them"),
+    };
+    checker.push(problem);
 }
 
 pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key: &str) {
