@@ -13,6 +13,7 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
+use super::locks;
 use super::loops;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
@@ -67,6 +68,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
     drill::check(document, &plan, request)?;
+    locks::check(document, &builder.calls.known)?;
     Ok(plan)
 }
 

@@ -10,6 +10,7 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+mod locks;
 mod loops;
 pub mod preview;
 pub mod service;
