@@ -2,5 +2,9 @@
 //! or is refused with a reason.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod house;
+mod people;
+mod places;
+mod recorder;
 mod scripts;
 mod values;

@@ -162,7 +162,7 @@ fn rule_19_no_script_that_is_accepted_executes_a_value() {
     let canary = folder.path().join("canary");
     let touch = format!("touch {}", canary.display());
     let values = [
-        format!("a[$({touch})]"),
+        format!("PATH[$({touch})]"),
         format!("x; {touch} #"),
         format!("`{touch}`'\"$({touch})"),
         touch.clone(),
@@ -197,15 +197,15 @@ fn the_values_bite() {
     let canary = folder.path().join("canary");
     let touch = format!("touch {}", canary.display());
     for (script, value) in [
-        ("[[ \"${CSG_1}\" -eq 1 ]]", format!("a[$({touch})]")),
-        ("echo $(( $(echo \"${CSG_1}\") + 1 ))", format!("a[$({touch})]")),
+        ("[[ \"${CSG_1}\" -eq 1 ]]", format!("PATH[$({touch})]")),
+        ("echo $(( $(echo \"${CSG_1}\") + 1 ))", format!("PATH[$({touch})]")),
         ("eval \"${CSG_1}\"", touch.clone()),
         ("declare -a x=\"${CSG_1}\"", format!("([0]=$({touch}))")),
-        ("printf -v \"${CSG_1}\" x", format!("a[$({touch})]")),
+        ("printf -v \"${CSG_1}\" x", format!("PATH[$({touch})]")),
         ("echo \"${CSG_1}\" | bash", touch.clone()),
         ("[ \"${CSG_1}\" \"${CSG_2}\" ]", "-v".to_owned()),
     ] {
-        let carried = [("CSG_1".to_owned(), value), ("CSG_2".to_owned(), format!("a[$({touch})]"))];
+        let carried = [("CSG_1".to_owned(), value), ("CSG_2".to_owned(), format!("PATH[$({touch})]"))];
         bash(folder.path(), script, &carried);
         assert!(canary.exists(), "{script} does not run {carried:?}");
         std::fs::remove_file(&canary).unwrap();

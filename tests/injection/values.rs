@@ -19,9 +19,9 @@ pub fn hostile(canary: &str) -> Vec<String> {
         "$(@",
         "`@",
         "${x:-$(@)}",
-        "$((a[$(@)]))",
-        "a[$(@)]",
-        "a[$(@)]=1",
+        "$((PATH[$(@)]))",
+        "PATH[$(@)]",
+        "PATH[$(@)]=1",
         "x=([0]=$(@))",
         "([0]=$(@))",
         "$'\\n'@",
@@ -72,15 +72,15 @@ pub fn hostile(canary: &str) -> Vec<String> {
         "\u{0}@",
         "a\u{0}$(@)",
         "${@}",
-        "$[a[$(@)]]",
+        "$[PATH[$(@)]]",
         "$\"(@)\"",
-        "-v a[$(@)]",
-        "a[$(@)] -eq 1",
+        "-v PATH[$(@)]",
+        "PATH[$(@)] -eq 1",
         "' -o '$(@)' = '",
         "\\x27; @ \\x27",
         "\\u0027; @",
     ] {
-        all.push(code.replace('@', &touch).replace("x=([0]=", "x=([0]="));
+        all.push(code.replace('@', &touch));
     }
     for text in [
         "",
