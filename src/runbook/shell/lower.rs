@@ -33,12 +33,14 @@ pub struct Lowered {
     pub values: Vec<(String, Template)>,
     /// Where each variable stands in the text, and its value in the script as written.
     places: Vec<(Range<usize>, Range<usize>)>,
+    /// Quotes that were put around each of them, on either side.
+    quotes: Vec<usize>,
 }
 
 impl Lowered {
     /// A script as it is written.
     pub fn unchanged(script: &Script) -> Self {
-        Self { text: script.source().to_owned(), values: Vec::new(), places: Vec::new() }
+        Self { text: script.source().to_owned(), values: Vec::new(), places: Vec::new(), quotes: Vec::new() }
     }
 
     /// Bytes of the text, as those of the script that was written.
@@ -48,7 +50,9 @@ impl Lowered {
             match (before.checked_sub(1).map(|before| &self.places[before]), self.places.get(before)) {
                 // Within a variable: where its value begins.
                 (_, Some((place, source))) if place.start <= at => source.start,
-                (Some((place, source)), _) => source.end + (at - place.end),
+                (Some((place, source)), _) => {
+                    source.end + (at - place.end).saturating_sub(self.quotes[before - 1])
+                }
                 (None, _) => at,
             }
         };
@@ -166,7 +170,8 @@ impl<'a> Marked<'a> {
     }
 
     fn lowered(&self) -> Lowered {
-        let mut out = Lowered { text: String::new(), values: Vec::new(), places: Vec::new() };
+        let mut out =
+            Lowered { text: String::new(), values: Vec::new(), places: Vec::new(), quotes: Vec::new() };
         let mut from = 0;
         for place in &self.places {
             out.text.push_str(&self.text[from..place.marked.start]);
@@ -180,6 +185,7 @@ impl<'a> Marked<'a> {
             let start = out.text.len() + quote.len();
             out.text.push_str(&format!("{quote}${{{PREFIX}{number}}}{quote}"));
             out.places.push((start..out.text.len() - quote.len(), place.source.clone()));
+            out.quotes.push(quote.len());
             from = place.marked.end;
         }
         out.text.push_str(&self.text[from..]);
