@@ -14,14 +14,15 @@ use consigne::journal::{
 use consigne::record::approval::Approval;
 use consigne::record::{AllowedSigners, Envelope, SignedTreeHead, SshSignature, Sums, VerifierKey};
 use consigne::runbook::extract::{self, Document, Globals};
-use consigne::runbook::template::{Lookup, Scope, Template};
+use consigne::runbook::shell::{self, Script};
+use consigne::runbook::template::{Lookup, Part, Scope, Template};
 use consigne::runbook::{answers as answers_file, check, load as loading};
 use serde_json::json;
 
 pub type Target = fn(&[u8]);
 
 /// All of them, by the name of their corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("answers", answers),
     ("approval", approval),
     ("envelope", envelope),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("journal", journal),
     ("line", line),
     ("load", load),
+    ("lower", lower),
     ("signature", signature),
     ("template", template),
     ("tree_head", tree_head),
@@ -43,6 +45,35 @@ pub fn load(data: &[u8]) {
         None => assert!(!problems.is_empty(), "nothing was read and nothing is said"),
     }
     well_placed(source.text(), &problems);
+}
+
+/// A script: its values become variables of a script that holds none of them, or are refused in their places; what it
+/// would remove has a place in it.
+pub fn lower(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let within = |at: &std::ops::Range<usize>| assert!(text.get(at.clone()).is_some(), "{at:?} of {text:?}");
+    let Ok(script) = Script::parse_all(text) else { return };
+    match shell::lower(&script) {
+        Ok(lowered) => {
+            let holes =
+                script.template().parts().iter().filter(|part| matches!(part, Part::Expr { .. })).count();
+            let variables = lowered.text.matches("${CSG_").count() - text.matches("${CSG_").count();
+            assert_eq!(variables, holes, "{}", lowered.text);
+            assert!(lowered.values.len() <= holes);
+            let dangers = shell::in_script(&lowered.text).into_iter().map(|danger| danger.range);
+            let wipes = shell::wipes(&lowered.text, &std::collections::BTreeSet::new());
+            let places = dangers.chain(wipes.into_iter().map(|wipe| wipe.range));
+            places.for_each(|place| within(&lowered.in_source(&place)));
+            lowered.mishaps().iter().for_each(|(_, at)| within(at));
+        }
+        Err(refusals) => {
+            assert!(!refusals.is_empty());
+            for refusal in refusals {
+                within(&refusal.at);
+                assert!(text[refusal.at.clone()].starts_with("{{") && !refusal.why.help().is_empty());
+            }
+        }
+    }
 }
 
 /// A file of answers.

@@ -13,6 +13,7 @@ use super::graph::{
     OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
 use super::host;
+use super::locks;
 use super::loops;
 use super::notice;
 use super::people;
@@ -76,6 +77,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
         return Err(problems);
     }
     drill::check(document, &plan, request)?;
+    locks::check(document, &builder.calls.known)?;
     Ok(plan)
 }
 

@@ -136,7 +136,7 @@ fn address(document: &Document, id: &str, url: &Template) -> Place {
     let texts = step.map(texts::of_step).unwrap_or_default();
     let mut written = texts.iter().filter(|text| text.place == Use::Url).filter_map(|text| match text.text {
         Written::Template(template) => Some(template),
-        Written::Condition(_) => None,
+        Written::Condition(_) | Written::Script(_) => None,
     });
     let found = written.find(|text| url.source().ends_with(text.value.source())).map(|text| text.span);
     let span = found.or(step.map(|step| step.span)).unwrap_or(document.runbook.id.span);

@@ -11,6 +11,7 @@ pub mod digest;
 mod drill;
 pub mod graph;
 pub mod host;
+mod locks;
 mod loops;
 pub mod notice;
 mod people;

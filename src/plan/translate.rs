@@ -16,6 +16,7 @@ use crate::runbook::schema::{
     BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, GlassDecl, Http, HttpDefaults,
     InputDecl, Output, Poll as PollDecl, Runbook, Step, TypeWord, WindowDecl,
 };
+use crate::runbook::shell;
 use crate::runbook::template::{Lookup, ROOTS, Rendered, Scope, Template, Tree};
 
 pub(super) const HTTP_TIMEOUT: u64 = 30_000;
@@ -120,7 +121,10 @@ impl<'a> Translator<'a> {
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
         let program = if let Some(script) = act.shell {
-            Program::Shell(ShellCall { script: script.value.clone(), env, cwd })
+            // What could not be lowered was refused when the runbook was checked.
+            let lowered = shell::lower(&script.value).ok()?;
+            let env = env.into_iter().chain(lowered.values).collect();
+            Program::Shell(ShellCall { script: lowered.text, env, cwd })
         } else {
             let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
             Program::Argv(ProgramCall { argv, env, cwd })

@@ -3,6 +3,7 @@
 use super::decode::{Keys, Spanned};
 use super::scalar::{Entries, Millis};
 use super::schema::{EffectWord, Expect, Http, Poll, ProbeDecl, PutBack, Step, Undo, Verify};
+use super::shell::Script;
 use super::template::Template;
 use crate::diag::Span;
 
@@ -10,7 +11,7 @@ use crate::diag::Span;
 #[derive(Debug, Clone, Copy)]
 pub struct Act<'a> {
     pub http: Option<&'a Http>,
-    pub shell: Option<&'a Spanned<String>>,
+    pub shell: Option<&'a Spanned<Script>>,
     pub argv: Option<&'a Spanned<Vec<Spanned<Template>>>>,
     pub env: Option<&'a Entries<Spanned<Template>>>,
     pub cwd: Option<&'a Spanned<Template>>,

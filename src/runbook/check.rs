@@ -1,11 +1,11 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
 //! `shape` looks at one step at a time, `references` at the steps that it names, `asked` at what people are asked for,
-//! `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from,
-//! `loops` at groups, lists, rounds and what is reverted, `names` at what its texts read, `secrets` at what nobody may
-//! see, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
-//! may answer, `hosts` at what runs elsewhere and at files that steps leave, `notices` at what
-//! is sent to whom, `retries` at what is done again.
+//! `values` at values that mean nothing, `commands` at what its commands do, `scripts` at what it hands to shells,
+//! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
+//! read, `secrets` at what nobody may see, `dominance` at gates in front of what is destructive, `gates` at all other
+//! things about gates, `people` at who may answer, `hosts` at what runs elsewhere and at files that steps leave,
+//! `notices` at what is sent to whom, `retries` at what is done again.
 
 mod asked;
 mod choices;
@@ -19,6 +19,7 @@ mod notices;
 mod people;
 mod references;
 mod retries;
+mod scripts;
 mod secrets;
 mod shape;
 mod values;

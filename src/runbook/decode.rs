@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::position;
 use super::schema::home_of;
+use super::shell::Script;
 use super::template::{Expr, Template, TemplateError};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
 use crate::diag::{Diagnostic, Source, Span, closest};
@@ -415,6 +416,23 @@ impl Decode for Template {
     }
 }
 
+impl Decode for Script {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(node)?;
+        let bad = |errors: Vec<TemplateError>| {
+            for error in errors {
+                let span = position::inner(reader.source, node.span, text, error.offset, 1);
+                let problem = Diagnostic::error("bad-expression", span.at(reader.source), error.message)
+                    .help(
+                        "a `{{` that bash or a program is to see is written \"{{ '{{' }}\", in double quotes",
+                    );
+                reader.problems.push(problem);
+            }
+        };
+        Self::parse_all(text).map_err(bad).ok()
+    }
+}
+
 impl Decode for Expr {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "an expression")?;
@@ -493,6 +511,13 @@ text_schema!(
     "string",
     "A text with `{{ expression }}` in it.",
     "tenant {{ inputs.tenant_id }}"
+);
+text_schema!(
+    Script,
+    "Script",
+    "string",
+    "A script for bash; each `{{ expression }}` in it becomes an environment variable.",
+    "kubectl -n {{ inputs.namespace }} get pods"
 );
 text_schema!(
     Expr,

@@ -20,6 +20,7 @@ pub mod position;
 pub mod reach;
 pub mod scalar;
 pub mod schema;
+pub mod shell;
 pub mod template;
 pub mod texts;
 pub mod window;

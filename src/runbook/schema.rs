@@ -12,6 +12,7 @@ mod targets;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
+use super::shell::Script;
 use super::template::Template;
 use super::yaml::Node;
 
@@ -199,8 +200,8 @@ record! {
         may estimate: Spanned<Millis>,
         /// Kind: one HTTP call.
         may http: Box<Http>,
-        /// Kind: a script for bash. Values come in through `env`, never by `{{ }}`.
-        may shell: Spanned<String>,
+        /// Kind: a script for bash. Each `{{ }}` in it becomes an environment variable, never text.
+        may shell: Spanned<Script>,
         /// Kind: a program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Kind: a gate that one person opens with yes or no.

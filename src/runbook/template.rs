@@ -137,6 +137,12 @@ impl Template {
         Self { source: text.to_owned(), parts }
     }
 
+    /// One expression in its braces.
+    pub fn of(expr: &Expr) -> Self {
+        let source = format!("{{{{ {} }}}}", expr.source);
+        Self { source, parts: vec![Part::Expr { expr: expr.clone(), offset: 0 }] }
+    }
+
     pub fn source(&self) -> &str {
         &self.source
     }

@@ -5,6 +5,7 @@ use super::decode::Spanned;
 use super::position;
 use super::scalar::{Condition, Data, Entries, Text};
 use super::schema::{HttpDefaults, Step};
+use super::shell::Script;
 use super::template::{Expr, Part, Template};
 use crate::diag::{Source, Span};
 
@@ -19,6 +20,7 @@ pub enum Use {
     /// Form fields, raw bodies, paths of files.
     Body,
     Argv,
+    Script,
     Folder,
     /// The name of a host.
     Host,
@@ -59,6 +61,7 @@ impl Use {
             Self::Json => "a JSON body",
             Self::Body => "a body",
             Self::Argv => "an argument",
+            Self::Script => "a script",
             Self::Folder => "a path",
             Self::Host => "the name of a host",
             Self::Words | Self::Letter => "a text that people read",
@@ -67,8 +70,7 @@ impl Use {
         }
     }
 
-    /// What may decide on whom or what a step acts: everything it sends or is given. A script gets its values through
-    /// the environment alone.
+    /// What may decide on whom or what a step acts: everything it sends or is given.
     pub const fn is_target(self) -> bool {
         !matches!(
             self,
@@ -101,6 +103,7 @@ pub struct TextRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Written<'a> {
     Template(&'a Spanned<Template>),
+    Script(&'a Spanned<Script>),
     Condition(&'a Condition),
 }
 
@@ -136,19 +139,18 @@ impl ExprRef<'_> {
 
 impl<'a> Written<'a> {
     pub fn exprs(self) -> Vec<ExprRef<'a>> {
+        let within = |template: &'a Template, span: Span| {
+            let found = template.parts().iter().filter_map(|part| match part {
+                Part::Text(_) => None,
+                Part::Expr { expr, offset } => {
+                    Some(ExprRef { expr, whole: template.source(), offset: *offset, span })
+                }
+            });
+            found.collect()
+        };
         match self {
-            Self::Template(template) => template
-                .value
-                .parts()
-                .iter()
-                .filter_map(|part| match part {
-                    Part::Text(_) => None,
-                    Part::Expr { expr, offset } => {
-                        let whole = template.value.source();
-                        Some(ExprRef { expr, whole, offset: *offset, span: template.span })
-                    }
-                })
-                .collect(),
+            Self::Template(template) => within(&template.value, template.span),
+            Self::Script(script) => within(script.value.template(), script.span),
             Self::Condition(condition) => {
                 vec![ExprRef {
                     expr: &condition.value,
@@ -295,6 +297,9 @@ impl<'a> Collector<'a> {
             http.json.iter().for_each(|data| self.data(data));
             self.one(http.basic.as_ref().map(|basic| &basic.user), Use::Other);
         }
+        let after = self.after;
+        let script = act.shell.map(Written::Script);
+        self.out.extend(script.map(|text| TextRef { text, place: Use::Script, after }));
         act.argv.iter().flat_map(|argv| &argv.value).for_each(|arg| self.one(Some(arg), Use::Argv));
         self.pairs(act.env, Use::Env);
         self.one(act.cwd, Use::Folder);

@@ -150,8 +150,12 @@ async fn request(call: &Call<'_>, filled: &Filled, http: &HttpCall<Plain>) -> Re
         let path = call.context.base_dir.join(path.as_str());
         let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
         let file = tokio::fs::File::open(&path).await.map_err(failed)?;
-        let length = file.metadata().await.map_err(failed)?.len();
-        headers.insert(CONTENT_LENGTH, length.into());
+        let about = file.metadata().await.map_err(failed)?;
+        if !about.is_file() {
+            // A folder opens like a file and fails in the middle of the request.
+            return Err(format!("cannot send {}: it is not a file", path.display()));
+        }
+        headers.insert(CONTENT_LENGTH, about.len().into());
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
         *request.body_mut() = Some(file.into());
     } else if let Some((bytes, kind)) = body_bytes(&http.body) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
@@ -16,6 +17,10 @@ use super::process::{self, Ran, RunError, Stop};
 use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, RUN_MARK};
 use super::{Boxed, Call, End, Observation, Runner, Trouble};
 use crate::plan::{Action, ErrorClass};
+
+/// The most that the system takes as one argument, or as one variable with its name; a zero byte stands behind it.
+const ARGUMENT_BYTES: usize = 128 * 1024 - 1;
+const BY_FILE: &str = "write it to a file in an earlier step and hand over the path";
 
 /// Runs scripts and programs on this machine.
 pub(super) struct Program;
@@ -44,6 +49,9 @@ async fn observe(call: Call<'_>) -> Observation {
             return nothing("request", "it is not a program of this machine");
         }
     };
+    if let Some(why) = unfit(&argv, env, cwd.as_ref()) {
+        return nothing("request", &why);
+    }
     let mark = Mark { run: call.context.run.clone(), attempt: call.request.key.to_string() };
     let environment = environment(&call, env, &mark);
     let cwd = cwd.as_ref().map_or_else(
@@ -64,12 +72,34 @@ async fn observe(call: Call<'_>) -> Observation {
             let elapsed = call.context.clock.mono().saturating_sub(begun);
             observed(&call, ran, elapsed).await
         }
+        Err(RunError::Spawn(error)) if error.kind() == io::ErrorKind::ArgumentListTooLong => {
+            let message = "its arguments and variables together are more than the system takes";
+            nothing("spawn", &format!("cannot run `{program}`: {message}; {BY_FILE}"))
+        }
         Err(RunError::Spawn(error)) => nothing("spawn", &format!("cannot run `{program}`: {error}")),
         Err(error) => Observation {
             end: lost("capture", ErrorClass::Other, error.to_string()),
             ..Observation::default()
         },
     }
+}
+
+/// What no program can be handed, in words; the value itself is not among them.
+fn unfit(argv: &[&str], env: &[(String, Plain)], cwd: Option<&Plain>) -> Option<String> {
+    let arguments = argv.iter().enumerate().map(|(at, text)| (format!("argument {at}"), *text, 0));
+    let variables =
+        env.iter().map(|(name, text)| (format!("variable {name}"), text.as_str(), name.len() + 1));
+    let folder = cwd.map(|cwd| ("the working directory".to_owned(), cwd.as_str(), 0));
+    arguments.chain(variables).chain(folder).find_map(|(what, text, named)| {
+        if text.contains('\0') {
+            return Some(format!("{what} holds a zero byte, which ends a text for the system"));
+        }
+        let bytes = text.len() + named;
+        let fits = bytes <= ARGUMENT_BYTES;
+        (!fits).then(|| {
+            format!("{what} has {bytes} bytes, the system takes at most {ARGUMENT_BYTES}; {BY_FILE}")
+        })
+    })
 }
 
 pub(super) fn environment(

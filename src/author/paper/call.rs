@@ -6,6 +6,7 @@ use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Entries, Many};
 use crate::runbook::schema::{Expect, Http, HttpDefaults};
+use crate::runbook::shell;
 use crate::runbook::template::Template;
 
 /// What a call takes over from the runbook besides its own words.
@@ -41,8 +42,12 @@ pub(super) fn blocks(known: &Known, act: Act<'_>, around: Surroundings<'_>) -> V
     }
     if let Some(script) = act.shell {
         // As the tool does it: the first command that fails ends the script.
+        let Ok(lowered) = shell::lower(&script.value) else { return Vec::new() };
+        for (name, value) in &lowered.values {
+            lines.push(format!("export {name}={}", quoted(&known.plain(value))));
+        }
         lines.push("set -euo pipefail".to_owned());
-        lines.push(script.value.trim_end().to_owned());
+        lines.push(lowered.text.trim_end().to_owned());
         let text = lines.join("\n");
         return vec![fenced("bash", &format!("(\n{text}\n)"))];
     }

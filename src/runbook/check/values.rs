@@ -210,7 +210,7 @@ fn act(checker: &mut Checker<'_>, act: Act<'_>) {
             );
         }
     }
-    if let Some(script) = act.shell.filter(|script| is_no_script(&script.value)) {
+    if let Some(script) = act.shell.filter(|script| is_no_script(script.value.source())) {
         let problem = checker.error("empty", script.span, "a script without a command does nothing");
         checker.push(problem.help("write the script as a block, `shell: |`, with its lines indented below"));
     }

@@ -4,6 +4,7 @@ use super::Class;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::decode::{Decode, Reader, Spanned, record, words};
 use crate::runbook::scalar::{Data, Entries, Filter, Many, Millis};
+use crate::runbook::shell::Script;
 use crate::runbook::template::Template;
 use crate::runbook::yaml::{Node, Value};
 
@@ -129,8 +130,8 @@ record! {
     pub struct Verify {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -161,8 +162,8 @@ record! {
     pub struct Undo {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -187,8 +188,8 @@ record! {
     pub struct PutBack {
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.
@@ -219,8 +220,8 @@ record! {
         may step: Spanned<String>,
         /// One HTTP call.
         may http: Box<Http>,
-        /// A script for bash. Values come in through `env`.
-        may shell: Spanned<String>,
+        /// A script for bash. Each `{{ }}` in it becomes an environment variable.
+        may shell: Spanned<Script>,
         /// A program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Environment variables of the program.

@@ -12,6 +12,18 @@ impl Template {
     /// # Errors
     /// Unclosed or empty `{{ }}`, statement or comment blocks, bad expressions: all of them, with their byte offsets.
     pub fn parse_all(source: &str) -> Result<Self, Vec<TemplateError>> {
+        Self::cut(source, true)
+    }
+
+    /// As [`Template::parse_all`], where `{%` and `{#` are text: bash writes `${#list[@]}`.
+    ///
+    /// # Errors
+    /// As [`Template::parse_all`].
+    pub fn parse_script(source: &str) -> Result<Self, Vec<TemplateError>> {
+        Self::cut(source, false)
+    }
+
+    fn cut(source: &str, blocks: bool) -> Result<Self, Vec<TemplateError>> {
         let (mut parts, mut errors) = (Vec::new(), Vec::new());
         let mut rest = 0;
         while let Some(open) = source[rest..].find(['{']).map(|i| i + rest) {
@@ -25,7 +37,7 @@ impl Template {
                     }
                     rest = end;
                 }
-                Some(b'%' | b'#') => {
+                Some(b'%' | b'#') if blocks => {
                     let message = "only `{{ expression }}` is allowed, no statements and no comments".into();
                     errors.push(TemplateError { offset: open, message });
                     rest = open + 2;

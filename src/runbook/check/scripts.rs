@@ -1,0 +1,228 @@
+//! What stands in the text of scripts and in the arguments of programs: values where they would be more than values,
+//! lines that YAML changed, names that would remove too much if they were empty.
+
+use std::collections::BTreeSet;
+
+use super::Checker;
+use crate::diag::Span;
+use crate::runbook::act::Act;
+use crate::runbook::decode::Spanned;
+use crate::runbook::position;
+use crate::runbook::scalar::{Data, Entries};
+use crate::runbook::schema::TypeWord;
+use crate::runbook::shell::{self, Hazard, Lowered, PREFIX, Refused, SCRIPT_BYTES, Script, Word};
+use crate::runbook::template::{Part, Template};
+
+pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>) {
+    reserved(checker, act);
+    if let Some(script) = act.shell {
+        placed(checker, script);
+        joined_lines(checker, act);
+        broken_continuation(checker, act);
+        options(checker, script);
+        wiped(checker, act, script);
+    }
+    arguments(checker, act);
+}
+
+/// The script as bash gets it; as written where that is refused.
+pub(super) fn lowered(script: &Script) -> Lowered {
+    shell::lower(script).unwrap_or_else(|_| Lowered::unchanged(script))
+}
+
+/// Variables of this name carry the values of scripts.
+fn reserved(checker: &mut Checker<'_>, act: Act<'_>) {
+    for (name, _) in
+        act.env.into_iter().flat_map(Entries::iter).filter(|(name, _)| name.value.starts_with(PREFIX))
+    {
+        let message = format!("variables that begin with `{PREFIX}` carry the values of scripts");
+        let problem = checker.error("shell-template", name.span, message);
+        checker.push(problem.help("give the variable another name"));
+    }
+}
+
+/// Values in a script, where they can stay values.
+fn placed(checker: &mut Checker<'_>, script: &Spanned<Script>) {
+    if script.value.source().len() > SCRIPT_BYTES {
+        let message = format!(
+            "this script has {} bytes, the system hands at most {SCRIPT_BYTES} to bash",
+            script.value.source().len()
+        );
+        let problem = checker.error("limit", script.span, message);
+        checker.push(problem.help("keep it in a file, and call it with `argv`"));
+        return;
+    }
+    for refusal in shell::lower(&script.value).err().unwrap_or_default() {
+        let span = position::inner(
+            checker.source,
+            script.span,
+            script.value.source(),
+            refusal.at.start,
+            refusal.at.len(),
+        );
+        let code = match refusal.why {
+            Refused::Code(_) => "second-shell",
+            Refused::Option(_) => "option-like",
+            _ => "shell-template",
+        };
+        let problem = checker.error(code, span, refusal.why.to_string());
+        checker.push(refusal.why.help().into_iter().fold(problem, |problem, help| problem.help(help)));
+    }
+}
+
+/// Lines that YAML joins: the shell reads them as one command.
+fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
+    let written = checker.source.slice(script.span);
+    let written = written.trim_start_matches(['>', '|', '-', '+']);
+    let (found, read) = (lines(written), lines(script.value.source()));
+    if found > read && read > 0 {
+        let message = format!("these {found} lines reach the shell as {read}: YAML joins them");
+        let problem = checker.warning("folded", script.span, message);
+        checker.push(problem.help("write `shell: |` and the lines below it, indented").help(
+            "one command over several lines: `shell: |`, and a `\\` at the end of each line but the last",
+        ));
+    }
+}
+
+/// A `\` that continues a line, but for the white space behind it.
+fn broken_continuation(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(script) = act.shell else { return };
+    let mut from = 0;
+    for line in script.value.source().split_inclusive('\n') {
+        let text = line.trim_end_matches(['\n', '\r']);
+        let bare = text.trim_end();
+        if bare.len() < text.len() && bare.ends_with('\\') && !bare.ends_with("\\\\") {
+            let at = from + bare.len() - 1;
+            let span = position::inner(
+                checker.source,
+                script.span,
+                script.value.source(),
+                at,
+                text.len() - bare.len() + 1,
+            );
+            let message = "white space behind the `\\`, so the command ends here";
+            let problem = checker.error("trailing-space", span, message);
+            checker.push(problem.help("take out what stands behind the `\\`"));
+        }
+        from += line.len();
+    }
+}
+
+/// Values that could pass for an option of a program that removes things.
+fn options(checker: &mut Checker<'_>, script: &Spanned<Script>) {
+    let lowered = lowered(&script.value);
+    for (program, range) in lowered.mishaps() {
+        let span =
+            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+        option_like(checker, span, &program, false);
+    }
+}
+
+fn option_like(checker: &mut Checker<'_>, span: Span, program: &str, grave: bool) {
+    let why = Refused::Option(program.to_owned());
+    let problem = if grave {
+        checker.error("option-like", span, why.to_string())
+    } else {
+        checker.warning("option-like", span, why.to_string())
+    };
+    checker.push(why.help().into_iter().fold(problem, |problem, help| problem.help(help)));
+}
+
+/// `rm -r` behind something that may be empty.
+fn wiped(checker: &mut Checker<'_>, act: Act<'_>, script: &Spanned<Script>) {
+    let lowered = lowered(&script.value);
+    let env =
+        act.env.into_iter().flat_map(Entries::iter).map(|(name, value)| (name.value.as_str(), &value.value));
+    let values = lowered.values.iter().map(|(name, value)| (name.as_str(), value));
+    let filled: BTreeSet<String> = env
+        .chain(values)
+        .filter(|(_, value)| is_filled(checker, value))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for wipe in shell::wipes(&lowered.text, &filled) {
+        let range = lowered.in_source(&wipe.range);
+        let span =
+            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+        let value = wipe.name.as_ref().is_some_and(|name| name.starts_with(PREFIX));
+        let what = match &wipe.name {
+            Some(_) if value => "the value".to_owned(),
+            Some(name) => format!("`{name}`"),
+            None => "what is filled in".to_owned(),
+        };
+        let message = format!("if {what} is empty, this removes `{}`", wipe.left);
+        let problem = if wipe.first {
+            checker.error("empty-variable", span, message)
+        } else {
+            checker.warning("empty-variable", span, message)
+        };
+        checker.push(match wipe.name {
+            Some(name) if !value => {
+                problem.help(format!("write \"${{{name}:?}}\": an empty one then ends the script"))
+            }
+            _ => problem
+                .help(
+                    "give it a name under `env:` and write \"${NAME:?}\": an empty one then ends the script",
+                )
+                .help("or read an input with a `pattern` that the empty text does not match"),
+        });
+    }
+}
+
+/// Whether a text is sure to hold something.
+fn is_filled(checker: &Checker<'_>, text: &Template) -> bool {
+    text.parts().iter().any(|part| match part {
+        Part::Text(text) => !text.trim().is_empty(),
+        Part::Expr { expr, .. } => {
+            let input = expr.source().strip_prefix("inputs.");
+            let inputs = checker.runbook.inputs.as_ref();
+            input.zip(inputs).and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
+                let typed = !matches!(decl.r#type.value, TypeWord::String | TypeWord::List);
+                let pattern =
+                    decl.pattern.as_ref().and_then(|pattern| regex::Regex::new(&pattern.value).ok());
+                let listed = decl.r#enum.as_ref().is_some_and(|all| {
+                    all.value.iter().map(Data::literal).all(|value| value.as_str() != Some(""))
+                });
+                typed || listed || pattern.is_some_and(|pattern| !pattern.is_match(""))
+            })
+        }
+    })
+}
+
+/// An argument that another shell or client reads as code is a script as well.
+fn arguments(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(argv) = act.argv else { return };
+    let args: Vec<&Spanned<Template>> = argv.value.iter().collect();
+    let words: Vec<Word> = args.iter().map(|arg| Word::argument(&arg.value)).collect();
+    let mut said = BTreeSet::new();
+    for (at, hazard) in shell::hazards(&words) {
+        let template = &args[at].value;
+        let Some((offset, whole)) = first_expression(template) else { continue };
+        let span: Span = position::inner(checker.source, args[at].span, template.source(), offset, whole);
+        match hazard {
+            Hazard::Code(reader) if said.insert(at) => {
+                let message =
+                    format!("`{reader}` reads this argument as code, so no value may be pasted into it");
+                let problem = checker.error("second-shell", span, message);
+                checker
+                    .push(problem.help("hand the value over as an argument of its own, or through `env:`"));
+            }
+            Hazard::Option { program, grave } if offset == 0 && said.insert(at) => {
+                option_like(checker, span, &program, grave);
+            }
+            // Which program is run an environment may say, and an `argv` has no names of variables.
+            _ => {}
+        }
+    }
+}
+
+fn first_expression(template: &Template) -> Option<(usize, usize)> {
+    template.parts().iter().find_map(|part| match part {
+        Part::Text(_) => None,
+        Part::Expr { offset, .. } => {
+            let rest = &template.source()[*offset..];
+            Some((*offset, rest.find("}}").map_or(2, |length| length + 2)))
+        }
+    })
+}

@@ -1,0 +1,307 @@
+//! Who reads a word, and as what: code, the name of a program, the name of a variable, an option.
+//!
+//! Owns the table of second readers. A value that stands in a word with a hazard would be more than a value there, so
+//! neither `{{ }}` of a script nor that of an `argv` may stand in it.
+
+use std::ops::Range;
+
+use super::word::Word;
+use super::wrapper::{is_wrapper, past_options, programs};
+
+/// What a value would be in a word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hazard {
+    /// It names what is run.
+    Program,
+    /// This program reads it as code.
+    Code(String),
+    /// bash reads it as the name of a variable, whose subscript is code.
+    Name(String),
+    /// It begins the word, where this program takes `-x` as an option that makes it act otherwise.
+    Option { program: String, grave: bool },
+}
+
+/// Words of one command that are looked at; in a longer one no word is safe.
+pub(super) const WORDS: usize = 1_000;
+pub(super) const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "rbash"];
+/// Builtins that take names of variables.
+const NAMING: [&str; 13] = [
+    "let",
+    "read",
+    "mapfile",
+    "readarray",
+    "getopts",
+    "unset",
+    "declare",
+    "typeset",
+    "local",
+    "readonly",
+    "export",
+    "wait",
+    "printf",
+];
+/// Programs of which an option runs a program, or writes or removes what nobody named.
+const OBEDIENT: [&str; 11] =
+    ["ssh", "scp", "sftp", "rsync", "tar", "git", "find", "curl", "wget", "set", "sed"];
+/// Programs for which an option in the place of a name is a mishap.
+const CAREFUL: [&str; 13] = [
+    "rm", "rmdir", "mv", "cp", "ln", "chmod", "chown", "chgrp", "shred", "truncate", "kill", "pkill",
+    "killall",
+];
+/// Options of theirs behind which a value stands.
+const SSH_VALUES: [&str; 18] = [
+    "-b", "-c", "-D", "-E", "-e", "-F", "-I", "-i", "-J", "-L", "-l", "-m", "-o", "-p", "-Q", "-R", "-W",
+    "-w",
+];
+const VALUES: [(&str, &[&str]); 8] = [
+    ("ssh", &SSH_VALUES),
+    ("scp", &["-c", "-F", "-i", "-J", "-l", "-P"]),
+    ("sftp", &["-b", "-c", "-F", "-i", "-J", "-l", "-P"]),
+    ("rsync", &["-f", "-B", "-M", "-T", "--exclude", "--include", "--filter"]),
+    ("tar", &["-f", "-C", "-xf", "-cf", "-tf", "-czf", "-xzf", "-tzf", "--file", "--directory", "--exclude"]),
+    ("git", &["-C", "-m", "-b", "--git-dir", "--work-tree", "--message"]),
+    (
+        "curl",
+        &[
+            "-X",
+            "--request",
+            "-u",
+            "--user",
+            "-A",
+            "-m",
+            "--max-time",
+            "--retry",
+            "--url",
+            "--data-raw",
+            "--connect-timeout",
+            "-o",
+            "--output",
+            "--cacert",
+        ],
+    ),
+    ("wget", &["-O", "-P", "-T", "-t", "--header"]),
+];
+
+/// The hazards of a command, each with the place of its word.
+pub fn hazards(words: &[Word]) -> Vec<(usize, Hazard)> {
+    if words.len() > WORDS {
+        let name = words[0].program().unwrap_or_default();
+        return (0..words.len()).map(|at| (at, Hazard::Code(name.clone()))).collect();
+    }
+    let mut found = Vec::new();
+    let programs = programs(words);
+    for (number, at) in programs.iter().copied().enumerate() {
+        found.push((at, Hazard::Program));
+        let Some(name) = words[at].program() else { continue };
+        found.extend(code(words, at, &name));
+        found.extend(naming(words, at, &name));
+        let end = programs.get(number + 1).copied().unwrap_or(words.len());
+        found.extend(options(words, at..end, &name));
+    }
+    // Shells also where no wrapper is known.
+    for at in 1..words.len() {
+        let name = words[at].program().filter(|name| SHELLS.contains(&name.as_str()));
+        let script = name.and_then(|name| Some((name, script(words, at).filter(|(_, given)| *given)?.0)));
+        found.extend(script.map(|(name, at)| (at, Hazard::Code(name))));
+    }
+    found.retain(|(at, _)| *at < words.len());
+    found
+}
+
+/// Words that are read as code, or that name a file of code.
+fn code(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
+    let reads = || Hazard::Code(name.to_owned());
+    let all = |places: Vec<usize>| places.into_iter().map(|at| (at, reads())).collect::<Vec<_>>();
+    let behind = || (at + 1..words.len()).collect::<Vec<_>>();
+    match name {
+        _ if SHELLS.contains(&name) => match script(words, at) {
+            Some((script, true)) => vec![(script, reads())],
+            Some((file, false)) => vec![(file, Hazard::Program)],
+            None => Vec::new(),
+        },
+        "source" | "." => vec![(past_options(words, at + 1, &[]), Hazard::Program)],
+        "ssh" => {
+            let host = past_options(words, at + 1, &SSH_VALUES);
+            all((host + 1..words.len()).collect())
+        }
+        "eval" | "alias" | "bind" | "complete" | "compgen" | "enable" | "parallel" | "hash" => all(behind()),
+        "trap" => all(vec![past_options(words, at + 1, &[])]),
+        "watch" => all((past_options(words, at + 1, &["-n", "--interval"])..words.len()).collect()),
+        "env" => all(after(words, at, &["-S", "--split-string"])),
+        "su" | "runuser" | "flock" | "script" => all(after(words, at, &["-c", "--command"])),
+        "psql" | "cockroach" => all(after(words, at, &["-c", "--command", "-e", "--execute"])),
+        "mysql" | "mariadb" => all(after(words, at, &["-e", "--execute", "--init-command"])),
+        "sqlite3" => all((past_options(words, at + 1, &["-cmd", "-separator"]) + 1..words.len()).collect()),
+        "mongosh" | "mongo" => all(after(words, at, &["--eval"])),
+        "python" | "python3" => all(after(words, at, &["-c"])),
+        "perl" => all(after(words, at, &["-e", "-E", "-ne", "-pe", "-i -pe"])),
+        "ruby" | "node" | "deno" => all(after(words, at, &["-e", "--eval", "-p", "--print"])),
+        "php" => all(after(words, at, &["-r"])),
+        "awk" | "gawk" | "mawk" => {
+            let from_file = (at + 1..words.len()).any(|at| words[at].start().starts_with("-f"));
+            let program = past_options(words, at + 1, &["-v", "-F"]);
+            if from_file { Vec::new() } else { all(vec![program]) }
+        }
+        "sed" => {
+            let given = after(words, at, &["-e", "--expression"]);
+            if given.is_empty() { all(vec![past_options(words, at + 1, &["-f"])]) } else { all(given) }
+        }
+        "jq" | "yq" => all(vec![filter(words, at)]),
+        _ => Vec::new(),
+    }
+}
+
+/// What a shell takes first that is no option, and whether it is the script itself (`-c`) or a file of it.
+fn script(words: &[Word], shell: usize) -> Option<(usize, bool)> {
+    const WITH_VALUE: [&str; 6] = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"];
+    let (mut at, mut given) = (shell + 1, false);
+    while let Some(word) = words.get(at) {
+        let text = word.text();
+        if text == "--" || !word.start().starts_with(['-', '+']) {
+            let at = if text == "--" { at + 1 } else { at };
+            return (at < words.len()).then_some((at, given));
+        }
+        given |= text.starts_with('-') && !text.starts_with("--") && text.contains('c');
+        let value = WITH_VALUE.contains(&text.as_str()) || (!text.starts_with("--") && text.ends_with('o'));
+        at += if value { 2 } else { 1 };
+    }
+    None
+}
+
+/// The filter of `jq`: its first word that is neither an option nor the name or value of a variable.
+fn filter(words: &[Word], jq: usize) -> usize {
+    let mut at = jq + 1;
+    while let Some(word) = words.get(at).filter(|word| word.is_option()) {
+        at += match word.text().as_str() {
+            "--arg" | "--argjson" | "--slurpfile" | "--rawfile" => 3,
+            "--indent" | "-L" | "-f" | "--from-file" => 2,
+            _ => 1,
+        };
+    }
+    at
+}
+
+/// The words right after one of `flags`, or joined to it: by `=`, or a short one as it stands.
+fn after(words: &[Word], from: usize, flags: &[&str]) -> Vec<usize> {
+    let place = |at: usize| {
+        let text = words[at].text();
+        let joined = flags.iter().any(|flag| {
+            let short = !flag.starts_with("--");
+            text.strip_prefix(flag).is_some_and(|rest| {
+                rest.starts_with('=')
+                    || (short && words[at].start().len() > flag.len())
+                    || (short && words[at].pieces.len() > 1 && text == *flag)
+            })
+        });
+        if joined { Some(at) } else { flags.contains(&text.as_str()).then_some(at + 1) }
+    };
+    (from + 1..words.len()).filter_map(place).collect()
+}
+
+fn naming(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
+    if !NAMING.contains(&name) {
+        return match name {
+            "test" => tested(words, at),
+            _ => Vec::new(),
+        };
+    }
+    let takes = |word: usize| match name {
+        // Behind its option only.
+        "printf" => words[word - 1].is("-v") || words[word].start().starts_with("-v"),
+        "wait" => words[word - 1].is("-p"),
+        // `NAME=value` gives one, but `declare` reads a value of an array again.
+        "export" => !words[word].start().contains('='),
+        _ => true,
+    };
+    (at + 1..words.len()).filter(|at| takes(*at)).map(|at| (at, Hazard::Name(name.to_owned()))).collect()
+}
+
+/// `test`: a value stays one where all that is beside it is written out, so that nothing else can become an operator.
+fn tested(words: &[Word], at: usize) -> Vec<(usize, Hazard)> {
+    let given = &words[at + 1..];
+    let given = if given.first().is_some_and(|word| word.is("!")) { &given[1..] } else { given };
+    let fine = match given {
+        [] | [_] => true,
+        [operator, _] => operator.is_option() && !operator.is_one_of(&["-v", "-R"]),
+        [_, operator, _] => operator.whole().is_some_and(|text| is_operator(&text)),
+        _ => false,
+    };
+    if fine {
+        Vec::new()
+    } else {
+        (at + 1..words.len()).map(|at| (at, Hazard::Name("test".to_owned()))).collect()
+    }
+}
+
+/// Whether a text is an operator between two operands of `[`.
+pub(super) fn is_operator(text: &str) -> bool {
+    const WORDS: [&str; 14] =
+        ["=", "==", "!=", "<", ">", "-nt", "-ot", "-ef", "-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
+    WORDS.contains(&text)
+}
+
+/// Words at whose beginning a value could pass for an option.
+fn options(words: &[Word], own: Range<usize>, name: &str) -> Vec<(usize, Hazard)> {
+    let grave = OBEDIENT.contains(&name) || is_wrapper(name);
+    if !grave && !CAREFUL.contains(&name) {
+        return Vec::new();
+    }
+    let values =
+        VALUES.iter().find(|(program, _)| *program == name).map_or(&[] as &[&str], |(_, values)| values);
+    let behind = own.start + 1..own.end;
+    let ends = |at: &usize| words[*at].is_one_of(&["--", "--end-of-options"]);
+    let border = behind.clone().find(ends).unwrap_or(own.end);
+    let takes_value = |before: &Word| {
+        before.is_one_of(values)
+            || (name == "find" && before.is_option())
+            || (is_wrapper(name) && before.is_option())
+    };
+    let open = (behind.start..border).filter(|at| !takes_value(&words[*at - 1]));
+    open.map(|at| (at, Hazard::Option { program: name.to_owned(), grave })).collect()
+}
+
+/// Who reads its standard input as code, when this command does.
+pub(super) fn reads_input(words: &[Word]) -> Option<String> {
+    if words.len() > WORDS {
+        return words[0].program();
+    }
+    let places = programs(words);
+    let shells = (1..words.len())
+        .filter(|at| words[*at].program().is_some_and(|name| SHELLS.contains(&name.as_str())));
+    for at in places.into_iter().chain(shells) {
+        let Some(name) = words[at].program() else { continue };
+        let options_only = |with_value: &[&str]| past_options(words, at + 1, with_value) >= words.len();
+        let found = match name.as_str() {
+            name if SHELLS.contains(&name) => {
+                let from_input =
+                    words[at + 1..].iter().any(|word| word.is("-s") || word.is("-") || word.is("/dev/stdin"));
+                script(words, at).is_none() || from_input
+            }
+            "source" | "." => words.get(at + 1).is_some_and(|word| word.start().starts_with("/dev/")),
+            "psql" | "mysql" | "mariadb" | "mongosh" | "mongo" | "cockroach" => {
+                code(words, at, &name).is_empty()
+                    && !words[at + 1..].iter().any(|word| word.start().starts_with("-f"))
+            }
+            "sqlite3" | "redis-cli" | "at" | "batch" | "parallel" => true,
+            "crontab" => words[at + 1..].iter().any(|word| word.is("-")),
+            "python" | "python3" | "perl" | "ruby" | "node" | "php" => {
+                options_only(&[]) || words[at + 1..].iter().any(|word| word.is("-"))
+            }
+            "ssh" => {
+                let host = past_options(words, at + 1, &SSH_VALUES);
+                host + 1 >= words.len()
+                    || words[host + 1..]
+                        .iter()
+                        .any(|word| word.text().split(' ').any(|part| SHELLS.contains(&part)))
+            }
+            "xargs" => words[at + 1..].iter().any(|word| {
+                word.program().is_some_and(|name| SHELLS.contains(&name.as_str()) || name == "ssh")
+            }),
+            _ => false,
+        };
+        if found {
+            return Some(name);
+        }
+    }
+    None
+}

@@ -1,0 +1,378 @@
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn lowered(source: &str) -> Result<String, Vec<Refused>> {
+    let script = Script::parse_all(source).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    match lower(&script) {
+        Ok(lowered) => Ok(lowered.text),
+        Err(refusals) => {
+            for refusal in &refusals {
+                let at = &source[refusal.at.clone()];
+                assert!(at.starts_with("{{") && at.ends_with("}}"), "{source}: the place is {at:?}");
+            }
+            Err(refusals.into_iter().map(|refusal| refusal.why).collect())
+        }
+    }
+}
+
+#[test]
+fn rule_19_a_value_in_a_script_becomes_a_variable() {
+    for (source, sent) in [
+        ("echo {{ inputs.x }}", r#"echo "${CSG_1}""#),
+        ("echo \"a {{ inputs.x }} b\"", r#"echo "a ${CSG_1} b""#),
+        ("echo pre{{ inputs.x }}post", r#"echo pre"${CSG_1}"post"#),
+        (
+            "echo --x={{ inputs.x }} {{inputs.x}} {{ inputs.y }}",
+            r#"echo --x="${CSG_1}" "${CSG_1}" "${CSG_2}""#,
+        ),
+        ("v={{ inputs.x }}; a=({{ inputs.x }} b)", r#"v="${CSG_1}"; a=("${CSG_1}" b)"#),
+        ("export V={{ inputs.x }}", r#"export V="${CSG_1}""#),
+        ("v=\"$(printf '%s' \"{{ inputs.x }}\")\"", r#"v="$(printf '%s' "${CSG_1}")""#),
+        ("A={{ inputs.x }} cmd", r#"A="${CSG_1}" cmd"#),
+        (
+            "case {{ inputs.x }} in a) echo {{ inputs.x }};; esac",
+            r#"case "${CSG_1}" in a) echo "${CSG_1}";; esac"#,
+        ),
+        ("for i in {{ inputs.x }} b; do echo \"$i\"; done", r#"for i in "${CSG_1}" b; do echo "$i"; done"#),
+        ("if [ {{ inputs.x }} = a ]; then echo y; fi", r#"if [ "${CSG_1}" = a ]; then echo y; fi"#),
+        ("[[ -n {{ inputs.x }} && $a == {{ inputs.y }} ]]", r#"[[ -n "${CSG_1}" && $a == "${CSG_2}" ]]"#),
+        ("cat <<< {{ inputs.x }}", r#"cat <<< "${CSG_1}""#),
+        ("echo x > out/{{ inputs.x }}", r#"echo x > out/"${CSG_1}""#),
+        (
+            "while read -r l; do echo \"$l\"; done < <(printf {{ inputs.x }})",
+            r#"while read -r l; do echo "$l"; done < <(printf "${CSG_1}")"#,
+        ),
+        ("bash -c 'echo \"$1\"' bash {{ inputs.x }}", r#"bash -c 'echo "$1"' bash "${CSG_1}""#),
+        ("ssh -p {{ inputs.x }} -- web-01 uptime", r#"ssh -p "${CSG_1}" -- web-01 uptime"#),
+        ("echo {{ inputs.x }} | grep -q a", r#"echo "${CSG_1}" | grep -q a"#),
+        ("l=(a b); echo ${#l[@]} {{ inputs.x }}", r#"l=(a b); echo ${#l[@]} "${CSG_1}""#),
+        ("docker ps --format \"{{ '{{.Names}}' }}\"", r#"docker ps --format "${CSG_1}""#),
+        ("f() { echo {{ inputs.x }}; }; f", r#"f() { echo "${CSG_1}"; }; f"#),
+        ("jq --arg x {{ inputs.x }} '.a == $x' f", r#"jq --arg x "${CSG_1}" '.a == $x' f"#),
+        ("echo é {{ inputs.x }} 'ü'\n# done", "echo é \"${CSG_1}\" 'ü'\n# done"),
+    ] {
+        assert_eq!(lowered(source).as_deref(), Ok(sent), "{source}");
+    }
+}
+
+fn literal(what: &'static str) -> Refused {
+    Refused::Literal(what)
+}
+
+fn code(name: &str) -> Refused {
+    Refused::Code(name.to_owned())
+}
+
+fn variable(name: &str) -> Refused {
+    Refused::Variable(name.to_owned())
+}
+
+fn option(name: &str) -> Refused {
+    Refused::Option(name.to_owned())
+}
+
+fn program() -> Refused {
+    Refused::Names("what is run")
+}
+
+fn document() -> Refused {
+    Refused::Place("a here-document")
+}
+
+fn refused<const N: usize>(table: [(&str, Refused); N]) {
+    for (source, why) in table {
+        match lowered(source) {
+            Err(found) => assert_eq!(found.first(), Some(&why), "{source}: {found:?}"),
+            Ok(sent) => panic!("{source} is sent as {sent}"),
+        }
+    }
+}
+
+#[test]
+fn rule_19_a_value_that_bash_would_read_again_is_refused() {
+    refused([
+        ("echo '{{ inputs.x }}'", literal("single quotes")),
+        ("echo $'{{ inputs.x }}'", literal("$'…' and $\"…\"")),
+        ("# {{ inputs.x }}\necho", literal("a comment")),
+        ("echo $\"{{ inputs.x }}\"", Refused::Doubtful),
+        ("echo \\{{ inputs.x }}", Refused::Doubtful),
+        ("echo \"\\{{ inputs.x }}\"", Refused::Doubtful),
+        ("cat <<EOF\n{{ inputs.x }}\nEOF", document()),
+        ("cat <<'EOF'\n{{ inputs.x }}\nEOF", document()),
+        ("cat <<EOF\n$(echo {{ inputs.x }})\nEOF", document()),
+        ("echo `echo {{ inputs.x }}`", Refused::Place("backquotes")),
+        ("echo $(( {{ inputs.x }} + 1 ))", Refused::Calculated("$((…))")),
+        ("echo $(( $(echo {{ inputs.x }}) + 1 ))", Refused::Calculated("$((…))")),
+        ("(( {{ inputs.x }} ))", Refused::Calculated("((…))")),
+        ("for ((i=0; i<{{ inputs.x }}; i++)); do echo; done", Refused::Calculated("for ((…))")),
+        ("a[{{ inputs.x }}]=1", Refused::Calculated("the index of an array")),
+        ("[[ {{ inputs.x }} -eq 1 ]]", Refused::Calculated("[[ … ]] with a comparison of numbers")),
+        ("echo ${a:-{{ inputs.x }}}", Refused::Place("${…}")),
+        ("echo \"${a:-\"{{ inputs.x }}\"}\"", Refused::Place("${…}")),
+        ("a{{ inputs.x }}=1", Refused::Names("a variable")),
+        ("echo ${{ inputs.x }}", Refused::Names("a variable")),
+        ("{{ inputs.x }}() { echo; }", Refused::Names("a function")),
+        ("{{ inputs.x }} foo", program()),
+        ("\"/bin/{{ inputs.x }}\" foo", program()),
+        ("sudo -u root {{ inputs.x }}", program()),
+        ("xargs -0 {{ inputs.x }}", program()),
+        ("find . -exec {{ inputs.x }} \\;", program()),
+        ("$(echo {{ inputs.x }}) foo", program()),
+        ("PATH={{ inputs.x }} cmd", program()),
+        ("LD_PRELOAD={{ inputs.x }} cmd", program()),
+        ("source {{ inputs.x }}", program()),
+        (". ./{{ inputs.x }}", program()),
+        ("bash {{ inputs.x }}", program()),
+        ("kubectl exec pod -- {{ inputs.x }}", program()),
+    ]);
+}
+
+#[test]
+fn rule_19_a_value_that_another_reader_takes_as_code_is_refused() {
+    refused([
+        ("eval {{ inputs.x }}", code("eval")),
+        ("eval \"$(make {{ inputs.x }})\"", code("eval")),
+        ("sh -c {{ inputs.x }}", code("sh")),
+        ("bash -ec \"echo {{ inputs.x }}\"", code("bash")),
+        ("sudo -- bash -c \"echo {{ inputs.x }}\"", code("bash")),
+        ("ssh host \"ls {{ inputs.x }}\"", code("ssh")),
+        ("ssh host ls {{ inputs.x }}", code("ssh")),
+        ("psql -c \"select '{{ inputs.x }}'\"", code("psql")),
+        ("kubectl exec pod -- sh -c \"echo {{ inputs.x }}\"", code("sh")),
+        ("docker exec db mysql -e \"select {{ inputs.x }}\"", code("mysql")),
+        ("python3 -c \"print({{ inputs.x }})\"", code("python3")),
+        ("awk \"/{{ inputs.x }}/\" f", code("awk")),
+        ("sed \"s/a/{{ inputs.x }}/\" f", code("sed")),
+        ("jq \".a == {{ inputs.x }}\" f", code("jq")),
+        ("trap {{ inputs.x }} EXIT", code("trap")),
+        ("alias a={{ inputs.x }}", code("alias")),
+        ("echo {{ inputs.x }} | bash", code("bash")),
+        ("echo {{ inputs.x }} | sudo sh -s", code("sh")),
+        ("echo {{ inputs.x }} | tee f | psql", code("psql")),
+        ("echo {{ inputs.x }} | { cat; bash; }", code("bash")),
+        ("echo {{ inputs.x }} | xargs -I% sh -c 'echo %'", code("xargs")),
+        ("bash <<< {{ inputs.x }}", code("bash")),
+        ("bash < <(echo {{ inputs.x }})", code("bash")),
+        ("echo {{ inputs.x }} > >(bash)", code("bash")),
+        ("echo {{ inputs.x }} | tee >(sh)", code("sh")),
+        ("let {{ inputs.x }}", variable("let")),
+        ("read {{ inputs.x }}", variable("read")),
+        ("unset {{ inputs.x }}", Refused::Names("a variable")),
+        ("printf -v {{ inputs.x }} a", variable("printf")),
+        ("declare a={{ inputs.x }}", variable("declare")),
+        ("f() { local a={{ inputs.x }}; }", variable("declare")),
+        ("declare -i a; a={{ inputs.x }}", variable("declare")),
+        (
+            "[ {{ inputs.x }} -a {{ inputs.y }} = b ]",
+            Refused::Place("[ … ] with several conditions: write [[ … ]]"),
+        ),
+        ("test {{ inputs.x }} {{ inputs.y }}", variable("test")),
+        ("[[ -v {{ inputs.x }} ]]", variable("-v")),
+        ("ssh {{ inputs.x }} uptime", option("ssh")),
+        ("tar -cf a.tar {{ inputs.x }}", option("tar")),
+        ("find {{ inputs.x }} -type f", option("find")),
+        ("git clone {{ inputs.x }}", option("git")),
+        ("timeout {{ inputs.x }} true", option("timeout")),
+        ("echo > {{ inputs.x }}", Refused::Opened),
+        ("echo > /dev/{{ inputs.x }}", Refused::Opened),
+        ("echo >&{{ inputs.x }}", Refused::Place("a redirection")),
+        ("if {{ inputs.x }}", Refused::Unreadable),
+        ("echo \"{{ inputs.x }}", Refused::Unreadable),
+    ]);
+}
+
+fn dangers(script: &str) -> Vec<(Level, String)> {
+    in_script(script).into_iter().map(|danger| (danger.level, danger.what)).collect()
+}
+
+#[rustfmt::skip]
+const REMOVES: &[&str] = &[
+        "rm -rf x",
+        "sudo rm --recursive x",
+        "kubectl -n x delete pod y",
+        "kubectl drain n",
+        "kubectl scale deploy/x --replicas=0",
+        "psql -c 'DROP TABLE x'",
+        "psql <<E\nTRUNCATE t;\nE",
+        "psql <<< 'delete from t'",
+        "echo 'DROP DATABASE x' | psql",
+        "firebase firestore:delete x",
+        "gsutil -m rm gs://b",
+        "gcloud compute instances delete x",
+        "aws rds delete-db-instance x",
+        "git push --force",
+        "git push origin +main",
+        "dd if=/dev/zero of=/dev/sda",
+        "mkfs.ext4 /dev/sda",
+        "truncate -s 0 x",
+        "find . -delete",
+        "find . -exec rm {} +",
+        "find . | xargs rm",
+        "terraform -chdir=x destroy",
+        "docker volume rm x",
+        "docker system prune -f",
+        "helm uninstall x",
+        "bash -c 'rm -rf x'",
+        "bash <<E\nrm -rf x\nE",
+        "eval 'rm -rf x'",
+        "timeout 5 nohup env A=b rm -rf x",
+        "ssh web-01 'rm -rf x'",
+        "ssh web-01 rm -rf x",
+        "su - x -c 'rm -r x'",
+        "if true; then (cd x && rm -r y) & fi",
+        "f() { rm -r x; }",
+        "echo \"$(rm -r x)\"",
+        "echo `rm -r x`",
+        "curl -X DELETE http://x",
+        "curl -XDELETE http://x",
+        "kubectl exec p -- rm -rf x",
+        "docker exec db dropdb x",
+        "bash -c \"bash -c 'rm -rf x'\"",
+        "while read -r x; do rm -r \"$x\"; done",
+        "redis-cli FLUSHALL",
+        "x=$(rm -r y)",
+        "rm -r x; ((((",
+        "trap 'rm -rf x' EXIT",
+        "> x rm -rf y",
+        "rm 2>/dev/null -rf y",
+];
+
+#[rustfmt::skip]
+const CHANGES: &[&str] = &[
+        "kubectl patch x",
+        "kubectl apply -f x",
+        "kubectl scale deploy/x --replicas=3",
+        "terraform apply",
+        "echo x > /etc/x",
+        "curl -d a=b http://x",
+        "helm upgrade x",
+        "systemctl restart x",
+        "echo a | sudo tee /etc/x",
+        "sed -i s/a/b/ x",
+];
+
+#[rustfmt::skip]
+const HARMLESS: &[&str] = &[
+        "echo rm -rf x",
+        "kubectl get pods",
+        "grep -r 'DROP TABLE' .",
+        "ls -r",
+        "echo x > /dev/null 2>&1",
+        "rm x",
+        "git status",
+        "curl -G -d a=b http://x",
+        "docker ps",
+        "# rm -rf x",
+        "echo 'rm -rf x'",
+        "cat > out <<E\nrm -rf x\nE",
+        "kubectl delete --dry-run=client x",
+        "printf '%s' 'DELETE FROM'",
+        "ls delete",
+        "gcloud compute instances list",
+        "echo x >> /var/log/x",
+        "aws s3 ls",
+        "kubectl get pod delete",
+        "docker run --rm x true",
+];
+
+#[test]
+fn rule_6_what_a_line_would_remove_is_seen() {
+    for script in REMOVES {
+        assert!(
+            dangers(script).iter().any(|(level, _)| *level == Level::Removes),
+            "{script}: {:?}",
+            dangers(script)
+        );
+    }
+    for script in CHANGES {
+        let found = dangers(script);
+        assert!(
+            found.iter().all(|(level, _)| *level == Level::Changes) && !found.is_empty(),
+            "{script}: {found:?}"
+        );
+    }
+    for script in HARMLESS {
+        assert_eq!(dangers(script), [], "{script}");
+    }
+    let words = |line: &str| line.split('|').map(Word::literal).collect::<Vec<_>>();
+    for line in
+        ["rm|-rf|x", "sudo|kubectl|delete|x", "bash|-c|rm -r x", "ssh|h|rm -r x", "psql|-c|DROP TABLE x"]
+    {
+        assert!(in_argv(&words(line)).iter().any(|danger| danger.level == Level::Removes), "{line}");
+    }
+    assert_eq!(in_argv(&words("echo|rm -rf x")), []);
+}
+
+#[test]
+fn what_an_empty_variable_would_remove_is_seen() {
+    let filled = BTreeSet::from(["FULL".to_owned()]);
+    let found = |script: &str| {
+        wipes(script, &filled).into_iter().map(|wipe| (wipe.first, wipe.left)).collect::<Vec<_>>()
+    };
+    for (script, first, left) in [
+        ("rm -rf \"$DIR\"/a", true, "/a"),
+        ("rm -rf $X/", true, "/"),
+        ("sudo rm -fr \"${X}/\"*", true, "/*"),
+        ("rm -r \"$X\"*", true, "*"),
+        ("rm -rf /srv/\"$X\"", false, "/srv/"),
+        ("rm -rf /srv/$X/data", false, "/srv/data"),
+        ("X=$(find .); rm -rf $X/a", true, "/a"),
+        ("find . -exec rm -r $X/{} \\;", true, "/{}"),
+    ] {
+        assert_eq!(found(script), [(first, left.to_owned())], "{script}");
+    }
+    for script in [
+        "rm -rf \"${X:?}\"/a",
+        "rm -rf $FULL/a",
+        "X=/srv; rm -rf $X/a",
+        "rm -rf \"$X\"",
+        "rm $X/a",
+        "rm -rf a$X",
+        ": \"${X:?}\"; rm -rf $X/a",
+        "X=$(mktemp -d); rm -rf \"$X\"/a",
+        "rm -rf /srv/${X:-a}",
+        "for x in a b; do rm -r $x/c; done",
+    ] {
+        assert_eq!(found(script), [], "{script}");
+    }
+}
+
+/// The parser, the walks and the table end, whatever is written, and however deep.
+#[test]
+fn depth_and_length_are_only_time() {
+    for unit in [
+        "(",
+        "$(",
+        "{ ",
+        "\"$(",
+        "`",
+        "${a:-",
+        "((",
+        "<(",
+        "<<E\n",
+        "a | ",
+        "$((1+",
+        "sudo ",
+        "find -exec ",
+        "docker exec ",
+        "a;",
+        "rm -rf $x/ ",
+        "[[ a && ",
+        "x=( ",
+    ] {
+        let long = ["(", "$("].contains(&unit).then_some(1_000_000);
+        for bytes in long.into_iter().chain([SCRIPT_BYTES - 100]) {
+            let script = format!("{}echo {{{{ inputs.x }}}}", unit.repeat(bytes / unit.len()));
+            let begun = Instant::now();
+            let lowered = lower(&Script::parse_all(&script).expect("one value"));
+            in_script(&script);
+            wipes(&script, &BTreeSet::new());
+            if bytes == 1_000_000 {
+                assert_eq!(lowered.unwrap_err()[0].why, Refused::TooLong);
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{unit}: {:?}", begun.elapsed());
+        }
+    }
+}

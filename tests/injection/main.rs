@@ -1,0 +1,10 @@
+//! Hostile values in every place that takes one: none is executed, none breaks out of its place, each arrives as it is
+//! or is refused with a reason.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
+
+mod house;
+mod people;
+mod places;
+mod recorder;
+mod scripts;
+mod values;
