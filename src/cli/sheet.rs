@@ -4,6 +4,7 @@
 
 mod beside;
 mod choice;
+mod guards;
 
 use serde_json::Value;
 
@@ -24,6 +25,7 @@ const INDENT: &str = "       ";
 pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
     let mut sheet = Sheet { lang, out: Vec::new() };
     sheet.head(preview);
+    sheet.guards(preview);
     let mut section = Section::Main;
     for (at, step) in preview.steps.iter().enumerate() {
         sheet.out.push(String::new());

@@ -29,7 +29,7 @@ pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
     let mut lines: Vec<String> = questions(plan, state).map(|question| question_line(&question)).collect();
     for (at, (_, step)) in state.steps().enumerate() {
         let name = state.shape().label(at);
-        if let Some(due) = step.due.filter(|_| !step.settled) {
+        if let Some(due) = step.due.filter(|_| !step.settled && !state.shape().is_guard(at)) {
             lines.push(format!("{} {} {} {due}", word("attend :", "waits:"), name, word("jusqu'à", "until")));
         }
         if step.status == Status::Interrupted || step.running.is_some() {

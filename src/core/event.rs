@@ -350,6 +350,8 @@ pub enum Override {
     Done,
     /// An unknown outcome declared by a person: it did not happen.
     NotDone,
+    /// A guard that did not hold, overruled once.
+    GoOn,
 }
 
 impl Override {
@@ -361,6 +363,7 @@ impl Override {
             Self::SetOutput => "set_output",
             Self::Done => "done",
             Self::NotDone => "not_done",
+            Self::GoOn => "go_on",
         }
     }
 }
@@ -383,6 +386,8 @@ pub enum AskKind {
     Choice,
     /// The first items of a list are done: go on with the others?
     Canary,
+    /// A guard does not hold, or could not be asked: what now?
+    Guard,
 }
 
 /// What an answer came to.
@@ -407,6 +412,8 @@ pub enum Decision {
     LeaveOpen,
     /// Of a list; what it was is hidden, as `value`.
     Chosen,
+    /// On with it, whatever the guard says: this once.
+    GoOn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

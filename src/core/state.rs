@@ -111,6 +111,8 @@ pub struct Step {
     /// The last question about it, open or closed.
     pub last_ask: Option<u32>,
     pub items: Vec<ItemState>,
+    /// The guards that held, or were overruled, for its next attempt.
+    pub cleared: BTreeSet<usize>,
     /// For a gate that is asked again: its dependents have counted its first end already.
     pub(super) reopened: bool,
 }
@@ -150,6 +152,7 @@ pub struct Running {
 pub struct Last {
     pub attempt: u32,
     pub role: Role,
+    pub part: Option<String>,
     /// What was really asked for. Absent where the reader lacks the disclosure.
     pub request: Option<Arc<AttemptRequest>>,
     pub result: AttemptResult,
@@ -307,6 +310,8 @@ pub struct Items {
 pub enum Timer {
     Retry(usize),
     Wait(usize),
+    /// A guard is to be asked again.
+    Guard(usize),
     AskExpiry(u32),
     RunDeadline,
 }
@@ -372,9 +377,15 @@ impl State {
         self.steps.iter().enumerate().map(|(at, step)| (self.shape.node(at), step))
     }
 
+    /// The places of steps, without those of guards.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        (0..self.steps.len()).filter(|at| !self.shape.is_guard(*at))
+    }
+
     /// What the plan says about a step, wherever it is done.
     pub fn values<'p>(&self, plan: &'p Plan, at: usize) -> Option<&'p StepValues> {
-        plan.values.steps.get(&self.shape.written(at).id)
+        let (values, id) = (&plan.values, &self.shape.written(at).id);
+        if self.shape.is_guard(at) { values.guards.get(id) } else { values.steps.get(id) }
     }
 
     /// What a name means to a step.
@@ -514,6 +525,7 @@ impl Step {
             ask: None,
             last_ask: None,
             items,
+            cleared: BTreeSet::new(),
             reopened: false,
         }
     }

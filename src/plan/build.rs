@@ -13,10 +13,10 @@ use super::graph::{
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
     VerifyNode, Who,
 };
-use super::loops;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
+use super::{guards, loops};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
 use crate::runbook::coverage::{self, covered};
@@ -221,6 +221,7 @@ impl Builder<'_> {
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
             steps: nodes.collect(),
+            guards: guards::nodes(runbook),
             rerun: None,
         }
     }
@@ -305,6 +306,7 @@ impl Builder<'_> {
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step)))
                 .collect(),
+            guards: guards::values(runbook, &self.calls),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
         }
     }

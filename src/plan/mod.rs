@@ -10,6 +10,7 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+mod guards;
 mod loops;
 pub mod preview;
 pub mod service;
@@ -19,9 +20,10 @@ pub mod values;
 pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode, Identity,
-    InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person,
-    Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode, VerifyNode, Who,
+    CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode, GuardNode,
+    Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode,
+    Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode,
+    VerifyNode, Who,
 };
 pub use service::{Service, ServiceNeeds};
 pub use values::{

@@ -23,9 +23,19 @@ pub struct Values {
     pub locks: Vec<String>,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
+    /// By the id of the guard: what is asked, and what people are told when it does not hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guards: BTreeMap<String, StepValues>,
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+}
+
+impl Values {
+    /// Everything that sends or starts something: the steps, then the guards.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &StepValues)> {
+        self.steps.iter().chain(&self.guards)
+    }
 }
 
 /// A page to look at.

@@ -1,14 +1,15 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
 //! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
-//! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
-//! read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
+//! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `guards` at what is asked
+//! at intervals, `names` at what its texts read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
 //! may answer.
 
 mod choices;
 mod commands;
 mod dominance;
 mod gates;
+mod guards;
 mod loops;
 mod names;
 mod people;
@@ -88,6 +89,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     choices::check(&mut checker);
     commands::check(&mut checker);
     loops::check(&mut checker);
+    guards::check(&mut checker);
     names::check(&mut checker);
     dominance::check(&mut checker);
     gates::check(&mut checker);

@@ -41,12 +41,16 @@ impl State {
                     self.reversals[at].tries += u32::from(role != Role::OnlyIf);
                 }
             }
-            Role::Do | Role::First | Role::Verify | Role::Item => {
+            Role::Do | Role::First | Role::Verify | Role::Item | Role::Guard => {
                 if state.status != Status::Unknown && state.status != Status::Waiting {
                     state.status = Status::Running;
                 }
+                if role == Role::Guard {
+                    state.last_ask = None;
+                }
                 if role == Role::Do {
                     state.status = Status::Running;
+                    state.cleared.clear();
                     state.first_started.get_or_insert(at);
                 }
             }
@@ -70,7 +74,9 @@ impl State {
         };
         let asked = matches!(role, Role::Do | Role::First | Role::Verify) && state.status == Status::Waiting;
         need(!asked, "a question about it is not settled")?;
+        need((role == Role::Guard) == self.shape.is_guard(step), "a guard is asked, and nothing else")?;
         match role {
+            Role::Guard => self.may_ask_guard(step, part),
             Role::Do => {
                 need(node.kind.runs(), "it is not done by a runner")?;
                 // The same request with the same key, where no probe can tell; or because a person said so.
@@ -79,6 +85,7 @@ impl State {
                 need(!self.in_doubt(step) || (again && stated), "whether it took effect is not known")?;
                 need(turn, "the run is past it")?;
                 need(self.gates_open(step), "a gate in front of it is not open")?;
+                need(self.is_cleared(step), "a guard has not held for it")?;
                 let ready = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);
                 need(ready && !state.settled, "its turn has not come")
             }
@@ -182,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
+    pub(super) fn attempt_finished(&mut self, at: Timestamp, step: usize, event: &Event) -> Applied {
         let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact
         else {
             return Err("not a finish");
@@ -196,6 +203,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            part: running.part.clone(),
             request: running.request,
             result: *result,
             reason: reason.clone(),
@@ -237,12 +245,13 @@ impl State {
                     reversal.allowed = Some(*result == AttemptResult::Succeeded);
                 }
             }
+            Role::Guard => self.guard_answered(at, step, *result),
             Role::Undo | Role::PutBack => {}
         }
         Ok(())
     }
 
-    pub(super) fn attempt_interrupted(&mut self, step: usize, event: &Event) -> Applied {
+    pub(super) fn attempt_interrupted(&mut self, at: Timestamp, step: usize, event: &Event) -> Applied {
         let state = &mut self.steps[step];
         let running = state
             .running
@@ -258,6 +267,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            part: running.part,
             request: running.request,
             result: AttemptResult::Unknown,
             reason: "interrupted".to_owned(),
@@ -268,6 +278,9 @@ impl State {
             excerpts: BTreeMap::new(),
             blobs: BTreeMap::new(),
         });
+        if running.role == Role::Guard {
+            self.guard_answered(at, step, AttemptResult::Cancelled);
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ mod ending;
 mod entitled;
 mod exhibit;
 mod form;
+mod guards;
 
 pub use answer::{choices, decision, needed_outputs};
 pub use asks::Shown;

@@ -5,7 +5,7 @@ use crate::diag::Span;
 use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Entries, Text};
-use crate::runbook::schema::{RunOnWord, Step};
+use crate::runbook::schema::{GuardDecl, Http, RunOnWord, Step};
 use crate::runbook::template::Part;
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
@@ -21,6 +21,8 @@ enum Reader {
     Runbook,
     /// Templates of the defaults are read by the steps that use them.
     Defaults,
+    /// A guard is asked at any time of a run.
+    Guard,
 }
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -57,6 +59,19 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             read(checker, Reader::Step(at), &text);
         }
         credentials(checker, step);
+    }
+}
+
+/// What a guard reads is known before the first step.
+pub(super) fn of_guard(checker: &mut Checker<'_>, guard: &GuardDecl) {
+    for text in guard.message.iter().flat_map(Text::templates) {
+        read(checker, Reader::Guard, &plain(text, Use::Words));
+    }
+    for text in texts::of_act(guard.act()) {
+        read(checker, Reader::Guard, &text);
+    }
+    if let Some(http) = guard.act().http {
+        credentials_of(checker, http);
     }
 }
 
@@ -149,6 +164,11 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     Reader::Runbook | Reader::Defaults => {
                         checker.fail("not-upstream", span, "no step has run when this is read");
                     }
+                    Reader::Guard => {
+                        let message = "a guard is asked at any time, before any step has run too";
+                        let problem = checker.error("not-upstream", span, message);
+                        checker.push(problem.help("inputs, variables, secrets and `run` are known there"));
+                    }
                 },
                 _ => {
                     let problem = checker.error("unknown-name", span, format!("nothing is called `{root}`"));
@@ -234,10 +254,14 @@ fn credentials(checker: &mut Checker<'_>, step: &Step) {
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
     acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
     for http in acts.into_iter().filter_map(|act| act.http) {
-        secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
-        secret_name(checker, http.basic.as_ref().map(|basic| &basic.secret));
-        secret_name(checker, http.header.as_ref().map(|header| &header.secret));
+        credentials_of(checker, http);
     }
+}
+
+fn credentials_of(checker: &mut Checker<'_>, http: &Http) {
+    secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
+    secret_name(checker, http.basic.as_ref().map(|basic| &basic.secret));
+    secret_name(checker, http.header.as_ref().map(|header| &header.secret));
 }
 
 fn secret_name(checker: &mut Checker<'_>, name: Option<&Spanned<String>>) {
