@@ -40,7 +40,7 @@ impl State {
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), Illegal> {
         self.apply_fact(at, event).map_err(|why| Illegal {
             event: event.fact.name().to_owned(),
-            step: event.step.clone(),
+            step: event.place(),
             why,
         })?;
         self.run.last_at = self.run.last_at.max(at);

@@ -63,7 +63,7 @@ pub(super) fn bind(
             let of = path.strip_prefix("steps.").and_then(|rest| rest.split('.').next());
             binds.later.extend(of.filter(|of| open(of)).map(str::to_owned));
         }
-        let loops = shape.loops_with(name).into_iter().skip(shape.depth(frame));
+        let loops = shape.loops_with(name).into_iter().skip(shape.depth(shape.shared(name, frame)));
         binds.later.extend(loops.map(|of| format!("{ANY_ITEM}{of}")));
     }
     let known: BTreeSet<String> =
@@ -76,7 +76,7 @@ pub(super) fn bind(
             shown.insert(shape.node(at).id.clone(), action);
         }
         // Items and rounds still to come are bound by what they have in common.
-        if shape.loops_with(name).len() > shape.depth(frame) {
+        if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
             let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
             binds.digests.insert(name.clone(), digest_of(&action));
             if shape.all_of(name, frame).is_empty() {

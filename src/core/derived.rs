@@ -74,7 +74,6 @@ impl State {
     pub(super) fn begin_items(&mut self, whole: usize) {
         let node = self.shape.node(whole);
         let most = node.each.as_ref().map_or(1, |each| each.max_parallel.max(1) as usize);
-        let Some(members) = self.shape.members(whole) else { return };
         let over = self.run.ending.is_some() && self.shape.is_main(whole);
         while !over && !self.steps[whole].settled && !self.has_stopped(whole) {
             let Some(compound) = self.steps[whole].compound.as_mut() else { return };
@@ -82,8 +81,9 @@ impl State {
             if !compound.entered || compound.begun >= compound.released || open >= most {
                 break;
             }
-            let next = self.shape.lists()[members].members[compound.begun];
+            let next = compound.order[compound.begun];
             compound.begun += 1;
+            self.steps[next].called = true;
             self.derived.loops.entry(whole).or_default().open += 1;
             self.make_ready(next);
         }
@@ -96,6 +96,15 @@ impl State {
         let all = self.steps[whole].compound.as_ref().map_or(0, |compound| compound.targets);
         let allowed = each.max_failures.map_or(0, |share| share.of(all));
         self.derived.loops.get(&whole).is_some_and(|items| items.failed > allowed)
+    }
+
+    /// What has stopped the list of an item whose turn had come, while it waited to begin.
+    pub(super) fn called_off(&self, item: usize) -> Option<usize> {
+        let whole = self.shape.owner(item).filter(|owner| self.shape.is_whole(*owner))?;
+        let step = &self.steps[item];
+        let entered = step.compound.as_ref().is_some_and(|compound| compound.entered);
+        let begun = step.attempts > 0 || step.granted > 0 || step.last_ask.is_some() || entered;
+        (!begun && self.has_stopped(whole)).then_some(whole)
     }
 
     /// The step has ended; those that waited for it get their turn. What it had not begun is skipped with it.
@@ -158,9 +167,7 @@ impl State {
     fn owner_hears(&mut self, step: usize, satisfies: bool, again: bool) {
         let Some(owner) = self.shape.owner(step) else { return };
         if self.shape.is_whole(owner) {
-            let nth = self.place_in_list(step);
-            let begun = self.steps[owner].compound.as_ref().is_some_and(|compound| nth < compound.begun);
-            if begun && !again {
+            if self.steps[step].called && !again {
                 let items = self.derived.loops.entry(owner).or_default();
                 items.open -= 1;
                 items.failed += usize::from(!satisfies);
@@ -168,12 +175,6 @@ impl State {
             self.begin_items(owner);
         }
         self.refresh(owner);
-    }
-
-    /// Which of its list a step is.
-    fn place_in_list(&self, step: usize) -> usize {
-        let members = &self.shape.lists()[self.shape.list(step)].members;
-        members.binary_search(&step).unwrap_or(members.len())
     }
 
     /// Sets or clears the timer of a step.
@@ -255,15 +256,20 @@ impl State {
         let members = &self.shape.lists()[self.shape.members(whole)?].members;
         let mut items = Items::default();
         let mut newest = BTreeMap::new();
-        for member in &members[..compound.begun] {
+        for member in members.iter().filter(|member| self.steps[**member].called) {
             items.open += usize::from(!self.steps[*member].settled);
         }
+        let rounds = self.shape.node(whole).repeat.is_some();
         for member in members {
-            newest.insert(self.shape.frame_of(self.shape.frame(*member)).nth, *member);
+            // Rounds are one and the same, time and again.
+            let nth = if rounds { 0 } else { self.shape.frame_of(self.shape.frame(*member)).nth };
+            newest.insert(nth, *member);
         }
-        let begun = |member: &usize| members.binary_search(member).is_ok_and(|nth| nth < compound.begun);
-        let failed = |member: &&usize| self.steps[**member].settled && !self.satisfies(**member);
-        items.failed = newest.values().filter(failed).filter(|member| begun(member)).count();
+        let failed = |member: &usize| {
+            let step = &self.steps[*member];
+            step.called && step.settled && !self.satisfies(*member)
+        };
+        items.failed = newest.into_values().filter(failed).count();
         (compound.begun > 0).then_some(items)
     }
 }

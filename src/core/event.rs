@@ -23,6 +23,14 @@ pub struct Event {
     pub hidden: Hidden,
 }
 
+impl Event {
+    /// The step that it is about, or the item of one: `isolate[3]`.
+    pub fn place(&self) -> Option<String> {
+        let step = self.step.as_ref()?;
+        Some(self.item.map_or_else(|| step.clone(), |item| format!("{step}[{item}]")))
+    }
+}
+
 /// Confidential fields: name to JSON text. A reader without the disclosures sees fewer of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -47,6 +47,8 @@ struct Written {
     /// The loops around it, outermost first; not itself.
     loops: Vec<usize>,
     covered_by: Vec<usize>,
+    /// By gates inside rounds that come before it: the last round's counts.
+    covered_after: Vec<usize>,
 }
 
 /// One step, or one item of one.
@@ -217,16 +219,31 @@ impl Shape {
     }
 
     fn lookup(&self, of: usize, frame: usize) -> Option<usize> {
+        self.around(of, frame).or_else(|| self.last_round(of, frame))
+    }
+
+    /// In the same item or round, or in what is around it.
+    fn around(&self, of: usize, frame: usize) -> Option<usize> {
         let mut at = frame;
         loop {
-            if let Some(place) = self.by_frame.get(&(of, at)) {
-                return Some(*place);
-            }
-            if at == 0 {
-                return self.last_round(of, frame);
+            let found = self.by_frame.get(&(of, at)).copied();
+            if found.is_some() || at == 0 {
+                return found;
             }
             at = self.frames[at].parent;
         }
+    }
+
+    /// The frame around `frame` in which a step may be done: up from every loop that it does not stand in.
+    pub fn shared(&self, name: &str, mut frame: usize) -> usize {
+        let Some(at) = self.written.get(name) else { return frame };
+        let own = &self.graph.steps[*at];
+        let looped = own.each.is_some() || own.repeat.is_some();
+        let is_around = |of: &usize| self.plans[*at].loops.contains(of) || (looped && of == at);
+        while self.frames[frame].of.is_some_and(|of| !is_around(&of)) {
+            frame = self.frames[frame].parent;
+        }
+        frame
     }
 
     fn last_round(&self, of: usize, frame: usize) -> Option<usize> {
@@ -251,6 +268,7 @@ impl Shape {
     /// items together.
     pub fn all_of(&self, name: &str, frame: usize) -> Vec<usize> {
         let Some(of) = self.written.get(name) else { return Vec::new() };
+        let frame = self.shared(name, frame);
         let within = |place: &usize| self.is_within(self.places[*place].frame, frame);
         self.places_of[*of].iter().copied().filter(|at| !self.is_whole(*at)).filter(within).collect()
     }
@@ -344,13 +362,22 @@ impl Shape {
         &self.dependents[at]
     }
 
-    pub fn covered_by(&self, at: usize) -> &[usize] {
-        &self.places[at].covered_by
+    /// The gates whose approval binds it.
+    pub fn covered_by(&self, at: usize) -> impl Iterator<Item = usize> {
+        let place = &self.places[at];
+        let rounds = self.plans[place.written].covered_after.iter();
+        let rounds = rounds.filter_map(move |gate| self.last_round(*gate, place.frame));
+        place.covered_by.iter().copied().chain(rounds)
     }
 
     /// The gates that cover it, stand among its needs or are named by it, and those of everything around it.
-    pub fn guards(&self, at: usize) -> &[usize] {
-        &self.places[at].guards
+    pub fn guards(&self, at: usize) -> impl Iterator<Item = usize> {
+        let place = &self.places[at];
+        let covered = self.plans[place.written].covered_after.iter();
+        let named = place.node.gates.iter().filter_map(|gate| self.written.get(gate));
+        let after = covered.chain(named).filter(|gate| self.around(**gate, place.frame).is_none());
+        let rounds = after.filter_map(move |gate| self.last_round(*gate, place.frame));
+        place.guards.iter().copied().chain(rounds)
     }
 
     pub fn is_main(&self, at: usize) -> bool {

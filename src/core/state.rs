@@ -113,6 +113,8 @@ pub struct Step {
     pub items: Vec<ItemState>,
     /// The guards that held, or were overruled, for its next attempt.
     pub cleared: BTreeSet<usize>,
+    /// For an item of a list, or a round: its turn has come.
+    pub(super) called: bool,
     /// For a gate that is asked again: its dependents have counted its first end already.
     pub(super) reopened: bool,
 }
@@ -130,7 +132,9 @@ pub struct Compound {
     pub batches: u32,
     /// Items at first.
     pub targets: usize,
-    /// How many items may have been begun by now.
+    /// Items in the order of their turns: what is done again goes before what has not begun.
+    pub order: Vec<usize>,
+    /// How many of them may have been begun by now.
     pub released: usize,
     /// How many have.
     pub begun: usize,
@@ -498,9 +502,11 @@ impl State {
 impl Step {
     pub(super) fn new(shape: &Shape, at: usize) -> Self {
         let node = shape.node(at);
+        // What stands for all items together has no checklist of its own.
         let items = node
             .items
             .iter()
+            .filter(|_| !shape.is_whole(at))
             .map(|item| if item.probe { ItemState::Unprobed } else { ItemState::Open })
             .collect();
         Self {
@@ -526,6 +532,7 @@ impl Step {
             last_ask: None,
             items,
             cleared: BTreeSet::new(),
+            called: false,
             reopened: false,
         }
     }

@@ -12,7 +12,9 @@ use consigne::core::*;
 use consigne::plan::*;
 use serde_json::Value;
 
-use crate::model::{AskSeen, Model, key_of, request_of};
+use crate::compounds::{Due, came_to, due};
+use crate::model::{AskSeen, Model, Toggle, key_of, place_of, request_of};
+use crate::places::id_of;
 use crate::plans::SECRET;
 
 /// A checker's name and what it found.
@@ -21,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 14] = [
+pub const RULES: [(&str, Rule); 20] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -36,6 +38,12 @@ pub const RULES: [(&str, Rule); 14] = [
     ("ending", ending),
     ("keys", keys),
     ("outcome", outcome),
+    ("inside", crate::compounds::inside),
+    ("lists", crate::compounds::lists),
+    ("rounds", crate::compounds::rounds),
+    ("groups", crate::compounds::groups),
+    ("scopes", crate::compounds::scopes),
+    ("ahead", crate::compounds::ahead),
 ];
 
 /// Folds events and collects what the rules object to.
@@ -55,6 +63,7 @@ impl<'a> Historian<'a> {
     pub fn recall(&mut self, entries: &[Decided]) {
         for entry in entries {
             self.last = entry.at;
+            self.model.at(entry.at);
             entry.events.iter().for_each(|event| self.model.take(event));
         }
     }
@@ -64,10 +73,11 @@ impl<'a> Historian<'a> {
             self.objections.push(("L8", format!("an empty entry, or one before its predecessor: {entry:?}")));
         }
         self.last = entry.at;
+        self.model.at(entry.at);
         for event in &entry.events {
             for (name, rule) in RULES {
                 if let Err(why) = rule(&self.model, event) {
-                    let of = event.step.as_deref().unwrap_or("run");
+                    let of = place_of(event).unwrap_or_else(|| "run".into());
                     self.objections.push((name, format!("{of} {}: {why}", event.fact.name())));
                 }
             }
@@ -112,8 +122,9 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let Some((node, seen)) = model.seen(event) else { return Ok(()) };
     let before = model.before(node);
     let ended = before.iter().all(|step| model.steps[&step.id].settled.is_some());
-    let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step));
-    let gates_shut = node.gates.iter().any(|gate| !model.satisfied(model.node(gate)));
+    let shut = before.iter().copied().chain(model.covering(&node.id)).any(|step| !model.satisfied(step))
+        || crate::compounds::has_stopped(model, model.place(&node.id));
+    let gates_shut = model.named_gates(node).iter().any(|gate| !model.satisfied(gate));
     let none_failed = !before.iter().any(|step| model.failed(step));
     match &event.fact {
         Fact::StepSkipped { reason, .. } => {
@@ -146,6 +157,7 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
         | Fact::AskOpened { .. }
         | Fact::WaitStarted { .. }
         | Fact::StepImported { .. }
+        | Fact::StepEntered {}
         | Fact::StepSettled { .. }
             if !seen.begun =>
         {
@@ -195,12 +207,20 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     let holds =
         roles.iter().any(|role| graph.people.roles.get(role).is_some_and(|all| all.contains(&actor.who)));
     let starter = who.not_starter && model.starter.as_ref() == Some(&actor.who);
-    let other = model
-        .asks
-        .values()
-        .filter(|other| who.not_steps.contains(&other.step) && human.contains(&other.kind));
+    let other = model.asks.values().filter(|other| {
+        is_meant(model, &who.not_steps, &other.step, &ask.step) && human.contains(&other.kind)
+    });
     let excluded = other.into_iter().flat_map(|other| &other.answers).any(|(by, ..)| by.who == actor.who);
     known && (holds || (roles.is_empty() && ask.kind != AskKind::Approve)) && !starter && !excluded
+}
+
+/// Whether a place is what one of these names means to another place: a step of the same item, or any item of a list.
+fn is_meant(model: &Model<'_>, names: &[String], place: &str, from: &str) -> bool {
+    let Some(name) = names.iter().find(|name| *name == id_of(place)) else { return false };
+    match model.resolve(name, &model.place(from).frame) {
+        Some(node) if !model.place(&node.id).whole => node.id == place,
+        _ => true,
+    }
 }
 
 /// No gate opens without enough entitled people, and nobody answers what is not his (rules 2, 4, 5, 6).
@@ -214,7 +234,9 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
         }
         Fact::StepSettled { status: Status::Succeeded, .. } => {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };
-            let Some(gate) = &node.gate else { return Ok(()) };
+            let Some(gate) = node.gate.as_ref().filter(|_| !model.place(&node.id).whole) else {
+                return Ok(());
+            };
             let ask = model.asks.values().rfind(|ask| ask.step == node.id).ok_or("nobody was asked")?;
             let (mut yes, mut no) = (BTreeSet::new(), 0);
             for (actor, _, decision) in &ask.answers {
@@ -240,8 +262,18 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
         }
         Fact::AttemptStarted { role: Role::Do, .. } => {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };
-            let shut = model.covering(&node.id).find(|gate| !model.satisfied(gate));
-            shut.map_or(Ok(()), |gate| Err(format!("gate {} that covers it is not open", gate.id)))
+            let around = model.places.around(&node.id);
+            let all = std::iter::once(node).chain(around.iter().map(|place| &place.node));
+            let guards = all.flat_map(|step| {
+                let needs = model
+                    .before(step)
+                    .into_iter()
+                    .filter(|need| step.needs.iter().any(|n| n == id_of(&need.id)));
+                let needs = needs.filter(|need| need.kind.is_gate() && !model.place(&need.id).whole);
+                [needs.collect(), model.covering(&step.id), model.named_gates(step)].concat()
+            });
+            let shut = guards.into_iter().find(|gate| !model.satisfied(gate));
+            shut.map_or(Ok(()), |gate| Err(format!("gate {} in front of it is not open", gate.id)))
         }
         _ => Ok(()),
     }
@@ -252,10 +284,15 @@ fn binding(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let Fact::AttemptStarted { role: Role::Do, .. } = event.fact else { return Ok(()) };
     let Some((node, _)) = model.seen(event) else { return Ok(()) };
     let request = request_of(event).ok_or("there is no request in it")?;
-    for gate in model.covering(&node.id).filter(|gate| gate.kind == Kind::Approve) {
+    let place = model.place(&node.id);
+    for gate in model.covering(&node.id).into_iter().filter(|gate| gate.kind == Kind::Approve) {
         let Some(ask) = model.asks.values().rfind(|ask| ask.step == gate.id) else { continue };
         if ask.end == Some(AskEnd::Answered) {
-            let shown = ask.shown.get(&node.id).ok_or("it was not shown")?;
+            // What was known by then was shown item by item; what was not, by what all items have in common.
+            let known = |name: &String| model.place(name).label == place.label;
+            let item = ask.covers.iter().any(|name| model.places.all.contains_key(name) && known(name));
+            let name = if item { place.label.as_str() } else { id_of(&place.name) };
+            let shown = ask.shown.get(name).ok_or("it was not shown")?;
             ensure(fills(shown, &request["probe"]["action"]), "what was approved is something else")?;
         }
     }
@@ -351,31 +388,23 @@ fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
         return open.map_or(Ok(()), |toggle| Err(format!("{} is still switched", toggle.step)));
     }
     let Some((node, _)) = model.seen(event) else { return Ok(()) };
-    let Some(top) = model.top().filter(|top| top.kind == Reversal::PutBack && top.step == node.id) else {
+    let (Some(toggle), Some(policy)) = (model.toggle(&node.id, Reversal::PutBack), node.put_back) else {
         return Ok(());
     };
-    let Some(policy) = node.put_back else { return Ok(()) };
     match &event.fact {
         Fact::AttemptStarted { role: Role::PutBack, .. } => {
-            let failed = model.plan.graph.steps.iter().any(|step| {
-                let counts = step.section == Section::Main && !step.allowed;
-                counts
-                    && model.failed(step)
-                    && model.steps[&step.id].settled != Some((Status::Cancelled, None))
-            });
-            let clean = !failed && model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded);
-            let holds = clean && (!policy.only_if || top.only_if == Some(true));
-            let told = top.said.contains(&Decision::PutBack);
+            let holds = is_clean(model, toggle) && (!policy.only_if || toggle.only_if == Some(true));
+            let told = toggle.said.contains(&Decision::PutBack);
             ensure(
-                holds || told || policy.otherwise == OtherwisePutBack::Auto,
+                holds || told || toggle.tried || policy.otherwise == OtherwisePutBack::Auto,
                 "nobody allowed to put it back",
             )
         }
-        Fact::ReversalClosed { how, .. } => {
-            let said = top.said.last();
+        Fact::ReversalClosed { how, kind: Reversal::PutBack, .. } => {
+            let said = toggle.said.last();
             let decided = match how {
                 ReversalEnd::Done => {
-                    top.last == Some(AttemptResult::Succeeded) || said == Some(&Decision::Done)
+                    toggle.last == Some(AttemptResult::Succeeded) || said == Some(&Decision::Done)
                 }
                 ReversalEnd::LeftOpen => said == Some(&Decision::LeaveOpen),
                 ReversalEnd::Failed | ReversalEnd::NotChosen => false,
@@ -386,7 +415,22 @@ fn put_back(model: &Model<'_>, event: &Event) -> Result<(), String> {
     }
 }
 
-/// Reversals run newest first, an undo only if it was chosen (rule 9).
+/// What a toggle is put back after has gone well: its group, the run, or the steps before a revert.
+fn is_clean(model: &Model<'_>, toggle: &Toggle) -> bool {
+    match due(model, &toggle.step, Reversal::PutBack) {
+        Some(Due::Group(group)) => came_to(model, &group) == (false, false),
+        Some(Due::Revert) => true,
+        Some(Due::Run) | None => {
+            let main = |place: &&crate::places::Place| {
+                place.owner.is_none() && place.node.section == Section::Main && model.counts(&place.node)
+            };
+            let failed = model.places.all.values().any(|place| main(&place));
+            !failed && model.ending.is_some_and(|(outcome, ..)| outcome == Ended::Succeeded)
+        }
+    }
+}
+
+/// Reversals run newest first, and when their turn has come; an undo only if it was chosen (rules 9, 10).
 fn reversals(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let kind = match event.fact {
         Fact::AttemptStarted { role: Role::Undo, .. } => Reversal::Undo,
@@ -394,13 +438,12 @@ fn reversals(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Fact::ReversalClosed { kind, .. } => kind,
         _ => return Ok(()),
     };
-    let newest = model.top().is_some_and(|top| Some(&top.step) == event.step.as_ref() && top.kind == kind);
-    ensure(newest, "it is not the newest")?;
-    let chosen = model.ending.is_some_and(|(_, undo, _)| undo);
-    let undo = kind == Reversal::Undo
-        && !matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
-    ensure(!undo || chosen, "nobody chose to undo")?;
+    let Some(place) = place_of(event) else { return Ok(()) };
+    model.toggle(&place, kind).ok_or("there is nothing to be reversed, or it was")?;
+    let turn = due(model, &place, kind).ok_or("it is not the newest, or its turn has not come")?;
+    let chosen = turn == Due::Revert || model.ending.is_some_and(|(_, undo, _)| undo);
     let skipped = matches!(event.fact, Fact::ReversalClosed { how: ReversalEnd::NotChosen, .. });
+    ensure(kind != Reversal::Undo || skipped || chosen, "nobody chose to undo")?;
     ensure(!(skipped && chosen), "undo was chosen")
 }
 
@@ -411,28 +454,22 @@ fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
         let all = model.steps.iter().find(|(_, seen)| seen.settled.is_none());
         return all.map_or(Ok(()), |(name, _)| Err(format!("{name} is not settled")));
     }
-    let Some((node, _)) = model.seen(event) else { return Ok(()) };
+    let Some((node, seen)) = model.seen(event) else { return Ok(()) };
     let cancelled = matches!(event.fact, Fact::StepSettled { status: Status::Cancelled, .. });
     ensure(!cancelled || model.ending.is_some(), "a step is cancelled with its run only")?;
     let begins = match &event.fact {
         Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
         Fact::AskOpened { kind, .. } => *kind != AskKind::PutBack,
-        Fact::WaitStarted { .. } | Fact::RetryScheduled { .. } => {
-            model.top().is_none_or(|top| top.step != node.id)
-        }
+        Fact::StepEntered {} => true,
+        Fact::WaitStarted { .. } | Fact::RetryScheduled { .. } => seen.settled.is_none(),
         _ => false,
     };
-    let reverses = match &event.fact {
-        Fact::AttemptStarted { role, .. } => matches!(role, Role::Undo | Role::PutBack | Role::OnlyIf),
-        Fact::AskOpened { kind, .. } => *kind == AskKind::PutBack,
-        _ => false,
-    };
-    ensure(!reverses || (model.ending.is_some() && model.main_settled()), "the run is not unwinding")?;
+    let finally = |place: &crate::places::Place| place.node.section == Section::Finally;
     match node.section {
         Section::Main => ensure(!begins || model.ending.is_none(), "the run is ending"),
         Section::Finally => {
-            let main = |toggle: &crate::model::Toggle| model.node(&toggle.step).section == Section::Main;
-            let open = model.toggles.iter().any(|toggle| toggle.closed.is_none() && main(toggle));
+            let open = |toggle: &Toggle| toggle.closed.is_none() && !finally(model.place(&toggle.step));
+            let open = model.toggles.iter().any(open);
             ensure(
                 !begins || (model.ending.is_some() && model.main_settled() && !open),
                 "its turn has not come",
@@ -457,7 +494,8 @@ fn keys(model: &Model<'_>, event: &Event) -> Result<(), String> {
 /// The run's own word on how it went.
 fn outcome(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let Fact::RunFinished { status: RunStatus::Succeeded, .. } = event.fact else { return Ok(()) };
-    for node in &model.plan.graph.steps {
+    for place in model.places.all.values().filter(|place| place.owner.is_none()) {
+        let node = &place.node;
         let failed = model.failed(node) && !node.allowed;
         let cancelled = matches!(model.steps[&node.id].settled, Some((Status::Cancelled, _)));
         let early = model.ending_reason == "end";

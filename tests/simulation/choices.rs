@@ -53,7 +53,9 @@ pub fn choice(model: &Model<'_>, event: &Event) -> Result<(), String> {
             ensure(places.is_sorted_by(|a, b| a < b), "not in the order of the list, or twice")?;
             ensure(places.len() >= least && places.len() <= most, "too few or too many were chosen")
         }
-        Fact::StepSettled { status: Status::Succeeded, .. } if node.kind == Kind::Choice => {
+        Fact::StepSettled { status: Status::Succeeded, .. }
+            if node.kind == Kind::Choice && !model.place(&node.id).whole =>
+        {
             let ask = model.asks.values().rfind(|ask| ask.step == node.id);
             let chosen = ask.is_some_and(|ask| ask.end == Some(AskEnd::Answered) && !ask.answers.is_empty());
             ensure(chosen, "nobody has chosen")

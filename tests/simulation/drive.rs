@@ -10,6 +10,7 @@ use consigne::engine::sim::Sim;
 use consigne::plan::*;
 
 use crate::checkers::{Objection, nothing_new, one_entry};
+use crate::model::place_of;
 use crate::people::actor;
 use crate::rng::Rng;
 use crate::world::{Rates, Town, Truth};
@@ -25,7 +26,7 @@ pub fn note(entry: &Decided) {
     NOTES.with_borrow_mut(|notes| {
         if let Some(notes) = notes {
             for event in &entry.events {
-                let (step, attempt) = (event.step.as_deref().unwrap_or("-"), event.attempt.unwrap_or(0));
+                let (step, attempt) = (place_of(event).unwrap_or("-".into()), event.attempt.unwrap_or(0));
                 let who =
                     event.actor.as_ref().map_or(String::new(), |a| format!(" by {} {:?}", a.who, a.how));
                 let fact = serde_json::to_string(&event.fact).unwrap_or_default();
@@ -339,7 +340,7 @@ impl<'a> Life<'a> {
     fn stale(&mut self) {
         if !self.sim.world.sent.is_empty() {
             let (key, outcome) = self.rng.pick(&self.sim.world.sent);
-            let step = self.sim.state.find(&key.step).map(|(at, _)| at);
+            let step = self.sim.state.find_item(&key.step, key.item).map(|(at, _)| at);
             // Of one that still runs: it comes early, and the real one will be the stale one.
             let runs = step.and_then(|at| self.sim.state.running_key(at)).as_ref() == Some(&key);
             self.again(Input::Finished { key, outcome: Box::new(outcome) }, runs);
@@ -379,7 +380,7 @@ impl<'a> Life<'a> {
 
     /// Until nothing more happens: then only people who do not exist may be waited for.
     pub fn settle(&mut self) {
-        let most = 400 + 60 * self.plan.graph.steps.len();
+        let most = 400 + 60 * self.sim.state.shape().len();
         for _ in 0..most {
             if self.sim.state.phase() == Phase::Finished || !self.step() {
                 break;

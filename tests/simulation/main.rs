@@ -1,13 +1,15 @@
 //! The simulation: random plans, every fault of the model, checkers after every entry.
 //!
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
-//! - `model`, `checkers`: a second opinion on every entry.
+//! - `nests`: plans with groups, lists, rounds and reverts.
+//! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `gates`: every short sequence of what can happen to a gate.
+//! - `toggles`: rule 10 over many runs.
 //! - `rerun`: a part of a finished run done again.
 //! - `arbitrary`: inputs without sense.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
@@ -15,15 +17,19 @@
 mod arbitrary;
 mod checkers;
 mod choices;
+mod compounds;
 mod drive;
 mod exhaustive;
 mod gates;
 mod laws;
 mod model;
+mod nests;
 mod people;
+mod places;
 mod plans;
 mod rerun;
 mod rng;
 mod runs;
 mod sabotage;
+mod toggles;
 mod world;

@@ -2,9 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use consigne::clock::Timestamp;
 use consigne::core::event::{Override, SkipReason};
 use consigne::core::*;
 use consigne::plan::*;
+use consigne::runbook::template::{Lookup, Scope};
+use serde_json::{Value, json};
+
+use crate::places::{Place, Places, named};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +29,22 @@ pub struct Seen {
     /// How often a person allowed it to be done once more.
     pub granted: u32,
     pub open_ask: Option<u32>,
+    pub outputs: BTreeMap<String, Value>,
+    /// For a group, a list, rounds or a revert.
+    pub entered: bool,
+    pub handling: bool,
+    /// How often items were made, and the grants that were used up by it.
+    pub batches: u32,
+    pub heeded: u32,
+    /// Items at first.
+    pub targets: usize,
+    pub released: usize,
+    /// A time to wait between two rounds, or before the other items.
+    pub due: Option<Timestamp>,
+    /// It has been waited for.
+    pub soaked: bool,
+    /// A reversal of what belongs to it failed.
+    pub unclean: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,7 +65,10 @@ pub struct AskSeen {
 pub struct Toggle {
     pub step: String,
     pub kind: Reversal,
+    pub scope: Option<String>,
     pub closed: Option<ReversalEnd>,
+    /// It was begun to be reversed, and may be to its end.
+    pub tried: bool,
     pub only_if: Option<bool>,
     /// What people said about it.
     pub said: Vec<Decision>,
@@ -60,7 +84,10 @@ pub struct Model<'a> {
     pub ending: Option<(Ended, bool, bool)>,
     pub ending_reason: String,
     pub finished: Option<RunStatus>,
+    pub places: Places,
+    /// By place.
     pub steps: BTreeMap<String, Seen>,
+    pub now: Timestamp,
     pub asks: BTreeMap<u32, AskSeen>,
     pub toggles: Vec<Toggle>,
     pub keys: BTreeMap<(String, Role), String>,
@@ -68,7 +95,8 @@ pub struct Model<'a> {
 
 impl<'a> Model<'a> {
     pub fn new(plan: &'a Plan) -> Self {
-        let steps = plan.graph.steps.iter().map(|step| (step.id.clone(), Seen::default())).collect();
+        let places = Places::new(&plan.graph);
+        let steps = places.order.iter().map(|name| (name.clone(), Seen::default())).collect();
         Self {
             plan,
             starter: None,
@@ -77,20 +105,27 @@ impl<'a> Model<'a> {
             ending: None,
             ending_reason: String::new(),
             finished: None,
+            places,
             steps,
+            now: Timestamp::default(),
             asks: BTreeMap::new(),
             toggles: Vec::new(),
             keys: BTreeMap::new(),
         }
     }
 
-    pub fn node(&self, name: &str) -> &'a StepNode {
-        self.plan.graph.steps.iter().find(|step| step.id == name).expect("events name steps of the plan")
+    /// What is done at a place.
+    pub fn node(&self, name: &str) -> &StepNode {
+        &self.place(name).node
     }
 
-    pub fn seen(&self, event: &Event) -> Option<(&'a StepNode, &Seen)> {
-        let name = event.step.as_ref()?;
-        Some((self.node(name), self.steps.get(name)?))
+    pub fn place(&self, name: &str) -> &Place {
+        self.places.all.get(name).expect("events name steps of the plan, and items that were made")
+    }
+
+    pub fn seen(&self, event: &Event) -> Option<(&StepNode, &Seen)> {
+        let name = place_of(event)?;
+        Some((self.node(&name), self.steps.get(&name)?))
     }
 
     pub fn running(&self) -> usize {
@@ -98,20 +133,34 @@ impl<'a> Model<'a> {
     }
 
     /// Everything that has to end before the step.
-    pub fn before(&self, node: &StepNode) -> Vec<&'a StepNode> {
-        let all = self.plan.graph.steps.iter();
+    pub fn before(&self, node: &StepNode) -> Vec<&StepNode> {
+        let place = self.place(&node.id);
+        let list = self.places.list(place.owner.as_deref(), place.handles);
         if node.above {
-            all.take_while(|step| step.id != node.id).filter(|step| step.section == node.section).collect()
+            let above = list.filter(|other| other.at < place.at && other.node.section == node.section);
+            above.map(|other| &other.node).collect()
         } else {
-            all.filter(|step| node.needs.contains(&step.id)).collect()
+            node.needs.iter().filter_map(|need| self.resolve(need, &place.frame)).collect()
         }
     }
 
-    pub fn covering<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a StepNode> + use<'a, 'n> {
-        let covers = move |step: &&StepNode| {
-            step.gate.as_ref().is_some_and(|gate| gate.covers.iter().any(|c| c == name))
-        };
-        self.plan.graph.steps.iter().filter(covers)
+    /// What a name means inside an item or a round.
+    pub fn resolve(&self, step: &str, frame: &str) -> Option<&StepNode> {
+        self.places.resolve(&self.plan.graph, step, frame).map(|place| &place.node)
+    }
+
+    /// The gates that a step names as having to be open.
+    pub fn named_gates(&self, node: &StepNode) -> Vec<&StepNode> {
+        let frame = &self.place(&node.id).frame;
+        node.gates.iter().filter_map(|gate| self.resolve(gate, frame)).collect()
+    }
+
+    pub fn covering(&self, name: &str) -> Vec<&StepNode> {
+        let place = self.place(name);
+        let id = &self.plan.graph.steps[place.at].id;
+        let covers = |step: &&StepNode| step.gate.as_ref().is_some_and(|gate| gate.covers.contains(id));
+        let gates = self.plan.graph.steps.iter().filter(covers);
+        gates.filter_map(|gate| self.resolve(&gate.id, &place.frame)).collect()
     }
 
     /// Language rules 2 and 7: what lets dependents go on.
@@ -132,8 +181,20 @@ impl<'a> Model<'a> {
     }
 
     pub fn main_settled(&self) -> bool {
-        let main = self.plan.graph.steps.iter().filter(|step| step.section == Section::Main);
-        main.into_iter().all(|step| self.steps[&step.id].settled.is_some())
+        let main = self.places.all.values().filter(|place| place.node.section == Section::Main);
+        main.into_iter().all(|place| self.steps[&place.name].settled.is_some())
+    }
+
+    /// It failed in a way that counts.
+    pub fn counts(&self, node: &StepNode) -> bool {
+        let cancelled = matches!(self.steps[&node.id].settled, Some((Status::Cancelled, _)));
+        self.failed(node) && !cancelled && !node.allowed
+    }
+
+    /// The newest of the items of a list that are over and not done.
+    pub fn failed_items(&self, whole: &str) -> Vec<&Place> {
+        let over = |place: &&Place| self.steps[&place.name].settled.is_some() && !self.satisfied(&place.node);
+        self.places.newest(whole).into_values().filter(over).collect()
     }
 
     /// The newest toggle or undo that is still open.
@@ -141,8 +202,30 @@ impl<'a> Model<'a> {
         self.toggles.iter().rfind(|toggle| toggle.closed.is_none())
     }
 
-    fn top_mut(&mut self) -> Option<&mut Toggle> {
-        self.toggles.iter_mut().rfind(|toggle| toggle.closed.is_none())
+    /// The open reversal of a step.
+    pub fn toggle(&self, step: &str, kind: Reversal) -> Option<&Toggle> {
+        let open = |toggle: &&Toggle| toggle.closed.is_none() && toggle.step == step && toggle.kind == kind;
+        self.toggles.iter().find(open)
+    }
+
+    fn toggle_mut(&mut self, step: &str, kind: Reversal) -> Option<&mut Toggle> {
+        let open =
+            |toggle: &&mut Toggle| toggle.closed.is_none() && toggle.step == step && toggle.kind == kind;
+        self.toggles.iter_mut().find(open)
+    }
+
+    /// The reversal of a step that is asked about: the newest of those whose turn may have come.
+    fn asked_about(&mut self, step: &str) -> Option<&mut Toggle> {
+        let open = |toggle: &&mut Toggle| toggle.closed.is_none() && toggle.step == step;
+        self.toggles.iter_mut().rfind(open)
+    }
+
+    /// The time is that of the next entry.
+    pub fn at(&mut self, now: Timestamp) {
+        self.now = now;
+        for seen in self.steps.values_mut() {
+            seen.soaked |= seen.due.is_some_and(|due| due <= now);
+        }
     }
 
     pub fn take(&mut self, event: &Event) {
@@ -183,9 +266,12 @@ impl<'a> Model<'a> {
     }
 
     fn end_main(&mut self) {
-        for node in self.plan.graph.steps.iter().filter(|step| step.section == Section::Main) {
-            let Some(seen) = self.steps.get_mut(&node.id) else { continue };
-            if seen.settled.is_none() && (!seen.begun || seen.turn_again) {
+        for name in self.places.order.clone() {
+            if self.node(&name).section != Section::Main {
+                continue;
+            }
+            let Some(seen) = self.steps.get_mut(&name) else { continue };
+            if seen.settled.is_none() && (!seen.begun || seen.turn_again) && !seen.entered {
                 let status = match (seen.dos, seen.doubt) {
                     (0, _) => Status::Skipped,
                     (_, true) => Status::Unknown,
@@ -201,10 +287,14 @@ impl<'a> Model<'a> {
         if let Some(actor) = &event.actor {
             ask.answers.push((actor.clone(), part.cloned(), decision));
         }
-        if ask.kind == AskKind::PutBack
-            && let Some(top) = self.top_mut()
+        let (kind, step) = (ask.kind, ask.step.clone());
+        if kind == AskKind::PutBack
+            && let Some(toggle) = self.asked_about(&step)
         {
-            top.said.push(decision);
+            toggle.said.push(decision);
+        }
+        if !matches!(kind, AskKind::PutBack | AskKind::Failure | AskKind::Unknown | AskKind::Canary) {
+            self.gives(event, &step);
         }
     }
 
@@ -216,6 +306,13 @@ impl<'a> Model<'a> {
             seen.settled = None;
             seen.turn_again = true;
         }
+        let frame = self.place(&gate).frame.clone();
+        let meant = |place: &&Place| {
+            let named = covers.contains(&place.name) || covers.contains(&self.plan.graph.steps[place.at].id);
+            named && self.places.frames(&place.frame).contains(&frame)
+        };
+        let covers: Vec<String> =
+            self.places.all.values().filter(meant).map(|place| place.name.clone()).collect();
         for covered in covers {
             if let Some(seen) = self.steps.get_mut(&covered).filter(|seen| seen.retry_due) {
                 seen.retry_due = false;
@@ -225,17 +322,33 @@ impl<'a> Model<'a> {
     }
 
     fn take_of_step(&mut self, event: &Event) {
-        let Some(name) = event.step.clone() else { return };
-        let node = self.node(&name);
+        let Some(name) = place_of(event) else { return };
+        if matches!(event.fact, Fact::StepExpanded { .. }) {
+            return self.expanded(event, &name);
+        }
+        if matches!(
+            event.fact,
+            Fact::AttemptFinished { .. } | Fact::StepImported { .. } | Fact::StepOverridden { .. }
+        ) {
+            self.gives(event, &name);
+        }
+        let node = self.node(&name).clone();
         let writes = node.effect != Effect::Read;
         let Some(seen) = self.steps.get_mut(&name) else { return };
         match &event.fact {
-            Fact::StepSkipped { reason, .. } => seen.settled = Some((Status::Skipped, Some(*reason))),
+            Fact::StepSkipped { reason, .. } => {
+                seen.settled = Some((Status::Skipped, Some(*reason)));
+                self.over_inside(&name);
+            }
             Fact::StepSettled { status, .. } => {
                 seen.begun = true;
                 seen.settled = Some((*status, None));
                 seen.retry_due = false;
+                self.over_inside(&name);
             }
+            Fact::StepEntered {} => (seen.begun, seen.entered, seen.turn_again) = (true, true, false),
+            Fact::StepHandling {} => seen.handling = true,
+            Fact::StepReleased { items } => seen.released = *items as usize,
             Fact::StepImported { .. } => {
                 seen.begun = true;
                 seen.settled = Some((Status::Succeeded, None));
@@ -252,6 +365,9 @@ impl<'a> Model<'a> {
                     _ => seen.settled = Some((Status::Overridden, None)),
                 }
                 seen.doubt = false;
+                if seen.settled.is_some() {
+                    self.over_inside(&name);
+                }
             }
             Fact::AttemptStarted { role, .. } => {
                 seen.begun = true;
@@ -262,7 +378,12 @@ impl<'a> Model<'a> {
                 seen.running = Some((attempt, *role));
                 seen.dos += u32::from(*role == Role::Do);
                 if *role == Role::Do && seen.dos == 1 {
-                    self.arm(node);
+                    self.arm(&node);
+                }
+                if let Some(toggle) =
+                    self.toggle_mut(&name, Reversal::PutBack).filter(|_| *role == Role::PutBack)
+                {
+                    toggle.tried = true;
                 }
                 if let (Some(key), false) = (key_of(event), role.is_probe()) {
                     self.keys.entry((name, *role)).or_insert(key);
@@ -277,13 +398,13 @@ impl<'a> Model<'a> {
                         seen.doubt &= !(absent || *result == AttemptResult::Succeeded);
                     }
                     Some(Role::OnlyIf) => {
-                        if let Some(top) = self.top_mut() {
-                            top.only_if = Some(*result == AttemptResult::Succeeded);
+                        if let Some(toggle) = self.toggle_mut(&name, Reversal::PutBack) {
+                            toggle.only_if = Some(*result == AttemptResult::Succeeded);
                         }
                     }
-                    Some(Role::Undo | Role::PutBack) => {
-                        if let Some(top) = self.top_mut() {
-                            top.last = Some(*result);
+                    Some(role @ (Role::Undo | Role::PutBack)) => {
+                        if let Some(toggle) = self.toggle_mut(&name, reversal_of(role)) {
+                            toggle.last = Some(*result);
                         }
                     }
                     _ => {}
@@ -292,12 +413,14 @@ impl<'a> Model<'a> {
             Fact::AttemptInterrupted {} => {
                 let role = seen.running.take().map(|(_, role)| role);
                 seen.doubt |= writes && role == Some(Role::Do);
-                if let (Some(Role::Undo | Role::PutBack), Some(top)) = (role, self.top_mut()) {
-                    top.last = Some(AttemptResult::Unknown);
+                if let Some(role @ (Role::Undo | Role::PutBack)) = role
+                    && let Some(toggle) = self.toggle_mut(&name, reversal_of(role))
+                {
+                    toggle.last = Some(AttemptResult::Unknown);
                 }
             }
             Fact::RetryScheduled { .. } => seen.retry_due = true,
-            Fact::WaitStarted { .. } => seen.begun = true,
+            Fact::WaitStarted { due } => (seen.begun, seen.due) = (true, Some(*due)),
             Fact::AskOpened { ask, kind, covers, .. } => {
                 seen.begun = true;
                 seen.turn_again = false;
@@ -314,9 +437,12 @@ impl<'a> Model<'a> {
                 };
                 self.asks.insert(*ask, opened);
             }
-            Fact::ReversalClosed { how, .. } => {
-                if let Some(top) = self.top_mut() {
-                    top.closed = Some(*how);
+            Fact::ReversalClosed { kind, how, .. } => {
+                let Some(toggle) = self.toggle_mut(&name, *kind) else { return };
+                toggle.closed = Some(*how);
+                let scope = toggle.scope.clone().filter(|_| *kind == Reversal::PutBack);
+                if let Some(seen) = scope.and_then(|scope| self.steps.get_mut(&scope)) {
+                    seen.unclean |= *how == ReversalEnd::Failed;
                 }
             }
             _ => {}
@@ -326,10 +452,116 @@ impl<'a> Model<'a> {
     fn arm(&mut self, node: &StepNode) {
         let armed = [(node.undo, Reversal::Undo), (node.put_back.is_some(), Reversal::PutBack)];
         for (_, kind) in armed.into_iter().filter(|(wanted, _)| *wanted) {
-            let step = node.id.clone();
-            self.toggles.push(Toggle { step, kind, closed: None, only_if: None, said: vec![], last: None });
+            let (step, scope) = (node.id.clone(), self.places.scope(&node.id));
+            let toggle = Toggle {
+                step,
+                kind,
+                scope,
+                closed: None,
+                tried: false,
+                only_if: None,
+                said: vec![],
+                last: None,
+            };
+            self.toggles.push(toggle);
         }
     }
+
+    /// A list became known, or a part of it is done again, or a round begins.
+    fn expanded(&mut self, event: &Event, name: &str) {
+        let Fact::StepExpanded { items } = event.fact else { return };
+        let rounds = self.node(name).repeat.is_some();
+        let keys = keys_of(event);
+        let before: BTreeMap<String, usize> =
+            self.places.items(name).filter_map(|item| Some((item.key.clone()?, item.nth?))).collect();
+        let Some(seen) = self.steps.get_mut(name) else { return };
+        let (batch, granted) = (seen.batches as usize, seen.granted);
+        (seen.batches, seen.heeded, seen.due) = (seen.batches + 1, granted, None);
+        seen.soaked &= !rounds;
+        seen.turn_again &= !seen.entered;
+        if batch == 0 {
+            seen.targets = items as usize;
+        }
+        let new: Vec<(usize, Option<String>)> = if rounds {
+            vec![(batch, None)]
+        } else {
+            let nth = |at: usize, key: &String| before.get(key).copied().unwrap_or(at);
+            keys.iter().enumerate().map(|(at, key)| (nth(at, key), Some(key.clone()))).collect()
+        };
+        self.places.expand(&self.plan.graph, name, &new);
+        for place in &self.places.order {
+            self.steps.entry(place.clone()).or_default();
+        }
+        // What failed is done again at once; the first items wait to be released.
+        let members = self.places.items(name).count();
+        if let Some(seen) = self.steps.get_mut(name).filter(|_| batch > 0 || rounds) {
+            seen.released = members;
+        }
+    }
+
+    /// What belongs to something that is over, and has not begun, is over with it.
+    fn over_inside(&mut self, name: &str) {
+        for inner in self.places.inside(name) {
+            if let Some(seen) = self.steps.get_mut(&inner).filter(|seen| seen.settled.is_none()) {
+                seen.settled = Some((Status::Skipped, Some(SkipReason::Group)));
+            }
+        }
+    }
+
+    fn gives(&mut self, event: &Event, name: &str) {
+        let mut all = BTreeMap::new();
+        if let Fact::AttemptFinished { outputs, .. } | Fact::StepImported { outputs } = &event.fact {
+            all.extend(outputs.iter().map(|(name, text)| (name.clone(), text.clone())));
+        }
+        let hidden = event.hidden.0.iter();
+        all.extend(
+            hidden.filter_map(|(name, text)| Some((name.strip_prefix("output.")?.to_owned(), text.clone()))),
+        );
+        let Some(seen) = self.steps.get_mut(name) else { return };
+        let probe = matches!(seen.running, Some((_, Role::First | Role::Verify)));
+        for (name, text) in all {
+            let Ok(value) = serde_json::from_str::<Value>(&text) else { continue };
+            if !(probe && seen.outputs.contains_key(&name)) {
+                seen.outputs.insert(name, value);
+            }
+        }
+    }
+}
+
+/// The names of an item or a round, as the model knows them.
+pub struct Inside<'m, 'p> {
+    pub model: &'m Model<'p>,
+    pub frame: String,
+}
+
+impl Scope for Inside<'_, '_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        if root == "inputs" {
+            return self.model.plan.values.inputs.get(name).cloned().map_or(Lookup::Missing, Lookup::Known);
+        }
+        let Some(node) = self.model.resolve(name, &self.frame).filter(|_| root == "steps") else {
+            return Lookup::Missing;
+        };
+        let seen = &self.model.steps[&node.id];
+        let Some((status, _)) = seen.settled else { return Lookup::Later };
+        let mut values: serde_json::Map<String, Value> = seen.outputs.clone().into_iter().collect();
+        values.insert("outcome".into(), json!(status.name()));
+        Lookup::Known(Value::Object(values))
+    }
+}
+
+fn reversal_of(role: Role) -> Reversal {
+    if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack }
+}
+
+/// The place that an event is about.
+pub fn place_of(event: &Event) -> Option<String> {
+    Some(named(event.step.as_ref()?, event.item))
+}
+
+/// The names of the items that an expansion made.
+pub fn keys_of(event: &Event) -> Vec<String> {
+    event.hidden.0.get("keys").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The request that stands in an event, as JSON.

@@ -6,6 +6,7 @@ use consigne::plan::*;
 use serde_json::{Value, json};
 
 use crate::checkers::may_answer;
+use crate::places::id_of;
 use crate::plans::WORDS;
 use crate::world::{Fate, Town};
 
@@ -46,7 +47,7 @@ impl Town<'_> {
         if !self.calm && self.rng.percent(self.rates.absent) {
             return said;
         }
-        let scripted = self.script.get(&seen.step).copied();
+        let scripted = self.script.get(&seen.step).or_else(|| self.script.get(id_of(&seen.step))).copied();
         if let Some((fate, after)) =
             scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm))
         {
@@ -223,7 +224,12 @@ impl Town<'_> {
 
     fn after_failure(&mut self, plan: &Plan, state: &State, ask: u32) -> Vec<Answer> {
         let words = ["retry", "retry", "skip", "by_hand", "set_output", "undo_end", "end"];
-        let word = if self.calm { "skip" } else { self.rng.pick(&words) };
+        let whole = state.ask(ask).is_some_and(|ask| state.shape().is_whole(ask.step));
+        let word = match self.calm {
+            true if whole && self.rng.percent(40) => "retry",
+            true => "skip",
+            false => self.rng.pick(if whole { &words[..4] } else { &words }),
+        };
         let outputs = self.outputs(plan, state, ask);
         let helper = self.helper();
         vec![answer(ask, json!({"choice": word, "outputs": outputs}), helper)]

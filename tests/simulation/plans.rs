@@ -6,6 +6,7 @@ use consigne::plan::*;
 use consigne::runbook::template::{Expr, Template};
 use serde_json::json;
 
+use crate::nests;
 use crate::rng::Rng;
 
 /// Value of the secret `token`: no event may ever hold it.
@@ -29,7 +30,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     plan
 }
 
-fn empty(rng: &mut Rng) -> Plan {
+pub fn empty(rng: &mut Rng) -> Plan {
     let mode = rng.pick(&[Mode::Live, Mode::Live, Mode::Drill, Mode::Rehearsal]);
     let mut graph = graph_of(mode);
     graph.protected = rng.percent(30);
@@ -74,6 +75,13 @@ pub fn graph_of(mode: Mode) -> Graph {
 }
 
 fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
+    let mut node = any_kind(rng, id);
+    node.section = section;
+    put(rng, plan, node, StepValues::default());
+}
+
+/// A step of any kind that has no steps of its own.
+pub fn any_kind(rng: &mut Rng, id: &str) -> StepNode {
     let kind = match rng.upto(100) {
         0..=24 => Kind::Http,
         25..=34 => Kind::Shell,
@@ -95,20 +103,23 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
         Kind::Manual => Effect::Write,
         _ => Effect::Read,
     };
-    let mut node = StepNode::new(id, kind, effect);
-    node.section = section;
+    StepNode::new(id, kind, effect)
+}
+
+/// Draws everything else about a step, and puts it last into the plan.
+pub fn put(rng: &mut Rng, plan: &mut Plan, mut node: StepNode, mut values: StepValues) {
     order(rng, plan, &mut node);
-    let mut values =
-        StepValues { message: Localized::both(text(rng, plan, &node, false)), ..StepValues::default() };
+    values.message = Localized::both(text(rng, plan, &node, false));
     if rng.percent(20) {
         values.show = vec![text(rng, plan, &node, false), text(rng, plan, &node, false)];
     }
     if rng.percent(15) {
         values.when = Some(condition(rng, plan, &node));
         node.conditional = true;
+        nests::about_each(rng, &mut node, &mut values);
     }
     policies(rng, &mut node);
-    match kind {
+    match node.kind {
         Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
         Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
         Kind::Input => form(rng, &mut node, &mut values),
@@ -126,19 +137,22 @@ fn add(rng: &mut Rng, plan: &mut Plan, id: &str, section: Section) {
         Kind::End => node.end = Some(rng.pick(&[EndStatus::Succeeded, EndStatus::Failed])),
         Kind::Group | Kind::Revert => {}
     }
-    plan.values.steps.insert(id.to_owned(), values);
+    plan.values.steps.insert(node.id.clone(), values);
     plan.graph.steps.push(node);
 }
 
-/// Steps of the section so far.
-fn above<'a>(plan: &'a Plan, node: &'a StepNode) -> impl Iterator<Item = &'a StepNode> {
-    plan.graph.steps.iter().filter(|step| step.section == node.section)
+/// Steps of the same list so far.
+pub fn above<'a>(plan: &'a Plan, node: &'a StepNode) -> impl Iterator<Item = &'a StepNode> {
+    let list = |step: &'a StepNode| (step.section, &step.within, step.handles);
+    plan.graph.steps.iter().filter(move |step| list(step) == list(node))
 }
 
 /// `needs`, named or above, and the gates that `run_on` must find open.
 fn order(rng: &mut Rng, plan: &Plan, node: &mut StepNode) {
     let names: Vec<String> = above(plan, node).map(|step| step.id.clone()).collect();
     match rng.upto(10) {
+        // What stands side by side has no needs where it names none.
+        0..=5 if nests::is_beside(plan, node) => {}
         0..=5 => {
             node.above = true;
             node.needs = sinks(plan, node);
@@ -160,10 +174,10 @@ fn order(rng: &mut Rng, plan: &Plan, node: &mut StepNode) {
     ]);
     if node.run_on != RunOn::Success {
         let upstream = upstream(plan, node);
-        node.gates = above(plan, node)
-            .filter(|step| step.kind.is_gate() && upstream.contains(&step.id))
-            .map(|step| step.id.clone())
-            .collect();
+        let gates = plan.graph.steps.iter().filter(|step| step.section == node.section);
+        let near = |step: &&StepNode| nests::loops_of(plan, node).starts_with(&nests::own_loops(plan, step));
+        let gates = gates.filter(|step| step.kind.is_gate() && upstream.contains(&step.id)).filter(near);
+        node.gates = gates.map(|step| step.id.clone()).collect();
     }
 }
 
@@ -173,13 +187,32 @@ pub fn sinks(plan: &Plan, node: &StepNode) -> Vec<String> {
     above(plan, node).filter(|step| !needed.contains(&step.id)).map(|step| step.id.clone()).collect()
 }
 
-/// Everything a step comes after.
+/// Everything a step comes after, and cannot come before. Of the groups among it, what is sure to have been begun if
+/// they were.
 pub fn upstream(plan: &Plan, node: &StepNode) -> BTreeSet<String> {
     let mut found: BTreeSet<String> = node.needs.iter().cloned().collect();
-    for step in plan.graph.steps.iter().rev() {
-        if found.contains(&step.id) {
-            found.extend(step.needs.iter().cloned());
+    let mut size = usize::MAX;
+    while size != found.len() {
+        size = found.len();
+        for step in plan.graph.steps.iter().rev() {
+            if found.contains(&step.id) {
+                found.extend(step.needs.iter().cloned());
+            }
+            let inside = step.within.as_ref().is_some_and(|group| {
+                let group = plan.graph.steps.iter().find(|of| of.id == *group);
+                let sure = |of: &StepNode| !of.conditional && of.each.is_none() && of.repeat.is_none();
+                found.contains(&step.within.clone().unwrap_or_default())
+                    && group.is_some_and(sure)
+                    && sure(step)
+            });
+            if inside && !step.handles {
+                found.insert(step.id.clone());
+            }
         }
+    }
+    if let Some(group) = node.within.as_ref().and_then(|name| plan.graph.steps.iter().find(|s| s.id == *name))
+    {
+        found.extend(upstream(plan, group));
     }
     found
 }
@@ -220,6 +253,7 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     for name in ["v", "w"].into_iter().take(rng.upto(3)) {
         node.outputs.push(OutputNode { name: name.into(), public: rng.percent(40), kind: InputKind::Any });
     }
+    nests::gives_a_list(rng, plan, node);
     if node.effect == Effect::Read {
         return;
     }
@@ -291,6 +325,10 @@ fn text(rng: &mut Rng, plan: &Plan, node: &StepNode, of_request: bool) -> Templa
         0 | 1 => reading(rng, plan, node).map_or("plain".into(), |path| format!("a-{{{{ {path} }}}}-b")),
         2 => reading(rng, plan, node).map_or("plain".into(), |path| format!("{{{{ {path} }}}}")),
         3 if of_request => "{{ step.started_at }}".into(),
+        6 if nests::items_around(plan, node).next().is_some() => {
+            let names: Vec<String> = nests::items_around(plan, node).collect();
+            format!("{{{{ {} }}}}", rng.pick(&names))
+        }
         4 => "{{ inputs.color }}".into(),
         5 if of_request => "x{{ secrets.token }}".into(),
         _ => "plain".into(),
@@ -298,13 +336,14 @@ fn text(rng: &mut Rng, plan: &Plan, node: &StepNode, of_request: bool) -> Templa
     parsed(&source)
 }
 
-fn parsed(source: &str) -> Template {
+pub fn parsed(source: &str) -> Template {
     Template::parse(source).expect("templates of these tests are well formed")
 }
 
 /// A path into a step upstream (now and then one that is not: its value may be missing when it is read).
-fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
-    let upstream = upstream(plan, node);
+pub fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
+    let mut upstream = upstream(plan, node);
+    upstream.extend(nests::ended_before(plan, node, &upstream));
     let anywhere = rng.percent(4);
     let from: Vec<&StepNode> = plan
         .graph
@@ -316,6 +355,9 @@ fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
         return None;
     }
     let of = rng.pick(&from);
+    if of.each.is_some() && rng.percent(60) {
+        return Some(format!("steps.{}.items | default([]) | length", of.id));
+    }
     let field = match of.outputs.first() {
         Some(output) if rng.percent(70) => output.name.as_str(),
         None if of.kind == Kind::Choice && rng.percent(70) => "answer",
@@ -324,7 +366,7 @@ fn reading(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Option<String> {
     Some(format!("steps.{}.{field} | default(\"none\")", of.id))
 }
 
-fn condition(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Expr {
+pub fn condition(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Expr {
     let word = rng.pick(&["red", "green", "succeeded", "failed", "none"]);
     let test = rng.pick(&["==", "!=", "!="]);
     let source = match reading(rng, plan, node) {
@@ -441,8 +483,9 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
     if rng.percent(30) {
         node.by = Some(who(rng, plan, node, false));
     }
-    let verified: Vec<String> =
-        plan.graph.steps.iter().filter(|step| step.verify.is_some()).map(|step| step.id.clone()).collect();
+    let near = |step: &&StepNode| nests::loops_of(plan, node).starts_with(&nests::loops_of(plan, step));
+    let verified = plan.graph.steps.iter().filter(|step| step.verify.is_some() && step.each.is_none());
+    let verified: Vec<String> = verified.filter(near).map(|step| step.id.clone()).collect();
     for at in 0..1 + rng.upto(3) {
         let id = format!("i{at}");
         let proved = rng.percent(50);
@@ -456,19 +499,20 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
 }
 
 /// Approvals bind the writes that come after them, up to the next gate.
-fn cover(rng: &mut Rng, plan: &mut Plan) {
+pub fn cover(rng: &mut Rng, plan: &mut Plan) {
     let ids: Vec<usize> =
         (0..plan.graph.steps.len()).filter(|at| plan.graph.steps[*at].kind == Kind::Approve).collect();
     for gate in ids {
         let name = plan.graph.steps[gate].id.clone();
+        let around = nests::own_loops(plan, &plan.graph.steps[gate]);
         let mut covers = Vec::new();
         for step in &plan.graph.steps[gate + 1..] {
-            let upstream = upstream(plan, step);
-            if step.kind.is_gate() && upstream.contains(&name) {
+            let behind = upstream(plan, step).contains(&name);
+            if step.kind.is_gate() && behind {
                 break;
             }
-            if step.kind.runs() && step.effect != Effect::Read && upstream.contains(&name) && rng.percent(85)
-            {
+            let near = nests::loops_of(plan, step).starts_with(&around);
+            if step.kind.runs() && step.effect != Effect::Read && behind && near && rng.percent(85) {
                 covers.push(step.id.clone());
             }
         }

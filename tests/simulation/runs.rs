@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use consigne::plan::Plan;
+
 use crate::drive::{judged, revived, steady, swarm, tampered};
+use crate::nests;
 use crate::plans;
 use crate::rng::Rng;
 
 /// Seeds that failed once.
 const SEEDS: &str = include_str!("seeds.txt");
 
-fn setting(name: &str) -> Option<u64> {
+pub fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -45,17 +48,33 @@ fn one_swarm(seed: u64) -> Result<u64, String> {
     judged(seed, &plan, || swarm(&plan, seed)).map(|_| 1)
 }
 
-/// A steady run, and a new process after every entry of it, clean and torn.
+pub fn one_nested_swarm(seed: u64) -> Result<u64, String> {
+    let mut rng = Rng::stream(seed, 31);
+    let most = rng.pick(&[2, 4, 6, 10, 16]);
+    let plan = nests::random(&mut rng, most);
+    judged(seed, &plan, || swarm(&plan, seed)).map(|_| 1)
+}
+
 fn one_with_crashes(seed: u64) -> Result<u64, String> {
     let mut rng = Rng::stream(seed, 4);
     let most = rng.pick(&[2, 4, 8, 12]);
-    let plan = plans::random(&mut rng, most);
-    let whole = judged(seed, &plan, || steady(&plan, seed))?;
+    every_crash(seed, &plans::random(&mut rng, most))
+}
+
+pub fn one_nested_with_crashes(seed: u64) -> Result<u64, String> {
+    let mut rng = Rng::stream(seed, 34);
+    let most = rng.pick(&[1, 2, 4, 8]);
+    every_crash(seed, &nests::random(&mut rng, most))
+}
+
+/// A steady run, and a new process after every entry of it, clean and torn.
+fn every_crash(seed: u64, plan: &Plan) -> Result<u64, String> {
+    let whole = judged(seed, plan, || steady(plan, seed))?;
     let mut runs = 1;
     for kept in 0..=whole.entries.len() {
         for torn in [false, true] {
             if (torn || kept > 0) && (!torn || kept < whole.entries.len()) {
-                judged(seed, &plan, || revived(&plan, &whole, kept, torn, seed))?;
+                judged(seed, plan, || revived(plan, &whole, kept, torn, seed))?;
                 runs += 1;
             }
         }
@@ -86,6 +105,28 @@ fn a_crash_after_every_entry() {
     let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(200);
     let first = setting("CONSIGNE_SIM_SEED").unwrap_or(1);
     let runs = all(first, count, one_with_crashes);
+    assert!(runs > 5 * count, "{runs}");
+}
+
+#[test]
+fn random_runs_with_groups_lists_and_rounds() {
+    for seed in kept_seeds("nested ") {
+        one_nested_swarm(seed).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(1_000);
+    let first = setting("CONSIGNE_SIM_SEED").unwrap_or(1);
+    let runs = all(first, count, one_nested_swarm);
+    assert_eq!(runs, count);
+}
+
+#[test]
+fn a_crash_after_every_entry_of_groups_lists_and_rounds() {
+    for seed in kept_seeds("nested crash ") {
+        one_nested_with_crashes(seed).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(100);
+    let first = setting("CONSIGNE_SIM_SEED").unwrap_or(1);
+    let runs = all(first, count, one_nested_with_crashes);
     assert!(runs > 5 * count, "{runs}");
 }
 

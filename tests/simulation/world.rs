@@ -10,6 +10,7 @@ use consigne::engine::sim::World;
 use consigne::plan::*;
 
 use crate::checkers::{self, Historian, Objection};
+use crate::places::named;
 use crate::plans::WORDS;
 use crate::rng::Rng;
 
@@ -71,11 +72,13 @@ pub struct Truth {
     pub visible: BTreeMap<String, Timestamp>,
     /// Attempts that were begun, over all processes.
     pub begun: BTreeMap<AttemptKey, (Role, Option<String>)>,
+    /// Whether a toggle might be put back, as it was told last.
+    pub only_if: BTreeMap<String, bool>,
 }
 
 impl Truth {
     fn happens(&mut self, key: &AttemptKey, idempotency: Option<&String>) {
-        let all = self.effects.entry(key.step.clone()).or_default();
+        let all = self.effects.entry(named(&key.step, key.item)).or_default();
         let known = idempotency.is_some() && all.iter().any(|(_, other)| other.as_ref() == idempotency);
         if !known {
             all.push((key.attempt, idempotency.cloned()));
@@ -92,12 +95,13 @@ impl Truth {
             return;
         }
         self.begun.insert(key.clone(), (request.role, request.idempotency_key.clone()));
-        let did = self.effects.get(&key.step).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
+        let place = named(&key.step, key.item);
+        let did = self.effects.get(&place).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
         if happened && !did {
             self.happens(key, request.idempotency_key.as_ref());
         } else if happened {
             // It had happened before the process died.
-        } else if let Some(all) = self.effects.get_mut(&key.step) {
+        } else if let Some(all) = self.effects.get_mut(&place) {
             all.retain(|(attempt, _)| *attempt != key.attempt);
         }
     }
@@ -230,7 +234,8 @@ impl<'a> Town<'a> {
     }
 
     fn outcome_of(&mut self, request: &AttemptRequest, now: Timestamp) -> Outcome {
-        let node = self.historian.model.node(&request.key.step);
+        let place = named(&request.key.step, request.key.item);
+        let node = &self.historian.model.node(&place).clone();
         match request.role {
             Role::Do if request.effect == Effect::Read => self.read(node, now),
             Role::Do => self.write(node, request, now),
@@ -238,7 +243,10 @@ impl<'a> Town<'a> {
             Role::Item => self.item(request, now),
             Role::OnlyIf => {
                 let holds = self.calm || self.rng.percent(60);
-                self.clear(if holds { AttemptResult::Succeeded } else { AttemptResult::Failed }, now)
+                let said =
+                    self.clear(if holds { AttemptResult::Succeeded } else { AttemptResult::Failed }, now);
+                self.truth.only_if.insert(place, said.result == AttemptResult::Succeeded);
+                said
             }
             Role::Undo | Role::PutBack => self.reversal(now),
         }
@@ -268,10 +276,19 @@ impl<'a> Town<'a> {
 
     fn with_outputs(&mut self, node: &StepNode, mut outcome: Outcome) -> Outcome {
         for output in &node.outputs {
-            let word = self.rng.pick(&WORDS);
-            outcome.outputs.insert(output.name.clone(), Json::of(&word.into()));
+            let value = if output.name == "l" { self.some_words() } else { self.rng.pick(&WORDS).into() };
+            outcome.outputs.insert(output.name.clone(), Json::of(&value));
         }
         outcome
+    }
+
+    /// A list: some of the words, now and then one of them twice.
+    fn some_words(&mut self) -> serde_json::Value {
+        let mut words: Vec<&str> = WORDS.into_iter().filter(|_| self.rng.percent(70)).collect();
+        if !self.calm && self.rng.percent(8) {
+            words.push(self.rng.pick(&WORDS));
+        }
+        words.into()
     }
 
     fn read(&mut self, node: &StepNode, now: Timestamp) -> Outcome {
@@ -333,8 +350,11 @@ impl<'a> Town<'a> {
     fn item(&mut self, request: &AttemptRequest, now: Timestamp) -> Outcome {
         let item =
             request.part.as_ref().and_then(|part| self.plan.values.steps[&request.key.step].items.get(part));
-        match item.and_then(|item| item.step.clone()) {
-            Some(of) => self.probe(&of, self.historian.model.node(&of), now),
+        let model = &self.historian.model;
+        let frame = model.place(&named(&request.key.step, request.key.item)).frame.clone();
+        let of = item.and_then(|item| item.step.as_ref()).and_then(|of| model.resolve(of, &frame)).cloned();
+        match of {
+            Some(of) => self.probe(&of.id, &of, now),
             None => {
                 let holds = self.calm || self.rng.percent(70);
                 self.clear(if holds { AttemptResult::Succeeded } else { AttemptResult::Failed }, now)
@@ -359,6 +379,15 @@ impl<'a> Town<'a> {
             Fate::UnknownDid | Fate::UnknownNot => (AttemptResult::Unknown, "reset"),
         };
         Outcome::bare(result, reason, now)
+    }
+
+    /// The probe says that it may not be put back, and nobody said that it is to be all the same.
+    fn is_blind(&self, place: &str) -> bool {
+        let asks = self.historian.model.node(place).put_back;
+        let asks = asks.is_some_and(|policy| policy.only_if && policy.otherwise == OtherwisePutBack::Ask);
+        let toggle = self.historian.model.toggle(place, Reversal::PutBack);
+        let told = toggle.is_some_and(|toggle| toggle.said.contains(&Decision::PutBack));
+        asks && !told && self.truth.only_if.get(place) != Some(&true)
     }
 
     fn light_a_fuse(&mut self) {
@@ -389,7 +418,8 @@ impl World for Town<'_> {
         if self.dies() {
             return None;
         }
-        let seen = &self.historian.model.steps[&request.key.step];
+        let place = named(&request.key.step, request.key.item);
+        let seen = &self.historian.model.steps[&place];
         if !seen.attempts.contains(&request.key.attempt) {
             self.objections.push(("L1", format!("{} starts before its entry", request.key)));
         }
@@ -397,9 +427,11 @@ impl World for Town<'_> {
         if self.truth.begun.insert(request.key.clone(), begun).is_some() {
             self.objections.push(("L5", format!("{} is started again", request.key)));
         }
-        if let Some((fate, after)) =
-            self.script.get(&request.key.step).copied().filter(|_| request.role == Role::Do)
-        {
+        if request.role == Role::PutBack && self.is_blind(&place) {
+            self.objections.push(("put_back", format!("{place} is put back while it may not be")));
+        }
+        let script = self.script.get(&place).or_else(|| self.script.get(&request.key.step));
+        if let Some((fate, after)) = script.copied().filter(|_| request.role == Role::Do) {
             let fate = if request.key.attempt == 1 { fate } else { Fate::Good };
             return Some((after, self.fated(request, fate, now)));
         }
@@ -414,14 +446,15 @@ impl World for Town<'_> {
     }
 
     fn stop(&mut self, key: &AttemptKey, now: Timestamp) -> (u64, Outcome) {
+        let place = named(&key.step, key.item);
         let writes = match self.truth.begun.get(key) {
-            Some((Role::Do, _)) => self.historian.model.node(&key.step).effect != Effect::Read,
+            Some((Role::Do, _)) => self.historian.model.node(&place).effect != Effect::Read,
             Some((role, _)) => !role.is_probe(),
             None => false,
         };
         let did =
-            self.truth.effects.get(&key.step).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
-        let keyed = self.historian.model.node(&key.step).keyed;
+            self.truth.effects.get(&place).is_some_and(|all| all.iter().any(|(a, _)| *a == key.attempt));
+        let keyed = self.historian.model.node(&place).keyed;
         let after = 1 + self.rng.below(50);
         if writes && (did || keyed || self.rng.percent(60)) {
             return (after, Outcome::bare(AttemptResult::Unknown, "cancelled", now));

@@ -2,6 +2,8 @@
 //! event is illegal. Made by `State::apply` on small states; `CONSIGNE_UPDATE=1` writes it anew.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod compounds;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -208,6 +210,7 @@ fn states() -> Vec<(&'static str, State)> {
     add("choice succeeded", Kind::Choice, &[&pick[..], &[settled(Status::Succeeded)]].concat());
     add("checklist ready", Kind::Checklist, &[]);
     add("checklist waiting", Kind::Checklist, &[opened(1, AskKind::Checklist)]);
+    all.extend(compounds::states());
     all
 }
 
@@ -254,6 +257,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
         K::Failure,
         K::Unknown,
         K::PutBack,
+        K::Canary,
     ] {
         all.push(opened(new, kind));
     }
@@ -267,7 +271,12 @@ fn events(state: &State) -> Vec<(String, Event)> {
         all.push(of(Fact::ReversalClosed { kind: Reversal::Undo, how, review_at: None }));
     }
     all.push(of(Fact::StepImported { outputs: BTreeMap::new() }));
-    all.push(of(Fact::StepExpanded { items: 1 }));
+    all.push(of(Fact::StepEntered {}));
+    all.push(of(Fact::StepHandling {}));
+    for items in [1, 2, 3] {
+        all.push(of(Fact::StepExpanded { items }));
+        all.push(of(Fact::StepReleased { items }));
+    }
     all.push(started());
     all.push(run(Fact::RunResumed { attended: true, tool: "t".into() }));
     all.push(run(Fact::RunPaused { reason: "r".into(), stop: false }));
@@ -286,7 +295,9 @@ fn label(event: &Event) -> String {
         .iter()
         .filter(|name| **name != "reason" || skipped)
         .find_map(|name| fact["data"][*name].as_str());
-    [Some(event.fact.name()), field].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    let items = fact["data"]["items"].as_u64().map(|items| items.to_string());
+    let parts = [Some(event.fact.name()), field, items.as_deref()];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 fn describe(state: &State) -> String {
@@ -300,6 +311,14 @@ fn describe(state: &State) -> String {
     }
     if step.ask.is_some() {
         text.push_str(", asked");
+    }
+    if let Some(compound) = step.compound.as_ref().filter(|compound| compound.entered || compound.batches > 0)
+    {
+        text.push_str(if compound.entered { ", entered" } else { ", not entered" });
+        text.push_str(if compound.handling { ", handling" } else { "" });
+        if !compound.order.is_empty() {
+            let _ = write!(text, ", {} of {} released", compound.released, compound.order.len());
+        }
     }
     text
 }

@@ -138,12 +138,12 @@ impl State {
                 at = self.shape.owner(inner);
             }
         }
-        self.shape.guards(step).iter().any(|gate| !self.steps[*gate].settled)
+        self.shape.guards(step).any(|gate| !self.steps[gate].settled)
     }
 
     /// Every gate in front of a step.
     pub(in crate::core) fn gates_before(&self, step: usize) -> impl Iterator<Item = usize> {
-        self.shape.guards(step).iter().copied()
+        self.shape.guards(step)
     }
 
     pub(super) fn arm(&mut self, step: usize, hidden: &Hidden) {

@@ -66,16 +66,21 @@ impl State {
         let new = nths.into_iter().zip(known).map(|(nth, (key, value))| NewItem { nth, key, value });
         self.grow(step, new.collect())?;
         self.set_due(step, None);
-        let members = self.members_of(step);
+        let count = items as usize;
+        let members = self.shape.members(step).map(|list| &self.shape.lists()[list].members);
+        let new: Vec<usize> = members.map_or(Vec::new(), |all| all[all.len() - count..].to_vec());
         let state = &mut self.steps[step];
         let Some(compound) = state.compound.as_mut() else { return Ok(()) };
         compound.batches += 1;
         compound.heeded = granted;
         if !again && repeat.is_none() {
-            compound.targets = items as usize;
+            compound.targets = count;
         } else {
-            compound.released = members;
+            compound.released += count;
         }
+        // The others may still wait for a word about the first, which were these.
+        let begun = compound.begun;
+        compound.order.splice(begun..begun, new);
         if compound.entered {
             state.status = Status::Running;
         }
@@ -112,11 +117,10 @@ impl State {
 
     /// Which items of a list have failed and were not begun anew, counted from 0.
     pub(in crate::core) fn failed_items(&self, whole: usize) -> Vec<usize> {
-        let (Some(list), Some(compound)) = (self.shape.members(whole), &self.steps[whole].compound) else {
-            return Vec::new();
-        };
+        let Some(list) = self.shape.members(whole) else { return Vec::new() };
         let mut newest = std::collections::BTreeMap::new();
-        for member in &self.shape.lists()[list].members[..compound.begun] {
+        let members = self.shape.lists()[list].members.iter();
+        for member in members.filter(|member| self.steps[**member].called) {
             newest.insert(self.shape.frame_of(self.shape.frame(*member)).nth, *member);
         }
         let failed = newest.into_iter().filter(|(_, at)| self.steps[*at].settled && !self.satisfies(*at));
@@ -254,7 +258,7 @@ impl State {
         }
         let section = self.shape.is_main(step);
         let turn = if section { Phase::Main } else { Phase::Finally };
-        if self.phase() != turn {
+        if self.phase() != turn || !self.steps[step].settled {
             return None;
         }
         let mut due: Vec<usize> =

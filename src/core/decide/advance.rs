@@ -176,13 +176,16 @@ impl Draft<'_> {
     fn refuses_to_run(&self, step: usize) -> Option<(SkipReason, Option<String>)> {
         let (state, shape) = (&*self.state, self.state.shape());
         let node = shape.node(step);
+        if let Some(whole) = state.called_off(step) {
+            return Some((SkipReason::Upstream, Some(shape.node(whole).id.clone())));
+        }
         let course = state.derived().lists[shape.list(step)];
         let above = |first: Option<usize>| first.filter(|first| node.above && *first < step);
         let unsatisfied = shape
             .needs(step)
             .iter()
-            .chain(shape.covered_by(step))
             .copied()
+            .chain(shape.covered_by(step))
             .find(|need| !state.satisfies(*need))
             .or_else(|| above(course.first_unsatisfied));
         if node.run_on == RunOn::Success {

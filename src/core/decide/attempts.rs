@@ -257,15 +257,15 @@ impl Draft<'_> {
     }
 
     fn not_known_at_approval(&self, step: usize) -> BTreeSet<String> {
-        let asks = self.state.shape().covered_by(step).iter();
-        let asks = asks.filter_map(|gate| self.state.ask(self.state.step(*gate).last_ask?));
+        let asks = self.state.shape().covered_by(step);
+        let asks = asks.filter_map(|gate| self.state.ask(self.state.step(gate).last_ask?));
         asks.filter_map(|ask| ask.binds.as_ref()).flat_map(|binds| binds.later_of(self.state, step)).collect()
     }
 
     /// The approval, if any, whose bound request is no longer the one that would be sent.
     fn voided_approval(&self, step: usize) -> Option<u32> {
-        self.state.shape().covered_by(step).iter().find_map(|gate| {
-            let gate_state = self.state.step(*gate);
+        self.state.shape().covered_by(step).find_map(|gate| {
+            let gate_state = self.state.step(gate);
             let ask = self.state.ask(gate_state.last_ask?)?;
             let approved = gate_state.status == Status::Succeeded && ask.kind == AskKind::Approve;
             let binds = ask.binds.as_ref().filter(|_| approved && ask.end == Some(AskEnd::Answered))?;

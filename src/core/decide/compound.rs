@@ -173,7 +173,13 @@ impl Draft<'_> {
         let begun = self.state.step(step).compound.as_ref().map_or(0, |compound| compound.begun);
         let list = shape.members(step).map(|list| self.state.derived().lists[list]).unwrap_or_default();
         let whole = shape.is_whole(step);
-        let all = if whole { begun == self.items(step) } else { list.first_unsatisfied.is_none() };
+        let all = match shape.node(step).repeat {
+            Some(_) => {
+                self.state.last_item(step).is_some_and(|last| self.is_as_wanted(step, last) == Ok(true))
+            }
+            None if whole => begun == self.items(step),
+            None => list.first_unsatisfied.is_none(),
+        };
         if shape.node(step).kind == Kind::Revert {
             self.settle(step, Status::Cancelled, "ended");
         } else if failed && (!whole || list.failed) {
@@ -259,15 +265,12 @@ impl Draft<'_> {
             return self.fail(step, Status::Failed, "round_failed", None);
         }
         if !failed {
-            let frame = self.state.shape().frame(last);
-            let until = self.values(step).and_then(|values| values.repeat_until.as_ref());
-            let names = Names::within(self.plan, self.state, frame);
-            match until.map_or(Ok(true), |until| until.holds(&names)) {
+            match self.is_as_wanted(step, last) {
                 Ok(true) if rejected => return self.settle(step, Status::Rejected, "rejected"),
                 Ok(true) => return self.settle(step, Status::Succeeded, "done"),
                 Ok(false) => {}
                 Err(error) => {
-                    return self.fail(step, Status::Failed, "until", Some(&error.to_string()));
+                    return self.fail(step, Status::Failed, "until", Some(&error));
                 }
             }
             if rounds >= max.max(1).saturating_mul(granted + 1) {
@@ -283,9 +286,21 @@ impl Draft<'_> {
         }
     }
 
+    /// Whether the condition of rounds holds, with what `last` of them gave.
+    fn is_as_wanted(&self, step: usize, last: usize) -> Result<bool, String> {
+        let names = Names::within(self.plan, self.state, self.state.shape().frame(last));
+        let until = self.values(step).and_then(|values| values.repeat_until.as_ref());
+        until.map_or(Ok(true), |until| until.holds(&names)).map_err(|error| error.to_string())
+    }
+
     fn revert(&mut self, step: usize) {
         if let Some(next) = self.state.open_among(step) {
-            return self.unwind_one(next, true);
+            // What is under way beside it is awaited.
+            let over = self.state.step(self.state.reversals()[next].step).settled;
+            if over {
+                self.unwind_one(next, true);
+            }
+            return;
         }
         let named = self.state.shape().reverts(step);
         let of_it = |at: usize| named.contains(&at);

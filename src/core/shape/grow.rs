@@ -21,13 +21,16 @@ impl Shape {
         let resolve = |names: &[String]| -> Vec<usize> {
             names.iter().filter_map(|name| self.resolve(name, frame)).collect()
         };
-        let (needs, named, reverts) = (resolve(&node.needs), resolve(&node.gates), resolve(&node.reverts));
+        let (needs, reverts) = (resolve(&node.needs), resolve(&node.reverts));
+        let named: Vec<usize> =
+            node.gates.iter().filter_map(|gate| self.written.get(gate).copied()).collect();
         let gates = self.plans[at].covered_by.iter();
-        let covered_by: Vec<usize> = gates.filter_map(|gate| self.lookup(*gate, frame)).collect();
+        let covered_by: Vec<usize> = gates.filter_map(|gate| self.around(*gate, frame)).collect();
         let owner = self.lists[list].owner;
         let mut guards: Vec<usize> =
             needs.iter().copied().filter(|need| self.node(*need).kind.is_gate()).collect();
-        guards.extend(covered_by.iter().copied().chain(named));
+        guards.extend(covered_by.iter().copied());
+        guards.extend(named.iter().filter_map(|gate| self.around(*gate, frame)));
         guards.extend(owner.into_iter().flat_map(|owner| self.places[owner].guards.iter().copied()));
         guards.sort_unstable();
         guards.dedup();
@@ -144,11 +147,13 @@ impl Shape {
                 return Err(format!("step `{}` needs `{name}` of another list", step.id));
             }
         }
+        // A gate inside a loop that is over is looked up when it counts.
         for name in step.gates.iter().chain(&step.reverts) {
             let known = self.written.get(name).filter(|other| **other < at);
+            let gate = step.gates.contains(name);
             let around = known.is_some_and(|other| {
                 let (inner, outer) = (&self.plans[at].loops, &self.plans[*other].loops);
-                inner.starts_with(outer)
+                gate || inner.starts_with(outer)
             });
             if !around {
                 return Err(format!("step `{}` names `{name}`, which does not come before it", step.id));
@@ -200,10 +205,15 @@ pub(super) fn families(graph: &Graph, written: &BTreeMap<String, usize>) -> Resu
             let covered = *written
                 .get(name)
                 .ok_or_else(|| format!("`{}` covers `{name}`, which is no step", step.id))?;
-            if covered <= at || !all[covered].loops.starts_with(&own_loops(&all, graph, at)) {
+            let gate = own_loops(&all, graph, at);
+            let common = gate.iter().zip(&all[covered].loops).take_while(|(a, b)| a == b).count();
+            let rounds = |of: &usize| *of != at && graph.steps[*of].repeat.is_some();
+            if covered <= at || !gate[common..].iter().all(rounds) {
                 return Err(format!("`{}` covers `{name}`, which does not come after it", step.id));
             }
-            all[covered].covered_by.push(at);
+            let rounds = common < gate.len();
+            let by = &mut all[covered];
+            if rounds { by.covered_after.push(at) } else { by.covered_by.push(at) }
         }
     }
     Ok(all)

@@ -295,7 +295,8 @@ fn output(
     let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
     let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
     if let Some(field) = field {
-        let whole = checker.steps[target].for_each.is_some() && !own;
+        let written = checker.steps[target];
+        let whole = (written.for_each.is_some() || written.repeat.is_some()) && !own;
         let known = if whole { of_list() } else { fields(checker.steps[target]) };
         if !known.iter().any(|name| name == field) {
             let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
@@ -397,7 +398,7 @@ fn shares_when(checker: &Checker<'_>, at: usize, source: usize) -> bool {
     around.any(|at| same_when(checker.steps[at], checker.steps[source]))
 }
 
-/// What `steps.x` has for a step that is done for each item of a list.
+/// What `steps.x` has for a step that is done for each item of a list, or in rounds.
 fn of_list() -> Vec<String> {
     vec!["items".to_owned(), "outcome".to_owned()]
 }
