@@ -17,6 +17,7 @@ mod files;
 mod first;
 mod flow;
 mod form;
+mod guards;
 mod held;
 mod lists;
 mod missing;

@@ -8,6 +8,7 @@
 //! - `laws`: each law of ARCHITECTURE.md by its name.
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
+//! - `guards`: what must hold for guards, and what happens to them.
 //! - `gates`: every short sequence of what can happen to a gate.
 //! - `toggles`: rule 10 over many runs.
 //! - `rerun`: a part of a finished run done again.
@@ -21,6 +22,7 @@ mod compounds;
 mod drive;
 mod exhaustive;
 mod gates;
+mod guards;
 mod laws;
 mod model;
 mod nests;

@@ -289,6 +289,7 @@ impl State {
         let loose = self.is_loose(step);
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
+        need(!self.shape.is_guard(step), "a guard is no step")?;
         if state.settled {
             need(reversed, "it is not its turn to be reversed")?;
         } else {
