@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::core::event::ReversalEnd;
-use crate::core::{AskKind, RunStatus, State, Status};
+use crate::core::{RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
@@ -74,7 +74,7 @@ fn question_line(question: &Question) -> String {
         if french { ("attend quelqu'un :", "jusqu'à") } else { ("waits for a person:", "until") };
     let expires = question.expires.map(|at| format!(", {until} {at}")).unwrap_or_default();
     let mut line = format!("{person} {} ({kind}{expires})", question.step);
-    if let Some(why) = question.reason.as_ref().filter(|_| is_trouble(question.kind)) {
+    if let Some(why) = question.reason.as_ref().filter(|_| question.kind.is_trouble()) {
         line.push_str(&format!(" {why}"));
     }
     if !text.is_empty() {
@@ -95,10 +95,6 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
     };
     let signed = if question.signed && !question.role_play { " --signature FILE" } else { "" };
     format!("consigne answer {name} {step} {value}{played}{signed}")
-}
-
-const fn is_trouble(kind: AskKind) -> bool {
-    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
 }
 
 fn first_line(text: &str) -> &str {

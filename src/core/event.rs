@@ -398,6 +398,13 @@ pub enum AskKind {
     Guard,
 }
 
+impl AskKind {
+    /// It is asked because something went wrong, and not because the runbook says so.
+    pub const fn is_trouble(self) -> bool {
+        matches!(self, Self::Failure | Self::Unknown | Self::PutBack | Self::Guard)
+    }
+}
+
 /// What an answer came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -108,6 +108,8 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let who = event.actor.as_ref().map_or("", |actor| actor.who.as_str());
             format!("! {step}: {} ({}, {who})", pick(french, "dérogation", "override"), how.name())
         }
+        // Asked time and again: only what is wrong with one is news.
+        Fact::AttemptStarted { role: Role::Guard, .. } => return None,
         Fact::AttemptStarted { role, .. } => format!("  {step}: {}", started(state, event, *role)?),
         Fact::AttemptFinished { result, reason, code, .. } if *result != AttemptResult::Succeeded => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();

@@ -349,7 +349,7 @@ impl Paper<'_> {
     }
 
     /// A question to a system and its wanted answer.
-    fn probe(&self, known: &Known, act: Act<'_>) -> Vec<String> {
+    pub(super) fn probe(&self, known: &Known, act: Act<'_>) -> Vec<String> {
         let mut out = self.call(known, act, false);
         if !out.is_empty() {
             out.extend(self.expected(act, self.say("Attendu :", "Expected:")));
@@ -551,11 +551,11 @@ impl Paper<'_> {
     }
 }
 
-fn duration(millis: Millis) -> String {
+pub(super) fn duration(millis: Millis) -> String {
     humantime::format_duration(Duration::from_millis(millis.0)).to_string()
 }
 
-fn indented(block: &str) -> String {
+pub(super) fn indented(block: &str) -> String {
     let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
     block.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
