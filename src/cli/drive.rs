@@ -361,6 +361,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Invalid, message).hint("no step was started")
         }
         LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
+        LaunchError::Sealed(_) | LaunchError::Drive(DriveError::Sealed(_)) => {
+            CliError::new(Exit::Unwritable, message).hint("resuming goes on where it stopped")
+        }
         LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
         LaunchError::Drive(DriveError::Signals(_)) => CliError::new(Exit::Bug, message),
         LaunchError::File { verb: "find a run in", .. } => CliError::new(Exit::Usage, message),

@@ -290,7 +290,7 @@ impl Sheet {
     }
 
     fn judged(&mut self, probe: &ProbeOf<Rendered>, indent: &str) {
-        let Accept { expect, absent, poll, outputs } = &probe.accept;
+        let Accept { expect, absent, poll, outputs, secrets } = &probe.accept;
         let mut texts = Vec::new();
         let holds = expectation(expect);
         if !holds.is_empty() {
@@ -319,9 +319,11 @@ impl Sheet {
             }
             texts.push(text);
         }
-        if !outputs.is_empty() {
-            let names: Vec<String> =
-                outputs.iter().map(|(name, filter)| format!("{name} = {filter}")).collect();
+        if !(outputs.is_empty() && secrets.is_empty()) {
+            let named = |(name, filter): (&String, &String)| format!("{name} = {filter}");
+            let sealed =
+                |taken| format!("{} ({})", named(taken), self.pick("secret, scellé", "secret, sealed"));
+            let names: Vec<String> = outputs.iter().map(named).chain(secrets.iter().map(sealed)).collect();
             texts.push(format!("{} {}", self.pick("en retient", "takes"), names.join(", ")));
         }
         for text in texts {

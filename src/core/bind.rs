@@ -26,6 +26,14 @@ pub(super) fn request(
             return Err(RenderError { expr: expr.clone(), message });
         }
     }
+    for name in rendered.action.secrets() {
+        if let Some((of, output)) = crate::plan::values::born(name)
+            && !state.find(of).is_some_and(|(_, step)| step.sealed.contains(output))
+        {
+            let message = "its step has not given this secret".to_owned();
+            return Err(RenderError { expr: name.to_owned(), message });
+        }
+    }
     Ok(rendered)
 }
 

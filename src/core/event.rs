@@ -153,6 +153,9 @@ pub enum Fact {
         worker: String,
         /// Declared public; all other outputs are hidden, as `output.NAME`.
         outputs: BTreeMap<String, String>,
+        /// Names of the outputs that are secrets, and are kept sealed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sealed: Vec<String>,
     },
     /// The process died, or was told to stop caring, while it ran.
     #[serde(rename = "attempt.interrupted")]

@@ -28,7 +28,7 @@ pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{
     Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, listed,
-    needed_outputs, picked,
+    needed_outputs, needed_secrets, picked,
 };
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,

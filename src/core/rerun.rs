@@ -33,6 +33,11 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
             reversal.step == at && matches!(reversal.end, Some(ReversalEnd::Done | ReversalEnd::Failed))
         });
         let stands = step.status == Status::Succeeded && !reversed && node.put_back.is_none();
+        // A secret that was born in that run was erased at its end: it is made anew, and used anew, though requests that
+        // name it look the same.
+        let values = state.values(plan, at);
+        let uses = values.is_some_and(|values| values.refs().any(|path| plan.values.born.contains(path)));
+        let stands = stands && node.secrets.is_empty() && !uses;
         if !stands || !node.kind.runs() || !state.shape().is_main(at) || again.contains(&node.id) {
             continue;
         }
@@ -50,6 +55,7 @@ pub fn take_over(plan: &mut Plan, imports: BTreeMap<String, Import>, rerun: Reru
     for node in &mut plan.graph.steps {
         // What has become a part of `finally` is for every ending anew.
         let stays = node.section == Section::Main && node.kind.runs() && node.put_back.is_none();
+        let stays = stays && node.secrets.is_empty();
         let import = imports.get(&node.id).filter(|_| stays);
         node.imported = import.is_some();
         if let Some(values) = plan.values.steps.get_mut(&node.id) {

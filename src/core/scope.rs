@@ -146,6 +146,19 @@ impl<'a> Names<'a> {
 }
 
 impl Scope for Names<'_> {
+    /// Inputs that are secrets, and outputs that are: by what the plan says, whatever is known by now. In the form that
+    /// approvals bind it is called what the runbook calls it, so that a request has the same digest before and after;
+    /// a request that runs names the item that it is of.
+    fn secret(&self, path: &str) -> Option<String> {
+        let written = self.plan.values.secret(path)?;
+        let (Some((step, output)), None) = (crate::plan::values::born(&written), self.later) else {
+            return Some(written);
+        };
+        let shape = self.state.shape();
+        let item = shape.resolve(step, self.frame).and_then(|at| shape.item(at));
+        Some(item.map_or_else(|| written.clone(), |item| format!("steps.{step}[{item}].{output}")))
+    }
+
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         let run = &self.state.run;
         let known = |value: Option<&Value>| value.map_or(Lookup::Missing, |v| Lookup::Known(v.clone()));

@@ -102,6 +102,8 @@ pub struct Step {
     pub ended: Option<Timestamp>,
     pub due: Option<Timestamp>,
     pub outputs: BTreeMap<String, Json>,
+    /// Outputs that are secrets and that the run's store holds.
+    pub sealed: BTreeSet<String>,
     /// For what has steps or items of its own.
     pub compound: Option<Box<Compound>>,
     /// What a person answered.
@@ -526,6 +528,7 @@ impl Step {
             ended: None,
             due: None,
             outputs: BTreeMap::new(),
+            sealed: BTreeSet::new(),
             compound: (shape.is_compound(at) || node.kind == Kind::Revert).then(Box::default),
             human: None,
             ask: None,

@@ -31,7 +31,8 @@ use crate::record::note::TreeHead;
 use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
 use crate::runner::{
-    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, SealError, Sealed, Secrets,
+    sweep_leftovers,
 };
 
 /// File below `plan/` that says how this host serves the run. Held back.
@@ -109,6 +110,8 @@ pub enum LaunchError {
     Book(#[from] BookError),
     #[error(transparent)]
     Drive(#[from] DriveError),
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     #[error(transparent)]
     Leftovers(#[from] LeftoverError),
     #[error("cannot {verb} {}: {source}", path.display())]
@@ -492,6 +495,7 @@ impl Reopened {
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
+        Sealed::of(&self.id, &self.dir, &host.home).erase()?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;
         Ok(Rest { stopped: Stopped::Finished, plan: self.plan, state: self.state, dir: self.dir, head })
@@ -562,7 +566,9 @@ fn context(
 ) -> Result<RunContext, LaunchError> {
     let inherited = Inherited::snapshot(&plan.values.env_inherit);
     let sources = plan.values.secrets.clone();
-    let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
+    let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone())
+        .refreshed(plan.values.refresh.clone(), host.clock.clone())
+        .sealed_in(Sealed::of(id, dir, &host.home))?;
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
     Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
 }

@@ -24,7 +24,9 @@ use crate::core::{
 };
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
-use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
+use crate::runner::{
+    CancelHandle, CancelToken, RunContext, Runners, SealError, TailLine, TailSink, cancellation,
+};
 
 /// Between tree heads while a run is live.
 const HEAD_EVERY_MS: u64 = crate::record::build::HEAD_EVERY_MS;
@@ -61,6 +63,8 @@ pub enum Stopped {
 pub enum DriveError {
     #[error(transparent)]
     Book(#[from] BookError),
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -151,11 +155,11 @@ impl Local {
 }
 
 impl Loop {
-    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, BookError> {
+    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, DriveError> {
         let mut batch = Vec::new();
         for input in first {
-            let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
-            batch.push(decided);
+            let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input);
+            batch.push(decided.map_err(BookError::from)?);
         }
         self.commit(batch)?;
         self.listen();
@@ -470,10 +474,13 @@ impl Loop {
         Ok(false)
     }
 
-    /// The ending sequence of the record.
-    fn seal(&mut self) -> Result<(), BookError> {
-        let Local { plan, state, book, .. } = &mut self.it;
-        book.seal(plan, state).map(|_| ())
+    /// The ending sequence of the record. What was born in the run is erased first: a record that is complete says that
+    /// nothing of it is left.
+    fn seal(&mut self) -> Result<(), DriveError> {
+        let Local { plan, state, book, context, .. } = &mut self.it;
+        context.secrets.erase()?;
+        book.seal(plan, state)?;
+        Ok(())
     }
 }
 

@@ -108,8 +108,6 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let who = event.actor.as_ref().map_or("", |actor| actor.who.as_str());
             format!("! {step}: {} ({}, {who})", pick(french, "dérogation", "override"), how.name())
         }
-        // Asked time and again: only what is wrong with one is news.
-        Fact::AttemptStarted { role: Role::Guard, .. } => return None,
         Fact::AttemptStarted { role, .. } => format!("  {step}: {}", started(state, event, *role)?),
         Fact::AttemptFinished { result, reason, code, .. } if *result != AttemptResult::Succeeded => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();
@@ -215,7 +213,8 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
 
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
-    let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
+    // A guard is asked time and again: only what is wrong with one is news.
+    let (at, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
     let what = match &request.probe.action {

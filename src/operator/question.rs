@@ -6,18 +6,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::offer;
 use super::screen::harmless;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{
-    Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, choices, exhibited, listed,
-    needed_outputs,
-};
+use crate::core::{Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, exhibited, listed};
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, OutputNode, Plan,
-    StepNode, Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode, Who,
 };
 use crate::runbook::template::Rendered;
 
@@ -178,7 +175,7 @@ impl Question {
         let trouble = ask.kind.is_trouble();
         let protected = plan.graph.protected && node.effect == Effect::Destructive;
         let outputs = if matches!(ask.kind, AskKind::Failure | AskKind::Unknown) {
-            outputs(plan, state, ask)
+            offer::outputs(plan, state, ask)
         } else {
             Vec::new()
         };
@@ -204,7 +201,7 @@ impl Question {
             covers: ask.covers.clone(),
             requests: requests(state, ask, node),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
-            choices: offered(state, ask, &outputs),
+            choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
             options: listed(ask),
             many: node.many,
@@ -345,19 +342,6 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
     shown.into_iter().collect()
 }
 
-/// What the core takes, without what would lead nowhere here.
-fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
-    let undoable = state.reversals().iter().any(|r| r.kind == Reversal::Undo && r.end.is_none());
-    let words = choices(ask, false).into_iter().map(|(words, decision)| Choice { word: words[0], decision });
-    words
-        .filter(|choice| match choice.decision {
-            Decision::UndoEnd => undoable,
-            Decision::SetOutput => !outputs.is_empty(),
-            _ => true,
-        })
-        .collect()
-}
-
 fn fields(plan: &Plan, state: &State, step: usize, lang: Lang) -> Vec<Field> {
     let code = if lang == Lang::Fr { "fr" } else { "en" };
     let fields = state.values(plan, step).into_iter().flat_map(|values| &values.fields);
@@ -380,17 +364,6 @@ fn evidence(kind: AskKind, node: &StepNode) -> Evidence {
         AskKind::Failure | AskKind::Unknown => Evidence::Optional,
         _ => Evidence::None,
     }
-}
-
-fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
-    let needed = needed_outputs(plan, state, ask.step);
-    let known = &state.step(ask.step).outputs;
-    let output = |node: &OutputNode| Output {
-        name: node.name.clone(),
-        kind: node.kind.clone(),
-        needed: needed.contains(&node.name) && !known.contains_key(&node.name),
-    };
-    state.shape().node(ask.step).outputs.iter().map(output).collect()
 }
 
 /// What was tried: the request as it was sent, not the plan rendered again with what has become known since.

@@ -346,6 +346,7 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "no-evidence" => "une preuve est obligatoire",
         "not-typed" => "la confirmation doit être tapée en toutes lettres",
         "outputs-needed" => "une étape suivante lit une valeur qui manque",
+        "secret-needed" => "une étape suivante emploie un secret que seule cette étape peut donner",
         "unknown-output" => "l'étape n'a pas de valeur de ce nom",
         "unknown-field" => "le formulaire n'a pas de champ de ce nom",
         "probe-says-no" => "la sonde de ce point dit non",

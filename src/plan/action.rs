@@ -82,6 +82,11 @@ pub trait Fill<S, T> {
         self.text(address)
     }
 
+    /// The name of the secret of an authentication.
+    fn secret(&mut self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// A text inside a JSON structure, where it may become something other than text.
     fn leaf(&mut self, text: &S) -> Result<Tree<T>, Self::Error> {
         self.text(text).map(Tree::Text)
@@ -126,6 +131,17 @@ impl<S> Action<S> {
     }
 }
 
+impl<S> Action<S> {
+    /// The name of the secret that proves who a call is from.
+    pub fn auth_secret(&self) -> Option<&str> {
+        let Self::Http(call) = self else { return None };
+        match &call.auth {
+            Auth::None => None,
+            Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => Some(name),
+        }
+    }
+}
+
 impl Action<Template> {
     /// # Errors
     /// See [`Template::render`].
@@ -138,12 +154,7 @@ impl Action<Rendered> {
     /// The names of the secrets the runner must fill in, those of the authentication included.
     pub fn secrets(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.texts().into_iter().flat_map(Rendered::secrets).collect();
-        if let Self::Http(call) = self {
-            match &call.auth {
-                Auth::None => {}
-                Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => names.push(name),
-            }
-        }
+        names.extend(self.auth_secret());
         names.sort_unstable();
         names.dedup();
         names
@@ -161,6 +172,10 @@ impl Fill<Template, Rendered> for Renderer<'_> {
 
     fn address(&mut self, address: &Template) -> Result<Rendered, RenderError> {
         address.render_address(self.0)
+    }
+
+    fn secret(&mut self, name: &str) -> String {
+        self.0.secret(name).unwrap_or_else(|| name.to_owned())
     }
 
     fn leaf(&mut self, text: &Template) -> Result<Tree<Rendered>, RenderError> {
@@ -184,9 +199,9 @@ impl<S> HttpCall<S> {
             },
             auth: match &self.auth {
                 Auth::None => Auth::None,
-                Auth::Bearer(name) => Auth::Bearer(name.clone()),
-                Auth::Basic(user, name) => Auth::Basic(fill.text(user)?, name.clone()),
-                Auth::Header(header, name) => Auth::Header(header.clone(), name.clone()),
+                Auth::Bearer(name) => Auth::Bearer(fill.secret(name)),
+                Auth::Basic(user, name) => Auth::Basic(fill.text(user)?, fill.secret(name)),
+                Auth::Header(header, name) => Auth::Header(header.clone(), fill.secret(name)),
             },
             ca_file: self.ca_file.clone(),
         })

@@ -16,7 +16,7 @@ use super::graph::{
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
-use super::{guards, loops};
+use super::{guards, loops, secret};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
 use crate::runbook::coverage::{self, covered};
@@ -28,9 +28,8 @@ use crate::runbook::reach::Reach;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
     Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
-    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, Step, TimeoutWord, Var,
 };
-use crate::runbook::template::Template;
 
 /// Attempts of one run at once.
 pub const MAX_IN_FLIGHT: u32 = 64;
@@ -56,11 +55,11 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let secrets = secrets(document, request, &mut problems);
+    let secrets = secret::sources(document, request, &mut problems);
     if has_errors(&problems) {
         return Err(problems);
     }
-    let known = Known { inputs: request.inputs, vars: &vars };
+    let known = Known { inputs: request.inputs, vars: &vars, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -74,7 +73,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
 /// nothing that could be run.
 pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
-    let known = Known { inputs: &nothing, vars: &nothing };
+    let known = Known { inputs: &nothing, vars: &nothing, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -122,7 +121,7 @@ fn vars(
     out
 }
 
-fn unresolved(
+pub(super) fn unresolved(
     document: &Document,
     request: &BuildRequest<'_>,
     name: &str,
@@ -131,43 +130,6 @@ fn unresolved(
     let source = request.environment.map_or(&document.source, |env| &env.source);
     let message = format!("the value of `{name}` cannot be resolved: is its service known?");
     Diagnostic::error("environment", span.at(source), message)
-}
-
-fn secrets(
-    document: &Document,
-    request: &BuildRequest<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, SecretSource> {
-    let mut out = BTreeMap::new();
-    let given = request.environment.and_then(|env| env.decl.secrets.as_ref());
-    for (name, own) in document.runbook.secrets.iter().flat_map(Entries::iter) {
-        let decl = given.and_then(|secrets| secrets.get(&name.value)).unwrap_or(own);
-        match secret(decl, request.services) {
-            Some(source) => {
-                out.insert(name.value.clone(), source);
-            }
-            None => problems.push(unresolved(document, request, &name.value, decl.span)),
-        }
-    }
-    out
-}
-
-fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
-    let plain = |template: &Template| {
-        let rendered = template.render(&ServiceScope(services)).ok()?;
-        rendered.as_plain().map(str::to_owned)
-    };
-    if let Some(name) = &decl.env {
-        return Some(SecretSource::Env(name.value.clone()));
-    }
-    if let Some(path) = &decl.file {
-        return plain(&path.value).map(SecretSource::File);
-    }
-    if let Some(command) = &decl.command {
-        let argv: Option<Vec<String>> = command.value.iter().map(|arg| plain(&arg.value)).collect();
-        return argv.map(SecretSource::Command);
-    }
-    (decl.prompt == Some(true)).then_some(SecretSource::Prompt)
 }
 
 struct Builder<'a> {
@@ -269,6 +231,7 @@ impl Builder<'_> {
         node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
+        node.secrets = secret::outputs(step);
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         node
@@ -301,6 +264,8 @@ impl Builder<'_> {
             inputs: request.inputs.clone(),
             vars: vars.clone(),
             secrets,
+            refresh: secret::refresh(self.document, request),
+            born: secret::born(runbook),
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
             steps: flow::steps(runbook)
@@ -323,7 +288,7 @@ impl Builder<'_> {
         let verify = step.verify.as_ref().and_then(|verify| {
             let mut probe = self.calls.probe(verify.act())?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
-            probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
+            translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
         });
         let act = if step.runs() { self.calls.probe(step.act()) } else { None };
@@ -333,7 +298,7 @@ impl Builder<'_> {
             show: step.show.iter().flat_map(|show| &show.0).map(|text| text.value.clone()).collect(),
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
-                probe.accept.outputs = translate::outputs(step.outputs.as_ref());
+                translate::take(&mut probe.accept, step.outputs.as_ref(), step.class);
                 probe
             }),
             verify,
@@ -467,6 +432,7 @@ fn output_nodes(step: &Step) -> Vec<OutputNode> {
     step.outputs
         .iter()
         .flat_map(Entries::iter)
+        .filter(|(_, output)| !output.is_secret(step.class))
         .map(|(name, output)| OutputNode {
             name: name.value.clone(),
             public: public(output.class),

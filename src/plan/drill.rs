@@ -63,7 +63,7 @@ fn targets(
     plan: &Plan,
     environment: Option<&Environment>,
 ) -> BTreeMap<String, (String, Place)> {
-    let known = Known { inputs: &plan.values.inputs, vars: &plan.values.vars };
+    let known = Known { inputs: &plan.values.inputs, vars: &plan.values.vars, values: Some(&plan.values) };
     let mut out = BTreeMap::new();
     for (name, value) in &plan.values.vars {
         if let Some(origin) = value.as_str().and_then(|text| origin_of(text, true)) {

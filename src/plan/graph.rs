@@ -239,6 +239,9 @@ pub struct StepNode {
     /// An answer is declared for unattended runs.
     pub unattended: bool,
     pub outputs: Vec<OutputNode>,
+    /// Names of the outputs that are secrets: only runners ever know more of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// For `end`.
     pub end: Option<EndStatus>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
@@ -297,6 +300,7 @@ impl StepNode {
             many: None,
             unattended: false,
             outputs: Vec::new(),
+            secrets: Vec::new(),
             end: None,
             wait_ms: None,
             group: None,

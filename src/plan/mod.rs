@@ -13,6 +13,7 @@ pub mod graph;
 mod guards;
 mod loops;
 pub mod preview;
+mod secret;
 pub mod service;
 mod translate;
 pub mod values;

@@ -248,7 +248,7 @@ struct Beforehand<'a>(Known<'a>);
 
 impl<'a> Beforehand<'a> {
     fn of(plan: &'a Plan) -> Self {
-        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars })
+        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars, values: Some(&plan.values) })
     }
 
     fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
@@ -292,6 +292,10 @@ impl Scope for Lenient<'_> {
             Lookup::Missing => Lookup::Later,
             found => found,
         }
+    }
+
+    fn secret(&self, path: &str) -> Option<String> {
+        self.0.secret(path)
     }
 }
 
@@ -391,7 +395,8 @@ fn behind(plan: &Plan, gate: usize) -> Vec<String> {
 
 /// Where the calls of a plan go, in the order of its steps.
 pub fn targets(plan: &Plan) -> Vec<Target> {
-    let known = Lenient(Known { inputs: &plan.values.inputs, vars: &plan.values.vars });
+    let Beforehand(known) = Beforehand::of(plan);
+    let known = Lenient(known);
     let mut out: Vec<Target> = Vec::new();
     let steps = plan.graph.steps.iter().filter_map(|node| Some((&node.id, plan.values.steps.get(&node.id)?)));
     for (id, values) in steps.chain(&plan.values.guards) {

@@ -105,7 +105,7 @@ fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, Strin
         span: ready.span,
     };
     let none = BTreeMap::new();
-    let known = Known { inputs: &none, vars: &none };
+    let known = Known { inputs: &none, vars: &none, values: None };
     let mut probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
     probe.accept.poll.get_or_insert_with(|| START.clone());
     probe.render(&ServiceScope(given)).map_err(|error| error.to_string())

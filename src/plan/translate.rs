@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
 use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe};
+use super::values::{Accept, Expect, InputField, Localized, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
@@ -24,6 +24,8 @@ pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
 pub(super) struct Known<'a> {
     pub inputs: &'a BTreeMap<String, Value>,
     pub vars: &'a BTreeMap<String, Value>,
+    /// What is a secret, where that is known by now.
+    pub values: Option<&'a Values>,
 }
 
 impl Scope for Known<'_> {
@@ -34,6 +36,10 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+
+    fn secret(&self, path: &str) -> Option<String> {
+        self.values?.secret(path)
     }
 }
 
@@ -203,9 +209,12 @@ pub(super) fn poll(decl: &PollDecl) -> Poll {
     }
 }
 
-pub(super) fn outputs(decl: Option<&Entries<Output>>) -> indexmap::IndexMap<String, String> {
-    let all = decl.into_iter().flat_map(Entries::iter);
-    all.map(|(name, output)| (name.value.clone(), output.filter.value.0.clone())).collect()
+/// What is taken from an answer: what is known to the run, and what only the runner will know.
+pub(super) fn take(accept: &mut Accept, decl: Option<&Entries<Output>>, class: Option<Class>) {
+    for (name, output) in decl.into_iter().flat_map(Entries::iter) {
+        let of = if output.is_secret(class) { &mut accept.secrets } else { &mut accept.outputs };
+        of.insert(name.value.clone(), output.filter.value.0.clone());
+    }
 }
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {

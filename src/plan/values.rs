@@ -1,6 +1,6 @@
 //! The held-back half of a plan: inputs, literals and templates. Names and sources of secrets, never a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,12 @@ pub struct Values {
     pub inputs: BTreeMap<String, Value>,
     pub vars: BTreeMap<String, Value>,
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Those that are fetched again when they are older than that, in milliseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refresh: BTreeMap<String, u64>,
+    /// Outputs that are secrets, as texts name them: `steps.rotate.key`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub born: BTreeSet<String>,
     /// Names of variables that children inherit besides the fixed few.
     pub env_inherit: Vec<String>,
     /// Names of the locks, rendered.
@@ -36,6 +42,18 @@ impl Values {
     pub fn all(&self) -> impl Iterator<Item = (&String, &StepValues)> {
         self.steps.iter().chain(&self.guards)
     }
+
+    /// Under which name a runner finds what a path stands for, where that is a secret: an input of class secret, or an
+    /// output that is born in the run. (`secrets.name` is told apart by its form.)
+    pub fn secret(&self, path: &str) -> Option<String> {
+        (self.born.contains(path) || (path.starts_with("inputs.") && self.secrets.contains_key(path)))
+            .then(|| path.to_owned())
+    }
+}
+
+/// The step and the output that the name of a secret means, where it was born in the run.
+pub fn born(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("steps.")?.rsplit_once('.')
 }
 
 /// A page to look at.
@@ -170,6 +188,9 @@ pub struct Accept {
     pub poll: Option<Poll>,
     /// Output name to filter.
     pub outputs: IndexMap<String, String>,
+    /// The same of outputs that are secrets: taken by the runner, and never given on.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<String, String>,
 }
 
 /// Conditions on a result document; all that are given must hold. Nothing given: exit 0, or HTTP 2xx.
@@ -292,6 +313,7 @@ impl StepValues {
         texts
             .flat_map(Template::refs)
             .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))
+            .chain(self.probes().filter_map(|probe| probe.action.auth_secret()))
             .chain(exprs.flat_map(|expr| expr.refs().iter().map(String::as_str)))
     }
 }

@@ -20,6 +20,8 @@
 //! | `POST /admin/tenants/{id}/users` | gives a person access |
 //! | `GET DELETE /admin/creations/{key}` | what a creation under that key made; takes it back |
 //! | `POST /admin/notifications/send`, `GET /admin/notifications?tenantId=` | the outbox |
+//! | `POST GET /admin/api-keys`, `GET DELETE /admin/api-keys/{id}` | keys that programs read with, said once |
+//! | `GET PUT /admin/consumers/{name}` | which of them a program uses |
 //! | `GET /admin/audit?tenantId=`, `GET /admin/metrics/usage` | what was changed; calls per tenant |
 //! | `GET /health`, `GET /users` with `X-Tenant-ID`, `POST /login` | what a tenant's own users see |
 //! | `GET /metrics`, `GET /api/v1/query?query=` | monitoring |
@@ -28,6 +30,7 @@
 
 mod access;
 mod answer;
+mod api_keys;
 mod audit;
 mod call;
 mod creations;

@@ -27,7 +27,7 @@ pub const STRIPE_KEY_FILE: &str = "stripe-key";
 pub const FIRESTORE_TOKEN_FILE: &str = "firestore-token";
 
 const DATABASE_FILE: &str = "practice.sqlite";
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 /// Long enough for a killed predecessor to be gone, short enough to tell somebody who started two.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -110,6 +110,19 @@ CREATE TABLE stripe_objects (
 CREATE TABLE mails (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     doc TEXT NOT NULL
+) STRICT;
+CREATE TABLE api_keys (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    idempotency_key TEXT UNIQUE,
+    created INTEGER NOT NULL,
+    revoked INTEGER,
+    used INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE consumers (
+    name TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES api_keys (id)
 ) STRICT;
 CREATE TABLE faults (
     position INTEGER PRIMARY KEY,

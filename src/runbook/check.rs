@@ -1,10 +1,12 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
-//! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `guards` at what is asked
-//! at intervals, `names` at what its texts read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
-//! may answer.
+//! `shape` looks at one step at a time, `asked` at what people are asked for, `values` at values that mean nothing,
+//! `commands` at what it hands to shells, `choices` at lists to choose from, `loops` at groups, lists, rounds and what is
+//! reverted, `guards` at what is asked at intervals, `names` at what its texts read, `secrets` at what nobody may see,
+//! `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who may
+//! answer.
 
+mod asked;
 mod choices;
 mod commands;
 mod dominance;
@@ -13,6 +15,7 @@ mod guards;
 mod loops;
 mod names;
 mod people;
+mod secrets;
 mod shape;
 mod values;
 

@@ -294,11 +294,30 @@ pub fn json_schema() -> serde_json::Value {
 
 /// A secret has exactly one source.
 pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) {
-    let sources: Vec<(&str, Span)> = secret.keys.iter().collect();
+    let sources: Vec<(&str, Span)> = secret.keys.iter().filter(|(name, _)| *name != "refresh").collect();
     if sources.len() != 1 && !secret.keys.foreign {
         let message = format!("a secret has exactly one source, found {}", sources.len());
         let at = sources.get(1).map_or(secret.span, |(_, span)| *span);
         problems.push(Diagnostic::error("secret-source", at.at(source), message).help(SOURCES));
+    }
+    if let Some(refresh) = &secret.refresh {
+        let problem = if refresh.value.0 < SHORTEST_REFRESH {
+            let message = "a secret that is fetched again all the time is no better known";
+            Some(
+                Diagnostic::error("bad-duration", refresh.span.at(source), message)
+                    .help("write how long it lives, such as 30m; at least 1s"),
+            )
+        } else if secret.prompt == Some(true) {
+            let message = "nobody can be asked for a secret again in the middle of a run";
+            let at = secret.keys.get("refresh").unwrap_or(refresh.span).at(source);
+            Some(
+                Diagnostic::error("secret-source", at, message)
+                    .help("`refresh` is for `command` and `file`; leave it out"),
+            )
+        } else {
+            None
+        };
+        problems.extend(problem);
     }
     let blank = |text: &str| text.trim().is_empty();
     let env = secret.env.as_ref().filter(|env| blank(&env.value)).map(|env| env.span);
@@ -312,6 +331,9 @@ pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Ve
         problems.push(Diagnostic::error("empty", span.at(source), message).help(SOURCES));
     }
 }
+
+/// In milliseconds.
+const SHORTEST_REFRESH: u64 = 1_000;
 
 const SOURCES: &str = "one of: env: NAME, file: PATH, command: [program, …], prompt: true";
 

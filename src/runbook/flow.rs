@@ -286,6 +286,7 @@ fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>], list: &[usize]) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::reach::Reach;
     use super::*;
     use crate::diag::Source;
     use crate::runbook::load;
@@ -304,7 +305,7 @@ mod tests {
         );
         assert_eq!(flow.needs, [vec![], vec![0], vec![0], vec![1, 2], vec![], vec![3, 4]]);
         assert_eq!(flow.order().unwrap(), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(flow.upstream(&[0, 4], |_| true)[5], [0, 1]);
+        assert_eq!(flow.upstream(&[0, 4], Reach::Behind, |_| true)[5], [0, 1]);
         assert_eq!(flow.are_upstream(&[(3, 0), (3, 4), (5, 4)]), [true, false, true]);
     }
 

@@ -146,7 +146,9 @@ record! {
         may command: Spanned<Vec<Spanned<Template>>>,
         /// Asked on the terminal, never echoed.
         may prompt: bool,
-    } later ["refresh"]
+        /// Fetched again when what is known is older than this.
+        may refresh: Spanned<Millis>,
+    }
 }
 
 record! {

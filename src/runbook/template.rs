@@ -106,6 +106,11 @@ pub trait Scope {
     /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
     fn lookup(&self, root: &str, name: &str) -> Lookup;
 
+    /// Under which name a runner finds what a path stands for, where that is a secret.
+    fn secret(&self, _path: &str) -> Option<String> {
+        None
+    }
+
     /// For a name that is a value by itself, with nothing that has to be named below it.
     fn whole(&self, _root: &str) -> Option<Lookup> {
         None
@@ -195,6 +200,13 @@ impl Expr {
         (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(name)
     }
 
+    /// The path that this expression is, when it is nothing else: `steps.rotate.key`.
+    pub fn path(&self) -> Option<&str> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+        (self.refs.len() == 1 && self.refs[0] == self.source && self.source.bytes().all(plain))
+            .then_some(&*self.source)
+    }
+
     /// The value of the expression.
     ///
     /// # Errors
@@ -220,6 +232,9 @@ impl Expr {
         if let Some(name) = self.secret() {
             return Ok(Evaluated::Reference(Segment::Secret(name.to_owned())));
         }
+        if let Some(name) = self.path().and_then(|path| scope.secret(path)) {
+            return Ok(Evaluated::Reference(Segment::Secret(name)));
+        }
         let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
         let mut wholes: BTreeMap<&str, Value> = BTreeMap::new();
         for path in &self.refs {
@@ -236,7 +251,7 @@ impl Expr {
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
-            if root == "secrets" {
+            if root == "secrets" || scope.secret(path).is_some() {
                 return Err(
                     self.error("a secret is used whole, without filters or text beside it in the braces")
                 );

@@ -4,9 +4,11 @@
 //! nothing happened and *unknown* where something may have. An output that cannot be taken after a successful
 //! write is *unknown* too: the effect took place, and *failed* would invite a retry.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::findings::{self, Findings};
@@ -43,7 +45,7 @@ pub(super) async fn run(
             }
         }
     };
-    attempt.outcome(started, seen, verdict)
+    attempt.outcome(started, seen, verdict).await
 }
 
 struct Attempt<'a> {
@@ -199,18 +201,25 @@ impl Attempt<'_> {
         Verdict::plain(AttemptResult::TimedOut, "within", Some(ErrorClass::Timeout)).because(&breach.message)
     }
 
-    fn outcome(&self, started: Timestamp, seen: Seen, mut verdict: Verdict) -> Outcome {
+    async fn outcome(&self, started: Timestamp, seen: Seen, mut verdict: Verdict) -> Outcome {
         let Seen { observation, findings } = seen;
-        let mut outputs = std::collections::BTreeMap::new();
+        let mut outputs = BTreeMap::new();
         if verdict.result == AttemptResult::Succeeded
             && let Some(findings) = findings
         {
             match findings.outputs {
                 Ok(taken) => outputs = taken,
+                Err(breach) => verdict = self.not_taken(&breach),
+            }
+        }
+        let mut sealed = BTreeSet::new();
+        if verdict.result == AttemptResult::Succeeded {
+            match self.seal(observation.born).await {
+                Ok(names) => sealed = names,
                 Err(breach) => {
-                    let plain =
-                        Verdict::plain(self.at_best_unknown(), breach.reason, Some(ErrorClass::Other));
-                    verdict = plain.because(&breach.message);
+                    // Of a body whose secrets nobody knows nothing may be kept, whatever a filter made of it.
+                    outputs.clear();
+                    verdict = self.not_taken(&breach);
                 }
             }
         }
@@ -227,11 +236,33 @@ impl Attempt<'_> {
             code: observation.code,
             retry_after_ms: observation.retry_after_ms,
             outputs,
+            sealed,
             excerpts,
             blobs: observation.blobs,
             started,
             finished: self.context.clock.now().max(started),
             worker: "local".to_owned(),
+        }
+    }
+
+    /// It did what it was to do, and what it gave cannot be used.
+    fn not_taken(&self, breach: &Breach) -> Verdict {
+        Verdict::plain(self.at_best_unknown(), breach.reason, Some(ErrorClass::Other))
+            .because(&breach.message)
+    }
+
+    /// Puts the secrets that were born where later steps find them: on disk before anybody hears that they are there.
+    async fn seal(
+        &self,
+        born: Result<BTreeMap<String, SecretString>, Breach>,
+    ) -> Result<BTreeSet<String>, Breach> {
+        let born = born?;
+        let names = born.keys().cloned().collect();
+        let key = &self.request.key;
+        let step = key.item.map_or_else(|| key.step.clone(), |item| format!("{}[{item}]", key.step));
+        match self.context.secrets.seal(&step, born).await {
+            Ok(()) => Ok(names),
+            Err(error) => Err(Breach { reason: "seal", message: error.to_string() }),
         }
     }
 }
@@ -256,7 +287,7 @@ fn unreachable(trouble: &Trouble) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, VecDeque};
+    use std::collections::VecDeque;
     use std::sync::Mutex;
 
     use indexmap::IndexMap;

@@ -10,9 +10,12 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use regex::Regex;
+use secrecy::SecretString;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::mask::{MASK, Masker};
+use super::secrets::{LONGEST_SECRET, SHORTEST_SECRET};
 use crate::core::Json;
 use crate::plan::{Accept, Expect};
 use crate::runbook::extract::{self, Document, Globals};
@@ -237,6 +240,42 @@ pub fn outputs(
         out.insert(name.clone(), json);
     }
     Ok(out)
+}
+
+/// Takes the declared secrets from an answer that is not masked: all that can be taken, and why not the others. No
+/// reason quotes a value.
+pub(super) fn secrets(
+    answer: &Answer,
+    filters: &IndexMap<String, String>,
+    globals: &Globals,
+) -> (BTreeMap<String, SecretString>, Option<Breach>) {
+    let (mut out, mut breach) = (BTreeMap::new(), None);
+    for (name, filter) in filters {
+        match secret(answer, filter, globals) {
+            Ok(value) => drop(out.insert(name.clone(), value)),
+            Err(why) => {
+                let message = format!("secret output `{name}`: {why}");
+                breach.get_or_insert(Breach { reason: "extract", message });
+            }
+        }
+    }
+    (out, breach)
+}
+
+/// One trailing line break is cut, as from a file.
+fn secret(answer: &Answer, filter: &str, globals: &Globals) -> Result<SecretString, String> {
+    let document = answer.document().ok_or("the answer is too large, or no UTF-8 text")?;
+    let json = Zeroizing::new(extract::run(filter, document, globals).map_err(|error| error.to_string())?);
+    let text = serde_json::from_str::<Option<String>>(&json).map_err(|_| "the filter gives no text")?;
+    let text = Zeroizing::new(text.ok_or("the filter gives null")?);
+    let cut = super::secrets::without_line_break(&text);
+    if cut.len() < SHORTEST_SECRET {
+        return Err(format!("it is shorter than {SHORTEST_SECRET} bytes and could not be masked"));
+    }
+    if cut.len() > LONGEST_SECRET {
+        return Err(format!("it is longer than {LONGEST_SECRET} bytes"));
+    }
+    Ok(cut.into())
 }
 
 /// Holds a filter of `poll` over an answer; one that fails does not hold.

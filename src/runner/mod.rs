@@ -19,8 +19,10 @@ mod http;
 mod judge;
 mod leftovers;
 mod mask;
+mod newborn;
 mod process;
 mod program;
+mod sealed;
 mod secrets;
 mod service;
 mod sweep;
@@ -37,6 +39,7 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
@@ -71,7 +74,7 @@ impl Call<'_> {
 }
 
 /// What one call brought back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observation {
     pub end: End,
     /// Exit code or HTTP status, also where the call did not end well.
@@ -79,6 +82,21 @@ pub struct Observation {
     pub retry_after_ms: Option<u64>,
     pub excerpts: std::collections::BTreeMap<String, String>,
     pub blobs: std::collections::BTreeMap<String, crate::core::BlobRef>,
+    /// The secrets that it brought, or why they could not be taken.
+    pub(crate) born: Result<std::collections::BTreeMap<String, secrecy::SecretString>, Breach>,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self {
+            end: End::default(),
+            code: None,
+            retry_after_ms: None,
+            excerpts: std::collections::BTreeMap::new(),
+            blobs: std::collections::BTreeMap::new(),
+            born: Ok(std::collections::BTreeMap::new()),
+        }
+    }
 }
 
 /// How a call ended.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::capture::{Capture, Captured};
 use super::fill::{FillError, Plain, fill};
 use super::judge::{self, Answer, Parts};
+use super::newborn;
 use super::process::{self, Ran, RunError, Stop};
 use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, RUN_MARK};
 use super::{Boxed, Call, End, Observation, Runner, Trouble};
@@ -56,13 +57,16 @@ async fn observe(call: Call<'_>) -> Observation {
         Err(error) => return nothing("spawn", &format!("cannot run `{program}`: {error}")),
     };
     let captures = ["stdout", "stderr"].map(|stream| {
+        if call.bears_secrets() {
+            return Capture::raw(call.context);
+        }
         let tail = call.tail.stream(&call.request.key, stream);
-        Capture::new(call.context.blobs.clone(), call.context.secrets.masker(), tail)
+        Capture::new(call.context.blobs.clone(), call.context.secrets.masks(), tail)
     });
     match process::run(command, &mark, call.context, call.timeout, call.cancel, captures).await {
         Ok(ran) => {
             let elapsed = call.context.clock.mono().saturating_sub(begun);
-            observed(&call, ran, elapsed)
+            observed(&call, ran, elapsed).await
         }
         Err(RunError::Spawn(error)) => nothing("spawn", &format!("cannot run `{program}`: {error}")),
         Err(error) => Observation {
@@ -88,7 +92,7 @@ fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMa
     out
 }
 
-fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
+async fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
     let mut out = Observation::default();
     for (name, captured) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
         out.excerpts.insert(name.to_owned(), captured.excerpt.clone());
@@ -101,6 +105,12 @@ fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
             lost("timeout", ErrorClass::Timeout, format!("it was ended after its time-out of {limit} ms"))
         }
         (Stop::Cancelled, ..) => lost("cancelled", ErrorClass::Other, "it was told to stop".to_owned()),
+        (Stop::ByItself, Some(exit), _) if call.bears_secrets() => {
+            match newborn::of_program(call, exit, (&ran.stdout.raw, &ran.stderr.raw), &mut out).await {
+                Ok(parts) => End::Answered(Answer::new(parts, elapsed_ms)),
+                Err(error) => lost("capture", ErrorClass::Other, error.to_string()),
+            }
+        }
         (Stop::ByItself, Some(exit), _) => answered(call, &ran, exit, elapsed_ms),
         (Stop::ByItself, None, signal) => {
             let signal = signal.map_or_else(|| "a signal".to_owned(), |number| format!("signal {number}"));

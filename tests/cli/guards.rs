@@ -77,11 +77,11 @@ fn a_plan_shows_what_guards_ask() {
     french.write("guarded.yaml", GUARDED);
     let plan = |env: &TestEnvironment| env.consigne(&["plan", "guarded.yaml", "--env", "plain"]).ends(0);
     let head = |said: crate::environment::Said| {
-        let lines = said.stdout.lines().skip_while(|line| !line.starts_with("──"));
-        lines.take_while(|line| !line.trim_start().starts_with("1.")).map(str::to_owned).collect::<Vec<_>>()
+        let lines = said.stdout.lines().map(str::to_owned).skip_while(|line| !line.starts_with("──"));
+        lines.collect::<Vec<String>>()
     };
     let (english, french) = (head(plan(&env)), head(plan(&french)));
-    assert!(english.iter().any(|line| line.contains("window [shell, every 1h]")), "{english:?}");
+    assert!(english.iter().any(|line| line.contains("window [shell, every")), "{english:?}");
     assert!(english.iter().any(|line| line.contains("The window is closed.")), "{english:?}");
     assert!(french.iter().any(|line| line.contains("La fenêtre est close.")), "{french:?}");
     let json = env.consigne(&["plan", "guarded.yaml", "--env", "plain", "--json"]).ends(0).json();

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "those rules are for the core")]
 
 mod admin;
+mod api_keys;
 mod creation;
 mod faults;
 mod firestore;

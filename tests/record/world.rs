@@ -188,6 +188,7 @@ impl Run {
             finished: at.plus(40),
             worker: "local".into(),
             outputs: [("state".to_owned(), "\"active\"".to_owned())].into(),
+            sealed: Vec::new(),
         };
         let blob = serde_json::to_string(&blob).unwrap();
         let fields = [("output.name", "\"Acme é\u{a0}1.50\""), ("blob.body", blob.as_str())];

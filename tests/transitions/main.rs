@@ -74,6 +74,7 @@ fn finish(attempt: u32, result: AttemptResult, reason: &str) -> Event {
             finished: now(),
             worker: "local".into(),
             outputs: BTreeMap::new(),
+            sealed: Vec::new(),
         }),
     )
 }

@@ -1,7 +1,5 @@
 //! Answers: what people say to an open question. Admitted against the state as it is, then carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value;
 
 use super::super::event::{
@@ -10,6 +8,7 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, same};
+use super::needed::{needed_outputs, needed_secrets};
 use super::{Draft, Refused, choose, form};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, Plan};
@@ -408,6 +407,11 @@ fn override_fits(
             "a destructive step of a protected environment is overridden by a second person",
         ));
     }
+    if let Some(name) = needed_secrets(plan, state, ask.step).first() {
+        let message = format!("a later step uses the secret `{name}`, which only this step itself can give");
+        return Err(Refused::new("secret-needed", message)
+            .hint("retry it: what was made before and is lost is best revoked; or end the run here"));
+    }
     let given = answer.value.get("outputs").and_then(Value::as_object);
     let needed = needed_outputs(plan, state, ask.step);
     for name in &needed {
@@ -428,33 +432,6 @@ fn override_fits(
         hidden.put(&format!("output.{name}"), value);
     }
     Ok(())
-}
-
-/// The outputs of a step that some step still to come reads.
-pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let node = state.shape().node(step);
-    let prefix = format!("steps.{}.", state.shape().written(step).id);
-    let declared: BTreeMap<&str, ()> = node.outputs.iter().map(|output| (output.name.as_str(), ())).collect();
-    let mut needed = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    for (at, (_, other)) in state.steps().enumerate() {
-        // What stands inside a list that is not known yet is still to come.
-        let mut reads = vec![&state.shape().written(at).id];
-        if state.shape().is_whole(at) && !other.settled {
-            reads.extend(state.shape().inside(at));
-        }
-        if other.settled || at == step {
-            continue;
-        }
-        reads.retain(|name| seen.insert(*name));
-        for path in
-            reads.into_iter().filter_map(|name| plan.values.steps.get(name)).flat_map(|values| values.refs())
-        {
-            let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
-            needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
-        }
-    }
-    needed
 }
 
 impl Draft<'_> {

@@ -47,6 +47,7 @@ impl Draft<'_> {
             finished: outcome.finished,
             worker: outcome.worker,
             outputs,
+            sealed: outcome.sealed.into_iter().collect(),
         };
         let event = self.about(at, fact);
         self.emit(Event { attempt: Some(key.attempt), hidden, ..event });

@@ -69,6 +69,7 @@ impl Draft<'_> {
             finished: self.at,
             worker: "consigne".to_owned(),
             outputs: std::collections::BTreeMap::new(),
+            sealed: Vec::new(),
         };
         let event = self.about(guard, ended);
         self.emit(Event { attempt, hidden, ..event });

@@ -70,7 +70,8 @@ fn digests(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// Names that belong to a run and need no cover: they are held back, checked elsewhere, or of the host's own use.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
+    layout::SEALED,
     file::WAL,
     file::DISCLOSURES,
     file::QUARANTINE,

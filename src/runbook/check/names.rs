@@ -1,6 +1,6 @@
 //! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
 
-use super::{Checker, same_when};
+use super::{Checker, same_when, secrets};
 use crate::diag::Span;
 use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
@@ -51,14 +51,14 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         for text in texts::of_defaults(http) {
             read(checker, Reader::Defaults, &text);
         }
-        secret_name(checker, http.bearer.as_ref());
+        secret_name(checker, Reader::Defaults, http.bearer.as_ref(), false);
     }
     for at in 0..checker.steps.len() {
         let step = checker.steps[at];
         for text in texts::of_step(step) {
             read(checker, Reader::Step(at), &text);
         }
-        credentials(checker, step);
+        credentials(checker, at, step);
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn of_guard(checker: &mut Checker<'_>, guard: &GuardDecl) {
         read(checker, Reader::Guard, &text);
     }
     if let Some(http) = guard.act().http {
-        credentials_of(checker, http);
+        credentials_of(checker, Reader::Guard, http, false);
     }
 }
 
@@ -130,6 +130,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             let span = expr.place(checker.source, path);
             let mut names = path.split('.');
             let root = names.next().unwrap_or("");
+            if secrets::is_secret(checker, path) && !secrets::may_stand(checker, text, &expr, path, span) {
+                continue;
+            }
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path, span),
                 ("item", _) if text.place == Use::Entry => {}
@@ -160,14 +163,14 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
                 },
                 ("steps", Some(id)) => match reader {
-                    Reader::Step(at) => output(checker, at, text, &expr, (id, names.next()), span),
-                    Reader::Runbook | Reader::Defaults => {
-                        checker.fail("not-upstream", span, "no step has run when this is read");
+                    Reader::Step(at) => {
+                        let field = names.next();
+                        let defaulted = has_default(expr.expr.source(), id, field);
+                        let reading = Reading { at, place: text.place, after: text.after, defaulted };
+                        output(checker, reading, (id, field), span);
                     }
-                    Reader::Guard => {
-                        let message = "a guard is asked at any time, before any step has run too";
-                        let problem = checker.error("not-upstream", span, message);
-                        checker.push(problem.help("inputs, variables, secrets and `run` are known there"));
+                    Reader::Runbook | Reader::Defaults | Reader::Guard => {
+                        before_any_step(checker, reader, span)
                     }
                 },
                 _ => {
@@ -178,6 +181,16 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             }
         }
     }
+}
+
+/// A step is named where none has run.
+fn before_any_step(checker: &mut Checker<'_>, reader: Reader, span: Span) {
+    let Reader::Guard = reader else {
+        return checker.fail("not-upstream", span, "no step has run when this is read");
+    };
+    let message = "a guard is asked at any time, before any step has run too";
+    let problem = checker.error("not-upstream", span, message);
+    checker.push(problem.help("inputs, variables, secrets and `run` are known there"));
 }
 
 /// `run.name`.
@@ -210,9 +223,10 @@ fn alone(checker: &mut Checker<'_>, name: &str, span: Span) {
     });
 }
 
-fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) {
+/// Whether it is; else that is said.
+fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) -> bool {
     if known.contains(&name) {
-        return;
+        return true;
     }
     let mut problem = checker.error("unknown-name", span, format!("no {what} is called `{name}`"));
     let before = problem.help.len();
@@ -221,79 +235,102 @@ fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known
         problem = problem.help(format!("there is: {}", known.join(", ")));
     }
     checker.push(problem);
+    false
 }
 
 fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, path: &str, span: Span) {
-    if !text.place.takes_secrets() {
-        let message = format!("a secret cannot stand in {}: its value would be seen", text.place.name());
-        let problem = checker.error("secret-use", span, message);
-        checker.push(
-            problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"),
-        );
+    if !secrets::may_stand(checker, text, expr, path, span) {
         return;
     }
-    let Some(name) = expr.expr.secret() else {
-        let message = "a secret is used whole: no filters, nothing beside it in the braces";
-        let problem = checker.error("secret-use", span, message);
-        checker.push(problem.help("write text around the braces: \"Token {{ secrets.name }}\""));
-        return;
-    };
-    debug_assert!(path.ends_with(name), "the path of a whole secret is its name");
+    // A path that goes deeper is caught below: no secret has that name.
+    let name = path.strip_prefix("secrets.").unwrap_or(path);
     let known =
         checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     declared(checker, "secret", name, span, known);
 }
 
 /// Auth fields name secrets without braces.
-fn credentials(checker: &mut Checker<'_>, step: &Step) {
-    let mut acts: Vec<Act<'_>> = vec![step.act()];
-    acts.extend(step.verify.iter().map(|verify| verify.act()));
-    acts.extend(step.undo.iter().map(|undo| undo.act()));
-    acts.extend(step.put_back.iter().map(|back| back.act()));
-    acts.extend(step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act())));
+fn credentials(checker: &mut Checker<'_>, at: usize, step: &Step) {
+    let mut acts: Vec<(Act<'_>, bool)> = vec![(step.act(), false)];
+    acts.extend(step.verify.iter().map(|verify| (verify.act(), true)));
+    acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
+    acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
+    acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), false))));
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
-    for http in acts.into_iter().filter_map(|act| act.http) {
-        credentials_of(checker, http);
+    acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), false))));
+    for (http, after) in acts.into_iter().filter_map(|(act, after)| Some((act.http?, after))) {
+        credentials_of(checker, Reader::Step(at), http, after);
     }
 }
 
-fn credentials_of(checker: &mut Checker<'_>, http: &Http) {
-    secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
-    secret_name(checker, http.basic.as_ref().map(|basic| &basic.secret));
-    secret_name(checker, http.header.as_ref().map(|header| &header.secret));
+fn credentials_of(checker: &mut Checker<'_>, reader: Reader, http: &Http, after: bool) {
+    let bearer = http.bearer.as_ref().filter(|name| name.value != "none");
+    let basic = http.basic.as_ref().map(|basic| &basic.secret);
+    let header = http.header.as_ref().map(|header| &header.secret);
+    for name in [bearer, basic, header] {
+        secret_name(checker, reader, name, after);
+    }
 }
 
-fn secret_name(checker: &mut Checker<'_>, name: Option<&Spanned<String>>) {
+fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<String>>, after: bool) {
     let Some(name) = name else { return };
-    let known: Vec<&str> =
-        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     if name.value.contains("{{") {
         let problem =
             checker.error("secret-use", name.span, "the name of a secret is wanted here, not its value");
         checker.push(problem.help("write the name alone, without braces"));
-    } else {
-        declared(checker, "secret", &name.value, name.span, known);
+        return;
+    }
+    let mut parts = name.value.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("steps"), Some(id), Some(field), None) => match reader {
+            Reader::Step(at) => {
+                let reading = Reading { at, place: Use::Header, after, defaulted: false };
+                if output(checker, reading, (id, Some(field)), name.span) {
+                    secrets::need_secret(checker, name);
+                }
+            }
+            Reader::Runbook | Reader::Defaults | Reader::Guard => before_any_step(checker, reader, name.span),
+        },
+        (Some("inputs"), Some(input), None, None) => {
+            let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
+            if declared(checker, "input", input, name.span, known.map(|key| key.value.as_str()).collect()) {
+                secrets::need_secret(checker, name);
+            }
+        }
+        _ => {
+            let known = checker.runbook.secrets.iter().flat_map(Entries::iter);
+            let known = known.map(|(key, _)| key.value.as_str()).collect();
+            declared(checker, "secret", &name.value, name.span, known);
+        }
     }
 }
 
-/// `steps.id.field`.
+/// A step reads an output.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: usize,
+    place: Use,
+    /// It belongs to the proof of the step.
+    after: bool,
+    /// There is a value that takes its place.
+    defaulted: bool,
+}
+
+/// `steps.id.field`. Whether there is such an output.
 fn output(
     checker: &mut Checker<'_>,
-    at: usize,
-    text: &TextRef<'_>,
-    expr: &ExprRef<'_>,
+    Reading { at, place, after, defaulted }: Reading,
     (id, field): (&str, Option<&str>),
     span: Span,
-) {
+) -> bool {
     let Some(target) = checker.flow.find(id) else {
         let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
         let problem = problem.suggest(id, checker.flow.ids());
         checker.push(problem);
-        return;
+        return false;
     };
-    let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
-    let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
+    let round = place == Use::Until && checker.flow.lists.belongs(target, at);
+    let own = target == at || place != Use::Until && checker.flow.lists.belongs(at, target);
     if let Some(field) = field {
         let written = checker.steps[target];
         let whole = (written.for_each.is_some() || written.repeat.is_some()) && !own;
@@ -308,24 +345,23 @@ fn output(
             } else {
                 problem
             });
-            return;
+            return false;
         }
     }
     if target == at {
-        if !text.after {
+        if !after {
             let problem = checker.error("not-upstream", span, "a step cannot read what itself will give");
             let help = "an `undo` or `put_back` is written down before its step starts";
             let reverses = checker.steps[at].undo.is_some() || checker.steps[at].put_back.is_some();
             checker.push(if reverses { problem.help(help) } else { problem });
         }
-        return;
+        return true;
     }
     if checker.list_around(at, target).is_some_and(|list| list != target) {
         let problem = checker.inside_list(at, target, span);
         checker.push(problem);
-        return;
+        return false;
     }
-    let defaulted = field == Some("outcome") || has_default(expr.expr.source(), id, field);
     let ends_with_main = at >= checker.flow.main && target < checker.flow.main;
     if !ends_with_main && !round {
         let message = format!("step `{id}` does not come before `{}`", checker.name(at));
@@ -338,16 +374,25 @@ fn output(
         };
         checker.unless_upstream.push((at, target, problem));
     }
-    if defaulted {
-        return;
+    if defaulted || field == Some("outcome") {
+        return true;
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
-        let what = field.map_or_else(String::new, |field| format!(".{field}"));
-        let problem =
-            checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
-        let help = format!("write steps.{id}{what} | default(…), or give this step the same `when`");
-        checker.push(problem.help(help));
+        absent(checker, (id, field), span, reason);
     }
+    true
+}
+
+fn absent(checker: &mut Checker<'_>, (id, field): (&str, Option<&str>), span: Span, reason: &str) {
+    let what = field.map_or_else(String::new, |field| format!(".{field}"));
+    let problem =
+        checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
+    let secret = secrets::is_secret(checker, &format!("steps.{id}{what}"));
+    checker.push(problem.help(if secret {
+        "give this step the same `when`: nothing can stand in for a secret".to_owned()
+    } else {
+        format!("write steps.{id}{what} | default(…), or give this step the same `when`")
+    }));
 }
 
 /// Why an output of `target` may not exist when `at` reads it.

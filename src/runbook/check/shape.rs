@@ -3,17 +3,16 @@
 use regex::Regex;
 
 use super::Checker;
+use super::{asked, secrets};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
-use crate::runbook::schema::{
-    Class, EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
-};
+use crate::runbook::schema::{EffectWord, ErrorWord, Expect, Http, Output, Poll, ProbeDecl, Retry, Step};
 use crate::runbook::template::Part;
-use crate::runbook::{extract, inputs, position};
+use crate::runbook::{extract, position};
 
 /// Attempts of one step, at most.
 const MAX_ATTEMPTS: u32 = 10_000;
@@ -60,7 +59,8 @@ fn declarations(checker: &mut Checker<'_>) {
         expression_name(checker, name);
     }
     for (name, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
+        secrets::input(checker, decl);
     }
     for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
         check_secret(secret, checker.source, &mut checker.problems);
@@ -88,44 +88,6 @@ fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
         let message = format!("`{}` cannot be named in an expression: letters, digits and `_`", name.value);
         let problem = checker.error("bad-id", name.span, message);
         checker.push(problem.suggest_name(&name.value));
-    }
-}
-
-fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
-    let kind = decl.r#type.value;
-    match (kind, &decl.of) {
-        (TypeWord::List, None) => {
-            let problem = checker.error("missing-key", decl.r#type.span, "a list says what it is a list of");
-            checker.push(problem.help("add `of: string`, or another type"));
-        }
-        (TypeWord::List, Some(of)) if of.value == TypeWord::List => {
-            checker.fail("bad-value", of.span, "a list of lists cannot be given");
-        }
-        (TypeWord::List, Some(_)) | (_, None) => {}
-        (_, Some(of)) => checker.fail("key-not-for-kind", of.span, "`of` belongs to lists"),
-    }
-    let numeric = [kind, decl.of.as_ref().map_or(kind, |of| of.value)];
-    let numeric = numeric.iter().any(|kind| matches!(kind, TypeWord::Integer | TypeWord::Number));
-    for bound in decl.min.iter().chain(&decl.max).filter(|_| !numeric) {
-        checker.fail("key-not-for-kind", bound.span, "`min` and `max` belong to numbers");
-    }
-    if let (Some(min), Some(max)) = (&decl.min, &decl.max)
-        && min.value > max.value
-    {
-        checker.fail("bad-value", max.span, "`max` is less than `min`");
-    }
-    if let Some(pattern) = &decl.pattern {
-        regex(checker, pattern);
-    }
-    if let Some(default) = &decl.default
-        && let Err(message) = inputs::check_value(decl, &default.value.literal())
-    {
-        checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
-    }
-    if let Some(span) = decl.keys.get("class").filter(|_| decl.class == Some(Class::Secret)) {
-        let message =
-            "a secret input is known to the language, but not built yet: it belongs under `secrets`";
-        checker.fail("not-built-yet", span, message);
     }
 }
 
@@ -336,11 +298,13 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
     }
     for (name, output) in step.verify.iter().flat_map(|v| v.outputs.iter()).flat_map(Entries::iter) {
         self::output(checker, name, output);
+        secrets::proof(checker, step, name, output);
     }
     for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
         expression_name(checker, name);
         reserved(checker, name);
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
+        secrets::field(checker, step, decl);
     }
 }
 
@@ -348,10 +312,7 @@ fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
     expression_name(checker, name);
     reserved(checker, name);
     filter(checker, &output.filter.value.0, output.filter.span);
-    if output.class == Some(Class::Secret) {
-        let message = "a secret that is born during a run is known to the language, but not built yet";
-        checker.fail("not-built-yet", output.filter.span, message);
-    }
+    secrets::output(checker, output);
 }
 
 fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
@@ -595,7 +556,7 @@ fn is_path(text: &str) -> bool {
     })
 }
 
-fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
+pub(super) fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
     if let Err(error) = Regex::new(&pattern.value) {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");
