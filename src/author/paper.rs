@@ -5,6 +5,7 @@
 
 mod call;
 mod fill;
+mod guards;
 mod lists;
 mod message;
 mod step;
@@ -39,6 +40,7 @@ impl Paper<'_> {
         let known = self.known();
         let mut blocks = self.head(&known);
         blocks.extend(self.beforehand(&known));
+        blocks.extend(self.guards(&known));
         blocks.push(format!("## {}", self.say("Étapes", "Steps")));
         let first = self.say(
             "Dans l'ordre. Cocher ce qui est fait, noter l'heure. `<…>` : à remplacer par la valeur notée.",

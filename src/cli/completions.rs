@@ -171,7 +171,7 @@ fn steps_of(home: &Home, run: &str) -> Option<Vec<String>> {
     let dir = home.run_dir(run).ok()?;
     let text = std::fs::read(dir.join("plan").join(GRAPH_FILE)).ok()?;
     let graph: Graph = serde_json::from_slice(&text).ok()?;
-    let mut names = Vec::new();
+    let mut names: Vec<String> = graph.guards.into_iter().map(|guard| guard.id).collect();
     for step in graph.steps {
         names.extend(step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));
         names.push(step.id);

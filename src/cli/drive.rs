@@ -115,14 +115,16 @@ pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError
     let known = |id: &str| {
         // `list:key/item` is an item of the list, done for one item of a loop.
         let base = id.split_once(':').map_or(id, |(base, _)| base);
+        let guard = plan.graph.guards.iter().any(|guard| guard.id == id);
         let item = id.split_once('/').map(|(list, item)| (list.split(':').next().unwrap_or(list), item));
-        steps.iter().any(|step| {
-            step.id == id
-                || step.id == base
-                || item.is_some_and(|(list, item)| {
-                    step.id == list && step.items.iter().any(|one| one.id == item)
-                })
-        })
+        guard
+            || steps.iter().any(|step| {
+                step.id == id
+                    || step.id == base
+                    || item.is_some_and(|(list, item)| {
+                        step.id == list && step.items.iter().any(|one| one.id == item)
+                    })
+            })
     };
     let items =
         steps.iter().flat_map(|step| step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));

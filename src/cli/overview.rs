@@ -179,9 +179,9 @@ impl Overview {
             });
         }
         if state.run.finished.is_none() || standing == UNSEALED {
-            let due = state.steps().filter(|(_, step)| !step.settled);
-            let until =
-                due.filter_map(|(node, step)| Some((node.id.clone(), step.due?))).min_by_key(|due| due.1);
+            let due = state.places().filter(|at| !state.step(*at).settled);
+            let due = due.filter_map(|at| Some((state.shape().node(at).id.clone(), state.step(at).due?)));
+            let until = due.min_by_key(|due| due.1);
             let questions = questions.len();
             self.runs.push(Going { run: run.clone(), standing, driven, until, questions });
         }

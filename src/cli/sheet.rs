@@ -4,6 +4,7 @@
 
 mod beside;
 mod choice;
+mod guards;
 mod lists;
 mod targets;
 
@@ -26,6 +27,7 @@ const INDENT: &str = "       ";
 pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
     let mut sheet = Sheet { lang, out: Vec::new(), width: WIDTH };
     sheet.head(preview);
+    sheet.guards(preview);
     let mut section = Section::Main;
     let mut nesting = lists::Nesting::default();
     for (at, step) in preview.steps.iter().enumerate() {

@@ -78,8 +78,8 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     );
     let by = if driven { ", driven by a process" } else { "" };
     ui.data(&format!("status: {status}{by}"));
-    for (at, (_, step)) in state.steps().enumerate() {
-        let name = state.shape().label(at);
+    for at in state.places() {
+        let (step, name) = (state.step(at), state.shape().label(at));
         let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
     }
@@ -170,9 +170,9 @@ pub(super) fn seen_summary(state: &State, dir: &Path, driven: bool) -> Value {
 /// The state of a run for scripts.
 pub(super) fn summary(state: &State, dir: &Path, head: Option<&TreeHead>) -> Value {
     let steps: Vec<Value> = state
-        .steps()
-        .enumerate()
-        .map(|(at, (node, step))| {
+        .places()
+        .map(|at| (at, state.shape().node(at), state.step(at)))
+        .map(|(at, node, step)| {
             json!({
                 "id": state.shape().label(at),
                 "kind": node.kind,

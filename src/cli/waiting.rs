@@ -5,7 +5,7 @@ use std::path::Path;
 use super::sheet::duration;
 use crate::clock::Timestamp;
 use crate::core::event::ReversalEnd;
-use crate::core::{Ask, AskKind, RunStatus, State, Status};
+use crate::core::{Ask, RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
@@ -31,7 +31,7 @@ pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
     let mut lines: Vec<String> = questions(plan, state).map(|question| question_line(&question)).collect();
     for (at, (_, step)) in state.steps().enumerate() {
         let name = state.shape().label(at);
-        if let Some(due) = step.due.filter(|_| !step.settled) {
+        if let Some(due) = step.due.filter(|_| !step.settled && !state.shape().is_guard(at)) {
             lines.push(format!("{} {} {} {due}", word("attend :", "waits:"), name, word("jusqu'à", "until")));
         }
         if step.status == Status::Interrupted || step.running.is_some() {
@@ -109,7 +109,7 @@ fn question_line(question: &Question) -> String {
         if french { ("attend quelqu'un :", "jusqu'à") } else { ("waits for a person:", "until") };
     let expires = question.expires.map(|at| format!(", {until} {at}")).unwrap_or_default();
     let mut line = format!("{person} {} ({kind}{expires})", question.step);
-    if let Some(why) = question.reason.as_ref().filter(|_| is_trouble(question.kind)) {
+    if let Some(why) = question.reason.as_ref().filter(|_| question.kind.is_trouble()) {
         line.push_str(&format!(" {why}"));
     }
     if !text.is_empty() {
@@ -130,10 +130,6 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
     };
     let signed = if question.signed && !question.role_play { " --signature FILE" } else { "" };
     format!("consigne answer {name} {step} {value}{played}{signed}")
-}
-
-const fn is_trouble(kind: AskKind) -> bool {
-    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack)
 }
 
 fn first_line(text: &str) -> &str {

@@ -7,6 +7,7 @@
 mod asks;
 mod attempts;
 mod compound;
+mod guards;
 
 pub(super) use compound::{ITEMS, KEYS};
 
@@ -81,6 +82,7 @@ impl State {
                 self.run.paused = None;
                 self.run.attended = *attended;
                 self.run.resumes += 1;
+                self.forget_guards(at);
                 Ok(())
             }
             Fact::RunPaused { stop, .. } => {
@@ -143,8 +145,8 @@ impl State {
             Fact::AttemptStarted { role, part, .. } => {
                 self.attempt_started(at, step, event, *role, part.as_deref())?;
             }
-            Fact::AttemptFinished { .. } => self.attempt_finished(step, event)?,
-            Fact::AttemptInterrupted {} => self.attempt_interrupted(step, event)?,
+            Fact::AttemptFinished { .. } => self.attempt_finished(at, step, event)?,
+            Fact::AttemptInterrupted {} => self.attempt_interrupted(at, step, event)?,
             Fact::RetryScheduled { due } => self.retry_scheduled(step, *due)?,
             Fact::WaitStarted { due } => {
                 let between = self.shape.is_whole(step) && self.is_loose(step) && self.waits_between(step);
@@ -182,12 +184,14 @@ impl State {
         for step in self.shape.lists()[0].members.clone() {
             self.make_ready(step);
         }
+        self.ask_guards_at(at);
     }
 
     fn run_ending(&mut self, at: Timestamp, ending: Ending) {
         self.run.ending = Some(ending);
         self.run.paused = None;
         self.derived.timers.retain(|(_, timer)| *timer != Timer::RunDeadline);
+        self.dismiss_guards();
         for step in 0..self.shape.len() {
             let state = &mut self.steps[step];
             if !self.shape.is_main(step) || !matches!(state.status, Status::Pending | Status::Ready) {
@@ -229,6 +233,7 @@ impl State {
 
     fn step_settled(&mut self, at: Timestamp, step: usize, status: Status, reason: &str) -> Applied {
         let state = &self.steps[step];
+        need(!self.shape.is_guard(step), "a guard is no step")?;
         need(!state.settled, "it is settled already")?;
         need(state.running.is_none(), "an attempt is running")?;
         need(state.ask.is_none(), "a question about it is open")?;
@@ -276,6 +281,7 @@ impl State {
     }
 
     fn step_unknown(&mut self, step: usize, reason: &str) -> Applied {
+        need(!self.shape.is_guard(step), "a guard is no step")?;
         let loose = self.is_loose(step) && self.steps[step].status != Status::Waiting;
         let again = self.steps[step].status == Status::Ready && self.in_doubt(step);
         need(loose || again, "nothing about it is uncertain")?;
@@ -289,6 +295,7 @@ impl State {
     }
 
     fn step_overridden(&mut self, at: Timestamp, step: usize, how: Override, event: &Event) -> Applied {
+        need((how == Override::GoOn) == self.shape.is_guard(step), "a guard is overruled, and nothing else")?;
         let (gate, whole) = (self.shape.node(step).kind.is_gate(), self.shape.is_whole(step));
         need(!gate, "a gate cannot be overridden")?;
         let once = self.steps[step].compound.is_some() && !whole;
@@ -308,6 +315,7 @@ impl State {
                 state.status = if entered { Status::Running } else { Status::Ready };
                 state.interruptions = 0;
                 state.last_ask = None;
+                state.cleared.clear();
                 for (item, node) in state.items.iter_mut().zip(&self.shape.node(step).items) {
                     if *item == ItemState::Refused {
                         *item = if node.probe { ItemState::Unprobed } else { ItemState::Open };
@@ -319,6 +327,7 @@ impl State {
                 self.steps[step].belief = Belief::NotDone;
                 self.steps[step].status = Status::Running;
             }
+            Override::GoOn => self.guard_overruled(at, step)?,
             Override::ByHand | Override::Skip | Override::SetOutput | Override::Done => {
                 let shut = self.shape.is_compound(step) && self.holds_shut_gate(step);
                 need(!shut, "a gate inside it is not open")?;

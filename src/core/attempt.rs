@@ -46,6 +46,8 @@ pub enum Role {
     OnlyIf,
     /// The probe of a checklist item.
     Item,
+    /// Whether a guard holds.
+    Guard,
 }
 
 impl Role {
@@ -58,12 +60,13 @@ impl Role {
             Self::PutBack => "put_back",
             Self::OnlyIf => "only_if",
             Self::Item => "item",
+            Self::Guard => "guard",
         }
     }
 
     /// A question about the world that may be asked again without harm.
     pub const fn is_probe(self) -> bool {
-        matches!(self, Self::First | Self::Verify | Self::OnlyIf | Self::Item)
+        matches!(self, Self::First | Self::Verify | Self::OnlyIf | Self::Item | Self::Guard)
     }
 }
 
@@ -73,7 +76,7 @@ impl Role {
 pub struct AttemptRequest {
     pub key: AttemptKey,
     pub role: Role,
-    /// For role `item`: the item's id.
+    /// For role `item`: the item's id. For role `guard`: the step that it is asked for, if any.
     pub part: Option<String>,
     /// Of this attempt: `read` for every probe.
     pub effect: Effect,

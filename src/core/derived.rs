@@ -21,6 +21,9 @@ impl State {
     /// Something has to be decided about a step, and nothing about it is under way.
     pub(super) fn is_loose(&self, at: usize) -> bool {
         let step = &self.steps[at];
+        if self.shape.is_guard(at) {
+            return self.is_in_doubt(at);
+        }
         match (&step.compound, step.status) {
             (Some(_), Status::Running) => {
                 !step.settled && step.ask.is_none() && step.due.is_none() && self.is_through(at)
@@ -179,6 +182,7 @@ impl State {
         if let Some(old) = self.steps[step].due.take() {
             self.derived.timers.remove(&(old, Timer::Retry(step)));
             self.derived.timers.remove(&(old, Timer::Wait(step)));
+            self.derived.timers.remove(&(old, Timer::Guard(step)));
         }
         if let Some((due, timer)) = due {
             self.steps[step].due = Some(due);
@@ -221,7 +225,8 @@ impl State {
             }
             if let Some(due) = step.due {
                 let waits = step.status == Status::Waiting && !step.settled;
-                scan.timers.insert((due, if waits { Timer::Wait(at) } else { Timer::Retry(at) }));
+                let timer = if waits { Timer::Wait(at) } else { Timer::Retry(at) };
+                scan.timers.insert((due, if self.shape.is_guard(at) { Timer::Guard(at) } else { timer }));
             }
         }
         for (id, ask) in &self.asks {

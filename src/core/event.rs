@@ -364,6 +364,8 @@ pub enum Override {
     Done,
     /// An unknown outcome declared by a person: it did not happen.
     NotDone,
+    /// A guard that did not hold, overruled once.
+    GoOn,
 }
 
 impl Override {
@@ -375,6 +377,7 @@ impl Override {
             Self::SetOutput => "set_output",
             Self::Done => "done",
             Self::NotDone => "not_done",
+            Self::GoOn => "go_on",
         }
     }
 }
@@ -397,6 +400,15 @@ pub enum AskKind {
     Choice,
     /// The first items of a list are done: go on with the others?
     Canary,
+    /// A guard does not hold, or could not be asked: what now?
+    Guard,
+}
+
+impl AskKind {
+    /// It is asked because something went wrong, and not because the runbook says so.
+    pub const fn is_trouble(self) -> bool {
+        matches!(self, Self::Failure | Self::Unknown | Self::PutBack | Self::Guard)
+    }
 }
 
 /// What an answer came to.
@@ -423,6 +435,8 @@ pub enum Decision {
     Chosen,
     /// An approval opened alone, with a reason, to be reviewed.
     BreakGlass,
+    /// On with it, whatever the guard says: this once.
+    GoOn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,11 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attempt::Json;
-use crate::plan::{Graph, Section, StepNode};
+use crate::plan::{Effect, Graph, GuardNode, Section, StepNode};
+
+/// The list of the guards.
+const GUARDS: usize = 2;
 
 /// A graph with its edges as positions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
+    /// Its guards stand among its steps, behind them.
     graph: Arc<Graph>,
     /// Name to position in the graph.
     written: BTreeMap<String, usize>,
@@ -70,7 +74,7 @@ pub struct Place {
 /// Steps that come one after the other or side by side, or the items of a loop.
 #[derive(Debug, Clone, PartialEq)]
 pub struct List {
-    /// The place whose list it is; none for the two lists of the run.
+    /// The place whose list it is; none for the lists of the run: main section, `finally`, guards.
     pub owner: Option<usize>,
     pub handlers: bool,
     pub section: Section,
@@ -102,7 +106,10 @@ impl Shape {
     /// # Errors
     /// A graph that no plan builder makes: an unknown or repeated name, a need that does not come before or belongs to
     /// another list, steps of `finally` among the others. Stored plans are checked by this.
-    pub fn new(graph: Graph) -> Result<Self, String> {
+    pub fn new(mut graph: Graph) -> Result<Self, String> {
+        // A guard has a place like any step: attempts and questions are about it.
+        let guards: Vec<StepNode> = graph.guards.iter().map(GuardNode::node).collect();
+        graph.steps.extend(guards);
         let mut written = BTreeMap::new();
         for (at, step) in graph.steps.iter().enumerate() {
             if written.insert(step.id.clone(), at).is_some() {
@@ -119,7 +126,7 @@ impl Shape {
             plans,
             places: Vec::new(),
             dependents: Vec::new(),
-            lists: vec![list(Section::Main), list(Section::Finally)],
+            lists: vec![list(Section::Main), list(Section::Finally), list(Section::Guard)],
             frames: vec![Frame { parent: 0, of: None, nth: 0, key: None, value: None }],
             by_name: BTreeMap::new(),
             by_label: BTreeMap::new(),
@@ -128,11 +135,12 @@ impl Shape {
             places_of,
             counts,
         };
-        let mut finally = false;
+        let mut section = Section::Main;
         for at in 0..shape.graph.steps.len() {
             let step = &shape.graph.steps[at];
-            finally |= step.section == Section::Finally;
-            if finally && step.section == Section::Main {
+            let (before, now) = (section, step.section);
+            section = now;
+            if rank(now) < rank(before) {
                 return Err(format!("step `{}` stands in the wrong section", step.id));
             }
             if shape.plans[at].loops.is_empty() {
@@ -390,6 +398,21 @@ impl Shape {
         self.lists[self.places[at].list].section == Section::Main
     }
 
+    /// It is no step, but a guard.
+    pub fn is_guard(&self, at: usize) -> bool {
+        self.places[at].list == GUARDS
+    }
+
+    /// The guards of the main section.
+    pub fn watch(&self) -> &[usize] {
+        &self.lists[GUARDS].members
+    }
+
+    /// What it does is not begun unless every guard holds.
+    pub fn is_guarded(&self, at: usize) -> bool {
+        self.is_main(at) && self.places[at].node.effect != Effect::Read && !self.watch().is_empty()
+    }
+
     /// The list it stands in.
     pub fn list(&self, at: usize) -> usize {
         self.places[at].list
@@ -430,6 +453,15 @@ impl Shape {
 
     pub fn reverts(&self, at: usize) -> &[usize] {
         &self.places[at].reverts
+    }
+}
+
+/// Sections in the order in which a graph has them.
+const fn rank(section: Section) -> u8 {
+    match section {
+        Section::Main => 0,
+        Section::Finally => 1,
+        Section::Guard => 2,
     }
 }
 

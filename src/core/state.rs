@@ -113,6 +113,8 @@ pub struct Step {
     /// The last question about it, open or closed.
     pub last_ask: Option<u32>,
     pub items: Vec<ItemState>,
+    /// The guards that held, or were overruled, for its next attempt.
+    pub cleared: BTreeSet<usize>,
     /// For an item of a list, or a round: its turn has come.
     pub(super) called: bool,
     /// For a gate that is asked again: its dependents have counted its first end already.
@@ -156,6 +158,7 @@ pub struct Running {
 pub struct Last {
     pub attempt: u32,
     pub role: Role,
+    pub part: Option<String>,
     /// What was really asked for. Absent where the reader lacks the disclosure.
     pub request: Option<Arc<AttemptRequest>>,
     pub result: AttemptResult,
@@ -315,6 +318,8 @@ pub struct Items {
 pub enum Timer {
     Retry(usize),
     Wait(usize),
+    /// A guard is to be asked again.
+    Guard(usize),
     AskExpiry(u32),
     RunDeadline,
 }
@@ -380,9 +385,15 @@ impl State {
         self.steps.iter().enumerate().map(|(at, step)| (self.shape.node(at), step))
     }
 
+    /// The places of steps, without those of guards.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        (0..self.steps.len()).filter(|at| !self.shape.is_guard(*at))
+    }
+
     /// What the plan says about a step, wherever it is done.
     pub fn values<'p>(&self, plan: &'p Plan, at: usize) -> Option<&'p StepValues> {
-        plan.values.steps.get(&self.shape.written(at).id)
+        let (values, id) = (&plan.values, &self.shape.written(at).id);
+        if self.shape.is_guard(at) { values.guards.get(id) } else { values.steps.get(id) }
     }
 
     /// What a name means to a step.
@@ -533,6 +544,7 @@ impl Step {
             ask: None,
             last_ask: None,
             items,
+            cleared: BTreeSet::new(),
             called: false,
             reopened: false,
         }

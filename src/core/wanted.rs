@@ -29,18 +29,20 @@ pub fn wanted(state: &State) -> BTreeSet<Command> {
     let ending_stops = state.run.ending.as_ref().is_some_and(|ending| ending.stop);
     for step in &state.derived().in_flight {
         if let Some(key) = state.running_key(*step) {
-            let drained = ending_stops && state.shape().is_main(*step) && !state.step(*step).settled;
+            let main = state.shape().is_main(*step) || state.shape().is_guard(*step);
+            let drained = ending_stops && main && !state.step(*step).settled;
             let stop = paused.is_some_and(|paused| paused.stop) || drained;
             wanted.insert(if stop { Command::Stop(key) } else { Command::Attempt(key) });
         }
     }
     if paused.is_none() {
         wanted.extend(state.derived().open_asks.iter().map(|ask| Command::Ask(*ask)));
-        // A retry that finds no slot, or its gate asked again, waits for those and not for the clock: its time may
+        // A retry that finds no slot, its gate asked again or a guard in question, waits for those and not for the clock: its time may
         // have come without an entry to show it.
         let full = !state.has_slot();
         let next = state.derived().timers.iter().find(|(_, timer)| match timer {
-            Timer::Retry(step) => !full && !state.waits_for_a_gate(*step),
+            Timer::Retry(step) => !full && !state.waits_for_a_gate(*step) && !state.waits_for_a_guard(*step),
+            Timer::Guard(guard) => !full && state.may_watch(*guard),
             _ => true,
         });
         wanted.extend(next.map(|(due, _)| Command::WakeAt(*due)));

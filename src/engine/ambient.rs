@@ -63,7 +63,7 @@ fn tools(plan: &Plan) -> BTreeSet<String> {
         out.insert(first.to_owned());
     };
     let mut scripts = Vec::new();
-    for probe in plan.values.steps.values().flat_map(crate::plan::StepValues::probes) {
+    for probe in plan.values.all().flat_map(|(_, values)| values.probes()) {
         match &probe.action {
             Action::Http(_) => {}
             Action::Notify(notice) => {

@@ -239,7 +239,8 @@ pub(super) fn told(report: &Report) -> String {
 
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
-    let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
+    // A guard is asked time and again: only what is wrong with one is news.
+    let (at, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
     let script = |script: &str| script.lines().next().unwrap_or_default().to_owned();

@@ -38,7 +38,7 @@ pub fn programs(plan: &Plan) -> Vec<String> {
 /// Every program of a plan with the first step that needs it, sorted.
 fn wanted(plan: &Plan) -> Vec<Wanted> {
     let mut out = Vec::new();
-    for (step, values) in &plan.values.steps {
+    for (step, values) in plan.values.all() {
         for probe in values.probes() {
             for (name, place) in program(probe).into_iter().chain(messengers(probe)) {
                 out.push(Wanted { name, step: step.clone(), place });

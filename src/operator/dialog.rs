@@ -178,6 +178,11 @@ impl Dialog<'_> {
                 Ok(Said { value: json!(choice.word), comment, evidence, ..Said::default() })
             }
             AskKind::Failure | AskKind::Unknown => self.trouble(),
+            AskKind::Guard => {
+                let choice = self.choice(&self.q.choices, &self.q.step)?;
+                let comment = self.reason(choice.decision == Decision::GoOn)?;
+                Ok(Said { value: json!(choice.word), comment, ..Said::default() })
+            }
             AskKind::PutBack => self.put_back(),
         }
     }

@@ -159,7 +159,7 @@ impl Question {
         let ask = state.ask(ask).filter(|ask| ask.end.is_none())?;
         let (node, step) = (state.shape().node(ask.step), state.step(ask.step));
         let lang = Lang::of(&state.run.lang);
-        let trouble = matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
+        let trouble = ask.kind.is_trouble();
         let protected = plan.graph.protected && node.effect == Effect::Destructive;
         let outputs = if matches!(ask.kind, AskKind::Failure | AskKind::Unknown) {
             offer::outputs(plan, state, ask)

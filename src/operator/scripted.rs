@@ -89,7 +89,7 @@ impl Scripted {
         }
         for (id, item) in candidates {
             let Some(entry) = self.answers.get(&id) else { continue };
-            let trouble = matches!(question.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
+            let trouble = question.kind.is_trouble();
             let tried = self.tried.get(&(question.ask, id.clone())).copied().unwrap_or(0);
             let used = self.uses.get(&(format!("{} {id}", question.step), trouble)).copied().unwrap_or(0);
             let often = if item.is_some() { USES_OF_ITEM } else { 1 };

@@ -77,6 +77,7 @@ wording! {
     KindFailure: "échec : que faire ?", "failed: what now?";
     KindUnknown: "issue inconnue : que s'est-il passé ?", "outcome unknown: what happened?";
     KindCanary: "les premiers sont faits : continuer avec les autres ?", "the first are done: go on with the others?";
+    KindGuard: "garde-fou en défaut : que faire ?", "a guard does not hold: what now?";
     KindPutBack: "encore basculé : remettre en place ?", "still switched: put it back?";
     ModeLive: "RÉEL", "LIVE";
     ModeDrill: "EXERCICE", "DRILL";
@@ -219,6 +220,7 @@ wording! {
     WordGiven: "donné", "given";
     WordChosen: "choisi", "chosen";
     WordBreakGlass: "bris_de_glace", "break_glass";
+    WordGoOn: "passer_outre", "go_on";
 
     DoApprove: "exactement ce qui est montré peut être fait", "exactly what is shown may be done";
     DoReject: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
@@ -240,6 +242,8 @@ wording! {
     DoUnknownDone: "vous avez constaté que c'est fait ; la suite continue (motif, valeurs)", "you have seen that it happened; what follows goes on (reason, values)";
     DoUnknownNot: "vous avez constaté que ce n'est pas fait ; l'étape peut repartir", "you have seen that it did not happen; the step may run again";
     DoUnknownRetry: "recommencer sans savoir : l'effet peut avoir lieu DEUX fois", "run it again without knowing: it may take effect TWICE";
+    DoGuardRetry: "reposer la question au garde-fou ; s'il tient, la suite continue", "ask the guard again; if it holds, the run goes on";
+    DoGoOn: "continuer malgré le garde-fou, cette fois seulement (motif)", "go on whatever the guard says, this once only (reason)";
     DoPutBack: "remettre en place maintenant", "put it back now";
     DoPutBackDone: "c'est déjà remis en place (motif)", "it has been put back already (reason)";
     DoBreakGlass: "ouvrir seul, avec un motif ; quelqu'un d'autre y revient après", "open it alone, with a reason; somebody else looks at it afterwards";
@@ -258,6 +262,7 @@ pub(super) const fn kind(kind: AskKind) -> Text {
         AskKind::Unknown => Text::KindUnknown,
         AskKind::PutBack => Text::KindPutBack,
         AskKind::Canary => Text::KindCanary,
+        AskKind::Guard => Text::KindGuard,
     }
 }
 
@@ -287,6 +292,7 @@ pub(super) const fn word(decision: Decision) -> Text {
         Decision::No => Text::WordNo,
         Decision::Given => Text::WordGiven,
         Decision::Chosen => Text::WordChosen,
+        Decision::GoOn => Text::WordGoOn,
         Decision::Done => Text::WordDone,
         Decision::NotDone => Text::WordNotDone,
         Decision::Retry => Text::WordRetry,
@@ -314,6 +320,8 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
         (AskKind::Unknown, Decision::NotDone) => Text::DoUnknownNot,
         (AskKind::Unknown, Decision::Retry) => Text::DoUnknownRetry,
         (AskKind::PutBack, Decision::Done) => Text::DoPutBackDone,
+        (AskKind::Guard, Decision::Retry) => Text::DoGuardRetry,
+        (_, Decision::GoOn) => Text::DoGoOn,
         (_, Decision::Approve) => Text::DoApprove,
         (_, Decision::Reject) => Text::DoReject,
         (_, Decision::Yes | Decision::Given | Decision::Chosen | Decision::Done) => Text::DoYes,

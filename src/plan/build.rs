@@ -12,6 +12,7 @@ use super::graph::{
     EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
     OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
+use super::guards;
 use super::host;
 use super::locks;
 use super::loops;
@@ -196,6 +197,7 @@ impl Builder<'_> {
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
             steps: nodes.collect(),
+            guards: guards::nodes(runbook),
             rerun: None,
         }
     }
@@ -293,6 +295,7 @@ impl Builder<'_> {
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step, request)))
                 .collect(),
+            guards: guards::values(runbook, &self.calls),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
             hosts: BTreeMap::new(),
         }

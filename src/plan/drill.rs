@@ -105,13 +105,14 @@ fn targets(
             out.entry(origin).or_insert_with(|| (format!("variable `{name}`"), place()));
         }
     }
-    for (id, step) in &plan.values.steps {
+    for (id, step) in plan.values.all() {
         for probe in step.probes() {
             if let Action::Http(call) = &probe.action
                 && let Some(origin) = origin(&call.url, &known)
             {
                 let place = || address(document, id, &call.url);
-                out.entry(origin).or_insert_with(|| (format!("step `{id}`"), place()));
+                let what = if plan.values.guards.contains_key(id) { "guard" } else { "step" };
+                out.entry(origin).or_insert_with(|| (format!("{what} `{id}`"), place()));
             }
         }
     }
@@ -129,17 +130,20 @@ fn variable(document: &Document, environment: Option<&Environment>, name: &str) 
     }
 }
 
-/// Where a step writes an address, itself or in a proof or reversal; where its host comes from the defaults, its end is
+/// Where a step or a guard writes an address, itself or in a proof or reversal; where its host comes from the defaults, its end is
 /// all that the step writes.
 fn address(document: &Document, id: &str, url: &Template) -> Place {
     let step = flow::steps(&document.runbook).find(|step| step.name() == id);
-    let texts = step.map(texts::of_step).unwrap_or_default();
+    let guard = document.runbook.guards.iter().flatten().find(|guard| guard.id.value == id);
+    let mut texts = step.map(texts::of_step).unwrap_or_default();
+    texts.extend(guard.into_iter().flat_map(|guard| texts::of_act(guard.act())));
     let mut written = texts.iter().filter(|text| text.place == Use::Url).filter_map(|text| match text.text {
         Written::Template(template) => Some(template),
         Written::Condition(_) | Written::Script(_) => None,
     });
     let found = written.find(|text| url.source().ends_with(text.value.source())).map(|text| text.span);
-    let span = found.or(step.map(|step| step.span)).unwrap_or(document.runbook.id.span);
+    let whole = step.map(|step| step.span).or(guard.map(|guard| guard.span));
+    let span = found.or(whole).unwrap_or(document.runbook.id.span);
     span.at(&document.source).into()
 }
 

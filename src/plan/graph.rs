@@ -48,9 +48,24 @@ pub struct Graph {
     /// Steps in an order that respects `needs`; those of `finally` after the others, those of a group behind it. What
     /// stands inside `for_each` or `repeat` stands here once and is begun once for each item or round.
     pub steps: Vec<StepNode>,
+    /// What has to hold while the main section changes anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<GuardNode>,
     /// The run that this one does again, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<Rerun>,
+}
+
+/// A condition that is asked at intervals, and for each attempt at whatever is no read. Its id is unlike that of every
+/// step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardNode {
+    pub id: String,
+    /// Http, shell or argv.
+    pub kind: Kind,
+    /// From the end of one probe to the next, where no step asks before.
+    pub every_ms: u64,
 }
 
 /// A finished run, a part of which is done again. Its journal is named by its head, so that nobody can exchange it.
@@ -167,6 +182,8 @@ pub enum Effect {
 pub enum Section {
     Main,
     Finally,
+    /// No step, but what steps wait for: a guard.
+    Guard,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -250,6 +267,9 @@ pub struct StepNode {
     /// For `revert`: whose reversals it closes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reverts: Vec<String>,
+    /// For a guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u64>,
     /// It succeeded in the run that this one does again, and need not run if its request is still the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
@@ -297,6 +317,7 @@ impl StepNode {
             each: None,
             repeat: None,
             reverts: Vec::new(),
+            every_ms: None,
             imported: false,
         }
     }
@@ -306,6 +327,17 @@ impl StepNode {
     /// A message that reached nobody: what comes after it goes on, and the run is not failed.
     pub fn is_no_obstacle(&self) -> bool {
         self.kind == Kind::Notify && self.allowed && self.on_failure == Some(OnFailure::Continue)
+    }
+}
+
+impl GuardNode {
+    /// How a run goes about it.
+    pub fn node(&self) -> StepNode {
+        StepNode {
+            section: Section::Guard,
+            every_ms: Some(self.every_ms),
+            ..StepNode::new(&self.id, self.kind, Effect::Read)
+        }
     }
 }
 

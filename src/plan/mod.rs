@@ -10,6 +10,7 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+mod guards;
 pub mod host;
 mod locks;
 mod loops;
@@ -25,9 +26,9 @@ pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, Remot
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
     ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph,
-    GroupNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack,
-    OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share,
-    StepNode, VerifyNode, Who,
+    GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
+    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn,
+    Section, Share, StepNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};

@@ -61,6 +61,8 @@ pub struct Preview {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
     pub steps: Vec<StepPreview>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<StepPreview>,
 }
 
 /// A process that a practice environment starts beside the run.
@@ -70,7 +72,7 @@ pub struct ServicePreview {
     pub argv: Vec<String>,
 }
 
-/// Scheme, host and port, and the steps that send something there.
+/// Scheme, host and port, and the steps and guards that send something there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Target {
     pub target: String,
@@ -227,6 +229,10 @@ impl Preview {
             let values = values.steps.get(&node.id).unwrap_or(&none);
             step(plan, at, node, values)
         });
+        let guards = graph.guards.iter().map(|guard| {
+            let values = plan.values.guards.get(&guard.id).unwrap_or(&none);
+            step(plan, graph.steps.len(), &guard.node(), values)
+        });
         Ok(Self {
             format: FORMAT,
             digest: digest::of_files(&files),
@@ -256,6 +262,7 @@ impl Preview {
             estimate: estimate(plan),
             links: values.links.clone(),
             steps: steps.collect(),
+            guards: guards.collect(),
         })
     }
 }
@@ -442,14 +449,15 @@ fn behind(plan: &Plan, gate: usize) -> Vec<String> {
 pub fn targets(plan: &Plan) -> Vec<Target> {
     let known = Lenient(Known::of(&plan.values));
     let mut out: Vec<Target> = Vec::new();
-    for (at, node) in plan.graph.steps.iter().enumerate() {
-        for probe in plan.step_values(at).into_iter().flat_map(StepValues::probes) {
+    let steps = plan.graph.steps.iter().filter_map(|node| Some((&node.id, plan.values.steps.get(&node.id)?)));
+    for (id, values) in steps.chain(&plan.values.guards) {
+        for probe in values.probes() {
             let Action::Http(call) = &probe.action else { continue };
             let target = origin(&call.url, &known).unwrap_or_else(|| DECIDED_LATER.to_owned());
             match out.iter_mut().find(|known| known.target == target) {
-                Some(known) if known.steps.contains(&node.id) => {}
-                Some(known) => known.steps.push(node.id.clone()),
-                None => out.push(Target { target, steps: vec![node.id.clone()], host: None }),
+                Some(known) if known.steps.contains(id) => {}
+                Some(known) => known.steps.push(id.clone()),
+                None => out.push(Target { target, steps: vec![id.clone()], host: None }),
             }
         }
     }

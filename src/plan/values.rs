@@ -38,6 +38,9 @@ pub struct Values {
     pub windows_required: bool,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
+    /// By the id of the guard: what is asked, and what people are told when it does not hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guards: BTreeMap<String, StepValues>,
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
@@ -47,6 +50,11 @@ pub struct Values {
 }
 
 impl Values {
+    /// Everything that sends or starts something: the steps, then the guards.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &StepValues)> {
+        self.steps.iter().chain(&self.guards)
+    }
+
     /// Under which name a runner finds what a path stands for, where that is a secret: an input of class secret, or an
     /// output that is born in the run. (`secrets.name` is told apart by its form.)
     pub fn secret(&self, path: &str) -> Option<String> {

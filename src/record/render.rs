@@ -317,9 +317,9 @@ fn duration(millis: u64) -> String {
 fn step_rows(history: &History) -> Vec<StepRow> {
     let mut rows: Vec<StepRow> = history
         .state
-        .steps()
-        .enumerate()
-        .map(|(at, (node, step))| StepRow {
+        .places()
+        .map(|at| (at, history.state.shape().node(at), history.state.step(at)))
+        .map(|(at, node, step)| StepRow {
             deviates: history.deviates(at),
             id: node.id.clone(),
             kind: node.kind.name(),

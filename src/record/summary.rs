@@ -103,16 +103,18 @@ fn outcome(history: &History) -> Value {
 }
 
 fn steps(history: &History) -> Value {
-    let steps = history.state.steps().map(|(node, step)| {
-        json!({
-            "id": node.id,
-            "kind": node.kind,
-            "effect": node.effect,
-            "status": step.status,
-            "reason": step.reason,
-            "attempts": step.attempts,
-        })
-    });
+    let places = history.state.places();
+    let steps =
+        places.map(|at| (history.state.shape().node(at), history.state.step(at))).map(|(node, step)| {
+            json!({
+                "id": node.id,
+                "kind": node.kind,
+                "effect": node.effect,
+                "status": step.status,
+                "reason": step.reason,
+                "attempts": step.attempts,
+            })
+        });
     Value::Array(steps.collect())
 }
 

@@ -2,7 +2,7 @@
 
 use super::decode::{Keys, Spanned};
 use super::scalar::{Entries, Millis};
-use super::schema::{EffectWord, Expect, Http, Poll, ProbeDecl, PutBack, Step, Undo, Verify};
+use super::schema::{EffectWord, Expect, GuardDecl, Http, Poll, ProbeDecl, PutBack, Step, Undo, Verify};
 use super::shell::Script;
 use super::template::Template;
 use crate::diag::Span;
@@ -47,7 +47,7 @@ macro_rules! acts {
         }
     )*};
 }
-acts!(Step, Verify, Undo, PutBack, ProbeDecl);
+acts!(Step, Verify, Undo, PutBack, ProbeDecl, GuardDecl);
 
 /// Kinds of step that a runner does.
 pub const ACTIONS: [&str; 3] = ["http", "shell", "argv"];

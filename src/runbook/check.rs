@@ -5,13 +5,14 @@
 //! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
 //! read, `secrets` at what nobody may see, `dominance` at gates in front of what is destructive, `gates` at all other
 //! things about gates, `people` at who may answer, `hosts` at what runs elsewhere and at files that steps leave,
-//! `notices` at what is sent to whom, `retries` at what is done again.
+//! `notices` at what is sent to whom, `guards` at what is asked at intervals, `retries` at what is done again.
 
 mod asked;
 mod choices;
 mod commands;
 mod dominance;
 mod gates;
+mod guards;
 mod hosts;
 mod loops;
 mod names;
@@ -101,6 +102,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     choices::check(&mut checker);
     commands::check(&mut checker);
     loops::check(&mut checker);
+    guards::check(&mut checker);
     names::check(&mut checker);
     dominance::check(&mut checker);
     gates::check(&mut checker);

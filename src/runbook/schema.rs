@@ -5,6 +5,7 @@
 
 mod calls;
 mod editor;
+mod guards;
 mod lists;
 mod notes;
 mod people;
@@ -19,6 +20,7 @@ use super::yaml::Node;
 pub use calls::*;
 pub use editor::json_schema;
 pub(super) use editor::schema_of;
+pub use guards::*;
 pub use lists::*;
 pub use notes::*;
 pub use people::*;
@@ -51,6 +53,8 @@ record! {
         may lock: Locks,
         /// When it may be run; without one, always. Drills may be run at any time.
         may windows: Vec<WindowDecl>,
+        /// What has to hold while it changes anything: asked at intervals, and before each write.
+        may guards: Vec<GuardDecl>,
         /// What is done, in order: a step without `needs` waits for everything above it.
         must steps: Vec<Step>,
         /// Steps that run at every ending: success, failure, refusal, cancel.
@@ -65,7 +69,7 @@ record! {
         may links: Vec<LinkDecl>,
         /// What was changed in it, newest first.
         may changelog: Vec<ChangeDecl>,
-    } later ["guards"]
+    }
 }
 
 impl Runbook {
@@ -332,7 +336,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 19] = [
+    const HOMES: [(&str, &[&str]); 20] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -349,6 +353,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`for_each`", EachDecl::NAMES),
         ("`canary`", CanaryDecl::NAMES),
         ("`repeat`", RepeatDecl::NAMES),
+        ("a guard", GuardDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),
         ("an input", InputDecl::NAMES),

@@ -18,6 +18,7 @@ mod first;
 mod flow;
 mod form;
 mod glass;
+mod guards;
 mod held;
 mod hosts;
 mod lists;

@@ -254,6 +254,7 @@ fn what_is_not_built_yet_is_listed() {
         EachDecl,
         CanaryDecl,
         RepeatDecl,
+        GuardDecl,
     ];
     assert_eq!(
         all.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(),

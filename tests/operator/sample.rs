@@ -188,6 +188,7 @@ impl World {
             deadline_ms: None,
             secrets: vec!["admin_token".into()],
             steps: nodes,
+            guards: vec![],
             rerun: None,
         };
         let shape = Arc::new(Shape::new(graph.clone()).unwrap());

@@ -92,6 +92,7 @@ pub fn graph(kind: Kindness) -> Graph {
         deadline_ms: None,
         secrets: Vec::new(),
         steps: vec![before, go, isolate],
+        guards: vec![],
         rerun: None,
     }
 }

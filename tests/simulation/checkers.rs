@@ -23,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 21] = [
+pub const RULES: [(&str, Rule); 22] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -45,7 +45,11 @@ pub const RULES: [(&str, Rule); 21] = [
     ("groups", crate::compounds::groups),
     ("scopes", crate::compounds::scopes),
     ("ahead", crate::compounds::ahead),
+    ("guards", crate::guards::guards),
 ];
+
+/// Those that are about guards too, which are no steps.
+const OF_GUARDS: [&str; 3] = ["L7", "max_in_flight", "guards"];
 
 /// Folds events and collects what the rules object to.
 #[derive(Debug, Clone)]
@@ -76,7 +80,9 @@ impl<'a> Historian<'a> {
         self.last = entry.at;
         self.model.at(entry.at);
         for event in &entry.events {
-            for (name, rule) in RULES {
+            let guard = crate::guards::is_about(self.model.plan, event);
+            let about = |name: &str| !guard || OF_GUARDS.contains(&name);
+            for (name, rule) in RULES.into_iter().filter(|(name, _)| about(name)) {
                 if let Err(why) = rule(&self.model, event) {
                     let of = place_of(event).unwrap_or_else(|| "run".into());
                     self.objections.push((name, format!("{of} {}: {why}", event.fact.name())));
@@ -175,7 +181,15 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
 
 /// Whether the person may answer: language rules 4 to 6.
 pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
-    let (graph, node) = (&model.plan.graph, model.node(&ask.step));
+    let graph = &model.plan.graph;
+    if ask.kind == AskKind::Guard {
+        return match actor.how {
+            How::Executor | How::Policy => false,
+            How::Played => graph.role_play && graph.mode != Mode::Live,
+            _ => true,
+        };
+    }
+    let node = model.node(&ask.step);
     let human = [
         AskKind::Approve,
         AskKind::Confirm,
@@ -198,7 +212,7 @@ pub fn may_answer(model: &Model<'_>, ask: &AskSeen, actor: &Actor) -> bool {
     let who = match ask.kind {
         AskKind::Approve | AskKind::Confirm => node.gate.as_ref().map(|gate| &gate.who),
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => node.by.as_ref(),
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => None,
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary | AskKind::Guard => None,
     };
     let Some(who) = who else { return known };
     let mut roles = who.roles.clone();
@@ -472,6 +486,7 @@ fn ending(model: &Model<'_>, event: &Event) -> Result<(), String> {
     let finally = |place: &crate::places::Place| place.node.section == Section::Finally;
     match node.section {
         Section::Main => ensure(!begins || model.ending.is_none(), "the run is ending"),
+        Section::Guard => Ok(()),
         Section::Finally => {
             let open = |toggle: &Toggle| toggle.closed.is_none() && !finally(model.place(&toggle.step));
             let open = model.toggles.iter().any(open);
@@ -553,11 +568,10 @@ pub fn moves(state: &State, commands: &BTreeSet<Command>) -> Option<Objection> {
 
 /// Timers of the state that are overdue though nothing holds them up.
 pub fn overdue(state: &State) -> Option<Objection> {
-    let late = state
-        .derived()
-        .timers
-        .iter()
-        .find(|(at, timer)| *at <= state.run.last_at && !matches!(timer, Timer::Retry(_)));
+    let late =
+        state.derived().timers.iter().find(|(at, timer)| {
+            *at <= state.run.last_at && !matches!(timer, Timer::Retry(_) | Timer::Guard(_))
+        });
     let runs = state.run.paused.is_none() && state.phase() != Phase::Finished;
     late.filter(|_| runs).map(|late| ("L6", format!("{late:?} is overdue at {}", state.run.last_at)))
 }

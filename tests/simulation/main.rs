@@ -11,6 +11,7 @@
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `small`: every small plan with groups, lists and rounds, likewise.
+//! - `guards`: what must hold for guards, and what happens to them.
 //! - `gates`: every short sequence of what can happen to a gate.
 //! - `rules`: the rules of the language by their numbers.
 //! - `toggles`: rule 10 over many runs.
@@ -27,6 +28,7 @@ mod drive;
 mod exhaustive;
 mod gates;
 mod glass;
+mod guards;
 mod laws;
 mod model;
 mod nests;

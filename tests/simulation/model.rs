@@ -92,6 +92,7 @@ pub struct Model<'a> {
     pub asks: BTreeMap<u32, AskSeen>,
     pub toggles: Vec<Toggle>,
     pub keys: BTreeMap<(String, Role), String>,
+    pub guards: crate::guards::Guards,
 }
 
 impl<'a> Model<'a> {
@@ -112,6 +113,12 @@ impl<'a> Model<'a> {
             asks: BTreeMap::new(),
             toggles: Vec::new(),
             keys: BTreeMap::new(),
+            guards: plan
+                .graph
+                .guards
+                .iter()
+                .map(|guard| (guard.id.clone(), crate::guards::Watched::default()))
+                .collect(),
         }
     }
 
@@ -130,7 +137,8 @@ impl<'a> Model<'a> {
     }
 
     pub fn running(&self) -> usize {
-        self.steps.values().filter(|step| step.running.is_some()).count()
+        let guards = self.guards.values().filter(|guard| guard.running.is_some()).count();
+        guards + self.steps.values().filter(|step| step.running.is_some()).count()
     }
 
     /// Everything that has to end before the step.
@@ -237,6 +245,10 @@ impl<'a> Model<'a> {
     }
 
     pub fn take(&mut self, event: &Event) {
+        if crate::guards::is_about(self.plan, event) {
+            return crate::guards::take(self, event);
+        }
+        crate::guards::hear(self, event);
         match &event.fact {
             Fact::RunStarted { attended, .. } => {
                 self.starter = event.actor.as_ref().map(|actor| actor.who.clone());

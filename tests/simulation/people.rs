@@ -80,6 +80,7 @@ impl Town<'_> {
             AskKind::Failure => self.after_failure(plan, state, ask),
             AskKind::Unknown => self.after_doubt(plan, state, ask),
             AskKind::PutBack => self.about_toggle(ask),
+            AskKind::Guard => self.about_guard(ask),
             AskKind::Canary => {
                 let no = !self.calm && self.rng.percent(self.rates.reject);
                 self.one(ask, json!(if no { "no" } else { "yes" }))
@@ -140,7 +141,7 @@ impl Town<'_> {
             .collect()
     }
 
-    fn one(&mut self, ask: u32, value: Value) -> Vec<Answer> {
+    pub fn one(&mut self, ask: u32, value: Value) -> Vec<Answer> {
         let all = self.entitled(ask);
         if all.is_empty() {
             return Vec::new();

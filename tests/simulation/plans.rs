@@ -27,6 +27,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
         add(rng, &mut plan, &format!("f{at}"), Section::Finally);
     }
     cover(rng, &mut plan);
+    crate::guards::some(rng, &mut plan);
     plan
 }
 
@@ -70,6 +71,7 @@ pub fn graph_of(mode: Mode) -> Graph {
         deadline_ms: None,
         secrets: vec!["token".into()],
         steps: Vec::new(),
+        guards: Vec::new(),
         rerun: None,
     }
 }

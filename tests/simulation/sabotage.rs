@@ -65,7 +65,7 @@ pub fn scripted<'a>(plan: &'a Plan, script: &[(&str, Fate)]) -> Life<'a> {
     life
 }
 
-fn history(plan: &Plan, script: &[(&str, Fate)]) -> Vec<Decided> {
+pub fn history(plan: &Plan, script: &[(&str, Fate)]) -> Vec<Decided> {
     let mut life = scripted(plan, script);
     let _begun = life.sim.input(begin(&mut Rng::new(7), true));
     life.settle();
@@ -74,14 +74,14 @@ fn history(plan: &Plan, script: &[(&str, Fate)]) -> Vec<Decided> {
 }
 
 /// The names of the checkers that object to a history.
-fn objectors(plan: &Plan, entries: &[Decided]) -> BTreeSet<&'static str> {
+pub fn objectors(plan: &Plan, entries: &[Decided]) -> BTreeSet<&'static str> {
     let mut historian = Historian::new(plan);
     entries.iter().for_each(|entry| historian.entry(entry));
     historian.objections.iter().map(|(name, _)| *name).collect()
 }
 
 /// The history is fine as it is, and `name` alone objects once it is doctored.
-fn only(name: &str, plan: &Plan, entries: &[Decided], doctor: impl Fn(&mut Vec<Event>)) {
+pub fn only(name: &str, plan: &Plan, entries: &[Decided], doctor: impl Fn(&mut Vec<Event>)) {
     assert_eq!(objectors(plan, entries), BTreeSet::new(), "before");
     let mut events: Vec<Event> = entries.iter().flat_map(|entry| entry.events.clone()).collect();
     doctor(&mut events);
@@ -89,11 +89,11 @@ fn only(name: &str, plan: &Plan, entries: &[Decided], doctor: impl Fn(&mut Vec<E
     assert_eq!(objectors(plan, &doctored), BTreeSet::from([name]));
 }
 
-fn starts(role: Role) -> impl Fn(&Event) -> bool {
+pub fn starts(role: Role) -> impl Fn(&Event) -> bool {
     move |event| matches!(event.fact, Fact::AttemptStarted { role: of, .. } if of == role)
 }
 
-fn find(events: &[Event], nth: usize, is: impl Fn(&Event) -> bool) -> usize {
+pub fn find(events: &[Event], nth: usize, is: impl Fn(&Event) -> bool) -> usize {
     (0..events.len()).filter(|at| is(&events[*at])).nth(nth).expect("the history has it")
 }
 

@@ -235,11 +235,16 @@ impl<'a> Town<'a> {
 
     fn outcome_of(&mut self, request: &AttemptRequest, now: Timestamp) -> Outcome {
         let place = named(&request.key.step, request.key.item);
-        let node = &self.historian.model.node(&place).clone();
         match request.role {
-            Role::Do if request.effect == Effect::Read => self.read(node, now),
-            Role::Do => self.write(node, request, now),
-            Role::First | Role::Verify => self.probe(&node.id, node, now),
+            Role::Do | Role::First | Role::Verify => {
+                let node = &self.historian.model.node(&place).clone();
+                match request.role {
+                    Role::Do if request.effect == Effect::Read => self.read(node, now),
+                    Role::Do => self.write(node, request, now),
+                    _ => self.probe(&node.id, node, now),
+                }
+            }
+            Role::Guard => self.guard(now),
             Role::Item => self.item(request, now),
             Role::OnlyIf => {
                 let holds = self.calm || self.rng.percent(60);
@@ -419,8 +424,12 @@ impl World for Town<'_> {
             return None;
         }
         let place = named(&request.key.step, request.key.item);
-        let seen = &self.historian.model.steps[&place];
-        if !seen.attempts.contains(&request.key.attempt) {
+        let model = &self.historian.model;
+        let known = match model.guards.get(&place) {
+            Some(guard) => guard.running == Some(request.key.attempt),
+            None => model.steps[&place].attempts.contains(&request.key.attempt),
+        };
+        if !known {
             self.objections.push(("L1", format!("{} starts before its entry", request.key)));
         }
         let begun = (request.role, request.idempotency_key.clone());
@@ -447,6 +456,9 @@ impl World for Town<'_> {
 
     fn stop(&mut self, key: &AttemptKey, now: Timestamp) -> (u64, Outcome) {
         let place = named(&key.step, key.item);
+        if crate::guards::is_guard(self.plan, &place) {
+            return (1, Outcome::bare(AttemptResult::Cancelled, "cancelled", now));
+        }
         let writes = match self.truth.begun.get(key) {
             Some((Role::Do, _)) => self.historian.model.node(&place).effect != Effect::Read,
             Some((role, _)) => !role.is_probe(),

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
 mod compounds;
+mod guards;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -144,6 +145,7 @@ fn plan(kind: Kind) -> Graph {
         deadline_ms: None,
         secrets: vec![],
         steps: vec![node],
+        guards: vec![],
         rerun: None,
     }
 }
@@ -221,6 +223,7 @@ fn states() -> Vec<(&'static str, State)> {
     add("checklist ready", Kind::Checklist, &[]);
     add("checklist waiting", Kind::Checklist, &[opened(1, AskKind::Checklist)]);
     all.extend(compounds::states());
+    all.extend(guards::states());
     all
 }
 
@@ -242,11 +245,11 @@ fn events(state: &State) -> Vec<(String, Event)> {
     }
     all.push(of(Fact::StepUnknown { reason: "r".into() }));
     use Override as O;
-    for how in [O::Retry, O::ByHand, O::Skip, O::SetOutput, O::Done, O::NotDone] {
+    for how in [O::Retry, O::ByHand, O::Skip, O::SetOutput, O::Done, O::NotDone, O::GoOn] {
         all.push(of(Fact::StepOverridden { how }));
     }
     use Role as R;
-    for role in [R::Do, R::First, R::Verify, R::Item, R::Undo, R::PutBack, R::OnlyIf] {
+    for role in [R::Do, R::First, R::Verify, R::Item, R::Undo, R::PutBack, R::OnlyIf, R::Guard] {
         all.push(start(next, role));
     }
     use AttemptResult as A;
@@ -268,6 +271,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
         K::Unknown,
         K::PutBack,
         K::Canary,
+        K::Guard,
     ] {
         all.push(opened(new, kind));
     }

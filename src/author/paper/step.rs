@@ -347,7 +347,7 @@ impl Paper<'_> {
     }
 
     /// A question to a system and its wanted answer.
-    fn probe(&self, known: &Known, act: Act<'_>) -> Vec<String> {
+    pub(super) fn probe(&self, known: &Known, act: Act<'_>) -> Vec<String> {
         let mut out = self.call(known, act, false);
         if !out.is_empty() {
             out.extend(self.expected(act, self.say("Attendu :", "Expected:")));

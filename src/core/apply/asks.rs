@@ -11,7 +11,7 @@ use crate::plan::Kind;
 
 /// A question about what became of a step, or is to become, and not the step itself.
 const fn about(kind: AskKind) -> bool {
-    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary)
+    matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary | AskKind::Guard)
 }
 
 impl State {
@@ -45,7 +45,8 @@ impl State {
             AskKind::Checklist => node_kind == Kind::Checklist,
             AskKind::Choice => node_kind == Kind::Choice,
             AskKind::Manual => node_kind == Kind::Manual,
-            AskKind::Failure | AskKind::Unknown => !node_kind.is_gate(),
+            AskKind::Guard => self.shape.is_guard(step),
+            AskKind::Failure | AskKind::Unknown => !node_kind.is_gate() && !self.shape.is_guard(step),
             AskKind::PutBack => self.due_reversal(step, None).is_some(),
             AskKind::Canary => self.shape.node(step).each.as_ref().is_some_and(|each| each.canary.is_some()),
         };
@@ -54,6 +55,7 @@ impl State {
         match kind {
             AskKind::PutBack => {}
             AskKind::Canary => self.may_ask_to_go_on(at, step)?,
+            AskKind::Guard => need(self.is_in_doubt(step), "nothing says that it does not hold")?,
             AskKind::Unknown => need(state.status == Status::Unknown, "nothing about it is uncertain")?,
             AskKind::Failure => {
                 let failed = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);
@@ -140,7 +142,7 @@ impl State {
             if let Some(reversal) = self.due_reversal(step, None) {
                 self.reversals[reversal].told = decision == Decision::PutBack;
             }
-        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::Canary) {
+        } else if !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::Canary | AskKind::Guard) {
             let answer = value.and_then(|text| Json::parse(&text).ok());
             state.human = Some(Human { answer, by: actor, at, comment });
             state.outputs.extend(event.hidden.outputs());
@@ -165,6 +167,9 @@ impl State {
         self.set_expiry(id, None);
         self.derived.open_asks.remove(&id);
         self.steps[step].ask = None;
+        if self.shape.is_guard(step) {
+            self.guard_asked(id, step);
+        }
         self.refresh(step);
         Ok(())
     }
@@ -198,6 +203,7 @@ impl State {
         let frame = self.shape.frame(gate);
         let covers: Vec<usize> = covers.iter().flat_map(|name| self.shape.meant(name, frame)).collect();
         for covered in covers {
+            self.steps[covered].cleared.clear();
             if self.steps[covered].status == Status::Retrying {
                 self.set_due(covered, None);
                 self.steps[covered].status = Status::Ready;

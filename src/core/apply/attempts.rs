@@ -41,12 +41,16 @@ impl State {
                     self.reversals[at].tries += u32::from(role != Role::OnlyIf);
                 }
             }
-            Role::Do | Role::First | Role::Verify | Role::Item => {
+            Role::Do | Role::First | Role::Verify | Role::Item | Role::Guard => {
                 if state.status != Status::Unknown && state.status != Status::Waiting {
                     state.status = Status::Running;
                 }
+                if role == Role::Guard {
+                    state.last_ask = None;
+                }
                 if role == Role::Do {
                     state.status = Status::Running;
+                    state.cleared.clear();
                     state.first_started.get_or_insert(at);
                 }
             }
@@ -70,7 +74,9 @@ impl State {
         };
         let asked = matches!(role, Role::Do | Role::First | Role::Verify) && state.status == Status::Waiting;
         need(!asked, "a question about it is not settled")?;
+        need((role == Role::Guard) == self.shape.is_guard(step), "a guard is asked, and nothing else")?;
         match role {
+            Role::Guard => self.may_ask_guard(step, part),
             Role::Do => {
                 need(node.kind.runs(), "it is not done by a runner")?;
                 // The same request with the same key, where no probe can tell; or because a person said so.
@@ -79,6 +85,7 @@ impl State {
                 need(!self.in_doubt(step) || (again && stated), "whether it took effect is not known")?;
                 need(turn, "the run is past it")?;
                 need(self.gates_open(step), "a gate in front of it is not open")?;
+                need(self.is_cleared(step), "a guard has not held for it")?;
                 let ready = matches!(state.status, Status::Ready | Status::Retrying) || self.is_loose(step);
                 need(ready && !state.settled, "its turn has not come")
             }
@@ -182,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
+    pub(super) fn attempt_finished(&mut self, at: Timestamp, step: usize, event: &Event) -> Applied {
         let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, sealed, .. } =
             &event.fact
         else {
@@ -202,6 +209,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            part: running.part.clone(),
             request: running.request,
             result: *result,
             reason: reason.clone(),
@@ -243,12 +251,13 @@ impl State {
                     reversal.allowed = Some(*result == AttemptResult::Succeeded);
                 }
             }
+            Role::Guard => self.guard_answered(at, step, *result),
             Role::Undo | Role::PutBack => {}
         }
         Ok(())
     }
 
-    pub(super) fn attempt_interrupted(&mut self, step: usize, event: &Event) -> Applied {
+    pub(super) fn attempt_interrupted(&mut self, at: Timestamp, step: usize, event: &Event) -> Applied {
         let state = &mut self.steps[step];
         let running = state
             .running
@@ -264,6 +273,7 @@ impl State {
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,
+            part: running.part,
             request: running.request,
             result: AttemptResult::Unknown,
             reason: "interrupted".to_owned(),
@@ -274,6 +284,9 @@ impl State {
             excerpts: BTreeMap::new(),
             blobs: BTreeMap::new(),
         });
+        if running.role == Role::Guard {
+            self.guard_answered(at, step, AttemptResult::Cancelled);
+        }
         Ok(())
     }
 
@@ -283,6 +296,7 @@ impl State {
         let loose = self.is_loose(step);
         let state = &mut self.steps[step];
         need(state.running.is_none() && state.ask.is_none(), "an attempt is running, or a question is open")?;
+        need(!self.shape.is_guard(step), "a guard is no step")?;
         if state.settled {
             need(reversed, "it is not its turn to be reversed")?;
         } else {

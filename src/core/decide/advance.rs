@@ -51,6 +51,7 @@ impl Draft<'_> {
                         self.retry_now(step);
                     }
                 }
+                Timer::Guard(guard) => self.watch(guard),
                 Timer::AskExpiry(ask) => self.ask_expired(ask),
             }
         }
@@ -95,7 +96,7 @@ impl Draft<'_> {
 
     /// Gives a step its turn. False: it has to wait for a free slot.
     fn start_ready(&mut self, step: usize) -> bool {
-        if self.state.waits_for_a_gate(step) {
+        if self.state.waits_for_a_gate(step) || self.state.is_held(step) {
             return true;
         }
         if let Some((reason, cause)) = self.refuses_to_run(step) {

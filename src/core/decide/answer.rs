@@ -169,6 +169,8 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     match ask.kind {
         AskKind::Approve if decision == Decision::BreakGlass => need_reason(&answer, "breaking the glass")?,
         AskKind::Approve | AskKind::Canary => {}
+        AskKind::Guard if decision == Decision::GoOn => need_reason(&answer, "overruling a guard")?,
+        AskKind::Guard => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
         AskKind::Input => form::fields(plan, state, ask.step, &answer.value, &mut hidden)?,
         AskKind::Choice => hidden.put("value", &choose::chosen(ask, node, &answer.value)?),
@@ -272,6 +274,9 @@ pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)
             (&["undo_end"], Decision::UndoEnd),
             (&["end"], Decision::End),
         ],
+        AskKind::Guard => {
+            vec![(&["retry"], Decision::Retry), (&["go_on"], Decision::GoOn), (&["end"], Decision::End)]
+        }
         AskKind::PutBack => vec![
             (&["put_back", "retry"], Decision::PutBack),
             (&["done"], Decision::Done),
@@ -461,6 +466,7 @@ impl Draft<'_> {
         self.emit_step(ask.step, Fact::AskClosed { ask: id, how: AskEnd::Answered });
         match ask.kind {
             AskKind::Failure | AskKind::Unknown => self.carry_out_override(&ask, decision, actor, hidden),
+            AskKind::Guard => self.carry_out_guard(&ask, decision, actor, hidden),
             AskKind::PutBack => {
                 let due = self.state.due_reversal(ask.step, None);
                 let Some(top) = due.map(|at| self.state.reversals()[at].clone()) else { return };

@@ -87,6 +87,9 @@ impl Draft<'_> {
 
     /// The step's `verify`, before acting.
     pub(super) fn start_first(&mut self, step: usize) {
+        if self.state.is_held(step) {
+            return;
+        }
         let probe = self.values(step).and_then(|values| values.verify.as_ref());
         self.start_probe(step, Role::First, None, probe);
     }
@@ -104,6 +107,9 @@ impl Draft<'_> {
         }
         if self.state.gates_before(step).any(|gate| !self.state.satisfies(gate)) {
             return self.not_allowed_again(step);
+        }
+        if !self.is_let_through(step) {
+            return;
         }
         let Some(values) = self.values(step) else { return };
         let Some(act) = &values.act else {
@@ -150,7 +156,7 @@ impl Draft<'_> {
         Ok((request, hidden))
     }
 
-    fn request(
+    pub(super) fn request(
         &self,
         step: usize,
         role: Role,
@@ -175,7 +181,7 @@ impl Draft<'_> {
         AttemptRequest { key, role, part, effect, probe, timeout_ms, idempotency_key }
     }
 
-    fn start(&mut self, step: usize, request: AttemptRequest, mut hidden: Hidden) {
+    pub(super) fn start(&mut self, step: usize, request: AttemptRequest, mut hidden: Hidden) {
         hidden.put("request", &request);
         let fact = Fact::AttemptStarted {
             role: request.role,
@@ -302,6 +308,9 @@ impl Draft<'_> {
     pub(super) fn settle_loose(&mut self, step: usize) {
         let state = self.state.step(step);
         let shape = self.state.shape();
+        if shape.is_guard(step) {
+            return self.question_guard(step);
+        }
         if shape.is_compound(step) || shape.node(step).kind == Kind::Revert {
             return self.settle_compound(step);
         }

@@ -41,7 +41,7 @@ impl Draft<'_> {
                         if state.belief == Belief::Unknown { Status::Unknown } else { Status::Failed };
                     self.settle(step, status, last.as_deref().unwrap_or("ended"));
                 }
-                Timer::Retry(_) | Timer::AskExpiry(_) | Timer::RunDeadline => {}
+                Timer::Retry(_) | Timer::Guard(_) | Timer::AskExpiry(_) | Timer::RunDeadline => {}
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn entitled(plan: &Plan, state: &State, ask: &Ask, actor: &Actor) -> 
             Some(who) => allowed_by(plan, state, ask.step, actor, who),
             None => Ok(()),
         },
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => Ok(()),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary | AskKind::Guard => Ok(()),
     }
 }
 
@@ -133,7 +133,7 @@ fn not_excluded(state: &State, at: usize, actor: &Actor, who: &Who) -> Result<()
 
 /// The question is the step itself, not what became of it.
 pub(super) const fn is_own(kind: AskKind) -> bool {
-    !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary)
+    !matches!(kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary | AskKind::Guard)
 }
 
 /// The same person; for played answers, the same played identity.

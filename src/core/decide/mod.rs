@@ -15,6 +15,7 @@ mod ending;
 mod entitled;
 mod exhibit;
 mod form;
+mod guards;
 mod needed;
 
 pub use answer::{choices, decision};

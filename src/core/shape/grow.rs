@@ -80,7 +80,11 @@ impl Shape {
             let lists = group.map(|group| (self.places[*group].members, self.places[*group].handlers));
             lists.and_then(|(members, handlers)| if step.handles { handlers } else { members })
         } else {
-            Some(usize::from(step.section == Section::Finally))
+            Some(match step.section {
+                Section::Main => 0,
+                Section::Finally => 1,
+                Section::Guard => super::GUARDS,
+            })
         };
         list.ok_or_else(|| format!("step `{}` stands in no list", step.id))
     }

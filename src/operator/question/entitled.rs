@@ -51,7 +51,9 @@ pub(super) fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Ent
         AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
             (node.by.as_ref().unwrap_or(&nobody), false)
         }
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => (&nobody, false),
+        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary | AskKind::Guard => {
+            (&nobody, false)
+        }
     };
     let mut roles: Vec<&String> = who.roles.iter().collect();
     if ask.kind == AskKind::Approve && ask.escalated {

@@ -166,7 +166,7 @@ fn excluded(story: &Story, who: &Who, answer: &GateAnswer<'_>) -> Option<String>
     let answered = |step: &&String| {
         let gate = state.ask(answer.ask).map_or(0, |ask| ask.step);
         let of_steps = state.shape().meant_from(step, gate);
-        let about = [AskKind::Failure, AskKind::Unknown, AskKind::PutBack, AskKind::Canary];
+        let about = [AskKind::Failure, AskKind::Unknown, AskKind::PutBack, AskKind::Canary, AskKind::Guard];
         let own = |ask: &&Ask| of_steps.contains(&ask.step) && !about.contains(&ask.kind);
         let mut earlier = state.asks().filter(own).flat_map(|ask| &ask.answers);
         earlier.any(|given| given.actor.who == *name && given.at <= answer.given.at)

@@ -21,10 +21,14 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         let items = step.checklist.iter().flat_map(|list| &list.items.value);
         acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), true))));
         for (act, probe) in acts {
-            scripts::check(checker, act);
-            contradiction(checker, act, probe);
+            of_act(checker, act, probe);
         }
     }
+}
+
+pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
+    scripts::check(checker, act);
+    contradiction(checker, act, probe);
 }
 
 /// Programs and people do anything: what it is should be said.

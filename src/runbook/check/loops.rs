@@ -16,7 +16,7 @@ const TAKEN: [&str; 19] = [
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let changing = changing(checker);
-    for (at, changing) in changing.into_iter().enumerate() {
+    for (at, changed) in changing.into_iter().enumerate() {
         let step = checker.steps[at];
         if let Some(group) = &step.group {
             self::group(checker, group);
@@ -24,7 +24,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         if let Some(each) = &step.for_each {
             name(checker, at, each);
             counts(checker, each);
-            if let Some(what) = changing.filter(|_| !each.keys.has("max_targets") && !each.keys.foreign) {
+            if let Some(what) = changed.filter(|_| !each.keys.has("max_targets") && !each.keys.foreign) {
                 let message = format!(
                     "`for_each` without `max_targets`, and `{}` changes something",
                     checker.name(what)

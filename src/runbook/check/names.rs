@@ -6,7 +6,7 @@ use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
 use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
-use crate::runbook::schema::{RunOnWord, Step};
+use crate::runbook::schema::{GuardDecl, Http, RunOnWord, Step};
 use crate::runbook::template::{Part, ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
@@ -28,6 +28,8 @@ enum Reader {
     Runbook,
     /// Templates of the defaults are read by the steps that use them.
     Defaults,
+    /// A guard is asked at any time of a run.
+    Guard,
 }
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -89,6 +91,19 @@ fn letters(checker: &mut Checker<'_>, at: usize) {
         }
     }
     checker.source = runbook;
+}
+
+/// What a guard reads is known before the first step.
+pub(super) fn of_guard(checker: &mut Checker<'_>, guard: &GuardDecl) {
+    for text in guard.message.iter().flat_map(Text::templates) {
+        read(checker, Reader::Guard, &plain(text, Use::Words));
+    }
+    for text in texts::of_act(guard.act()) {
+        read(checker, Reader::Guard, &text);
+    }
+    if let Some(http) = guard.act().http {
+        credentials_of(checker, Reader::Guard, http, false);
+    }
 }
 
 fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
@@ -195,8 +210,8 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                         let reading = Reading { at, place: text.place, after: text.after, defaulted };
                         output(checker, reading, (id, field), span);
                     }
-                    Reader::Runbook | Reader::Defaults => {
-                        checker.fail("not-upstream", span, "no step has run when this is read");
+                    Reader::Runbook | Reader::Defaults | Reader::Guard => {
+                        before_any_step(checker, reader, span)
                     }
                 },
                 _ => {
@@ -207,6 +222,16 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             }
         }
     }
+}
+
+/// A step is named where none has run.
+fn before_any_step(checker: &mut Checker<'_>, reader: Reader, span: Span) {
+    let Reader::Guard = reader else {
+        return checker.fail("not-upstream", span, "no step has run when this is read");
+    };
+    let message = "a guard is asked at any time, before any step has run too";
+    let problem = checker.error("not-upstream", span, message);
+    checker.push(problem.help("inputs, variables, secrets and `run` are known there"));
 }
 
 /// `run.name`.
@@ -295,12 +320,16 @@ fn credentials(checker: &mut Checker<'_>, at: usize, step: &Step) {
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
     acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), false))));
     for (http, after) in acts.into_iter().filter_map(|(act, after)| Some((act.http?, after))) {
-        let bearer = http.bearer.as_ref().filter(|name| name.value != "none");
-        let basic = http.basic.as_ref().map(|basic| &basic.secret);
-        let header = http.header.as_ref().map(|header| &header.secret);
-        for name in [bearer, basic, header] {
-            secret_name(checker, Reader::Step(at), name, after);
-        }
+        credentials_of(checker, Reader::Step(at), http, after);
+    }
+}
+
+fn credentials_of(checker: &mut Checker<'_>, reader: Reader, http: &Http, after: bool) {
+    let bearer = http.bearer.as_ref().filter(|name| name.value != "none");
+    let basic = http.basic.as_ref().map(|basic| &basic.secret);
+    let header = http.header.as_ref().map(|header| &header.secret);
+    for name in [bearer, basic, header] {
+        secret_name(checker, reader, name, after);
     }
 }
 
@@ -321,8 +350,8 @@ fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<
                     secrets::need_secret(checker, name);
                 }
             }
-            Reader::Runbook | Reader::Defaults | Reader::Ask => {
-                checker.fail("not-upstream", name.span, "no step has run when this is read");
+            Reader::Runbook | Reader::Defaults | Reader::Ask | Reader::Guard => {
+                before_any_step(checker, reader, name.span);
             }
         },
         (Some("inputs"), Some(input), None, None) => {

@@ -95,15 +95,7 @@ fn ids(checker: &mut Checker<'_>) {
             }
             continue;
         };
-        let mut bytes = id.value.bytes();
-        let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
-            && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if !good {
-            let message =
-                format!("`{}` is not an id of a step: a small letter, then letters, digits, `_`", id.value);
-            let problem = checker.error("bad-id", id.span, message);
-            checker.push(problem.suggest_name(&id.value));
-        }
+        self::id(checker, id, "a step");
         if let Some(first) = checker.flow.find(&id.value).filter(|first| *first != at) {
             let message = format!("two steps have the id `{}`", id.value);
             let first = checker.id_span(first).at(checker.source);
@@ -111,6 +103,19 @@ fn ids(checker: &mut Checker<'_>) {
             checker.push(problem.also(first, "first here"));
         }
         items(checker, step);
+    }
+}
+
+/// The form of a name that others are called by.
+pub(super) fn id(checker: &mut Checker<'_>, id: &Spanned<String>, of: &str) {
+    let mut bytes = id.value.bytes();
+    let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !good {
+        let message =
+            format!("`{}` is not an id of {of}: a small letter, then letters, digits, `_`", id.value);
+        let problem = checker.error("bad-id", id.span, message);
+        checker.push(problem.suggest_name(&id.value));
     }
 }
 
@@ -298,7 +303,7 @@ fn proof(checker: &mut Checker<'_>, decl: &ProbeDecl, key: &str, may_name_step: 
 }
 
 /// An action that may only ask.
-fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
+pub(super) fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
     one_action(checker, act, key);
     if act.probe_effect() != EffectWord::Read {
         let span = act.kinds().first().map_or(act.span, |(_, span)| *span);

@@ -20,11 +20,16 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         questions(checker, step);
         lists(checker, step);
         for (act, absent) in acts(step) {
-            self::act(checker, act);
-            expected(checker, act.expect, act.keys, "expect");
-            expected(checker, absent, act.keys, "absent");
+            of_act(checker, act, absent);
         }
     }
+}
+
+/// `absent`: how "not done" looks.
+pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, absent: Option<&Expect>) {
+    self::act(checker, act);
+    expected(checker, act.expect, act.keys, "expect");
+    expected(checker, absent, act.keys, "absent");
 }
 
 /// Everything a step does or asks, with how "not done" looks.
@@ -129,7 +134,7 @@ fn times(checker: &mut Checker<'_>, step: &Step) {
 }
 
 /// A time-out of no length.
-fn no_time(checker: &mut Checker<'_>, name: &str, time: Option<Millis>, span: Option<Span>) {
+pub(super) fn no_time(checker: &mut Checker<'_>, name: &str, time: Option<Millis>, span: Option<Span>) {
     let (Some(Millis(0)), Some(span)) = (time, span) else { return };
     let message = format!("a `{name}` of nothing is over before anything could happen");
     let problem = checker.error("bad-duration", span, message);
