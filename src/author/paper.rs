@@ -5,6 +5,8 @@
 
 mod call;
 mod fill;
+mod lists;
+mod message;
 mod step;
 
 use std::collections::BTreeMap;
@@ -49,8 +51,8 @@ impl Paper<'_> {
         );
         blocks.push(filters.to_owned());
         let runbook = &self.document.runbook;
-        blocks.extend(runbook.steps.iter().map(|step| self.step(&known, step)));
-        if let Some(finally) = runbook.finally.as_ref().filter(|finally| !finally.is_empty()) {
+        blocks.extend(self.steps(&known, false));
+        if runbook.finally.as_ref().is_some_and(|finally| !finally.is_empty()) {
             blocks.push(format!(
                 "## {}",
                 self.say("À la fin, dans tous les cas", "At the end, whatever happened")
@@ -60,7 +62,7 @@ impl Paper<'_> {
                 "Also after a failure, a refusal, or when it was called off.",
             );
             blocks.push(why.to_owned());
-            blocks.extend(finally.iter().map(|step| self.step(&known, step)));
+            blocks.extend(self.steps(&known, true));
         }
         blocks.extend(self.foot());
         format!("{}\n", blocks.join("\n\n"))
@@ -148,12 +150,19 @@ impl Paper<'_> {
         part(self.say("Variables", "Variables"), self.vars_table(known));
         part(self.say("Secrets, jamais sur cette feuille", "Secrets, never on this sheet"), self.secrets());
         part(self.say("Qui peut répondre", "Who may answer"), self.roles());
-        let locks = self.document.runbook.lock.iter().flatten();
+        let locks = self.document.runbook.locks();
         let locks = locks.map(|lock| format!("- [ ] {}", code(&known.plain(&lock.value))));
         part(
             self.say("Personne d'autre n'y travaille en ce moment", "Nobody else is at work on it"),
             locks.collect(),
         );
+        let windows = self.document.runbook.windows.iter().flatten();
+        let windows = windows.map(|window| {
+            let title = window.title.as_ref().map(|title| format!("{}: ", known.line(title)));
+            let (cron, zone) = (code(&window.cron.value), &window.zone.value);
+            format!("- {}{cron} {zone}, {}", title.unwrap_or_default(), step::duration(window.r#for.value))
+        });
+        part(self.say("Quand c'est permis", "When it may be done"), windows.collect());
         blocks
     }
 

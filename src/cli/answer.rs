@@ -51,7 +51,8 @@ pub(super) fn answer(args: &AnswerArgs) -> Result<Exit, CliError> {
     let input = Input::Answer(Box::new(answer));
     if args.resume {
         drive::surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
-        return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), vec![input], ui);
+        let then = drive::outside(&reopened, &args.window)?.into_iter().chain([input]).collect();
+        return drive::resume_dir_with(reopened, &dir, &home, &args.common, Answers::new(), then, ui);
     }
     let news = reopened.note_down(input, me).map_err(launch_error)?;
     ui.say(if news { NOTED } else { SAID_BEFORE });

@@ -1,8 +1,12 @@
 //! What may be typed. The doc comments are the help.
 
+mod review;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use review::{ReviewArgs, VerdictWord};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -41,6 +45,8 @@ pub enum Verb {
     Answer(AnswerArgs),
     /// Sign a decision that a run elsewhere asks for, with your SSH key
     Sign(SignArgs),
+    /// Look at a gate that somebody opened by breaking the glass
+    Review(ReviewArgs),
     /// End a run: reversals and `finally` still happen
     Cancel(CancelArgs),
     /// Show who holds which target, or take one away from a run
@@ -169,6 +175,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
     #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(flatten)]
     pub common: DriveArgs,
 }
 
@@ -229,6 +237,14 @@ pub struct AcceptArgs {
     pub accept_environment: bool,
 }
 
+/// For verbs that begin or take up a run.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// Go on although no window of the runbook is open; the record says why
+    #[arg(long, value_name = "REASON")]
+    pub outside_window: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
     /// Id, beginning of the id, or directory of the run
@@ -238,6 +254,8 @@ pub struct ResumeArgs {
     pub answers: Option<PathBuf>,
     #[command(flatten)]
     pub accept: AcceptArgs,
+    #[command(flatten)]
+    pub window: WindowArgs,
     #[command(flatten)]
     pub common: DriveArgs,
 }
@@ -260,6 +278,8 @@ pub struct RerunArgs {
     pub run_id: Option<String>,
     #[command(flatten)]
     pub accept: AcceptArgs,
+    #[command(flatten)]
+    pub window: WindowArgs,
     #[command(flatten)]
     pub common: DriveArgs,
 }
@@ -305,6 +325,8 @@ pub struct AnswerArgs {
     #[command(flatten)]
     pub accept: AcceptArgs,
     #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(flatten)]
     pub common: DriveArgs,
 }
 
@@ -321,6 +343,9 @@ pub struct SignArgs {
     /// Sign that it must not be done
     #[arg(long)]
     pub reject: bool,
+    /// Sign that you open it alone, for the reason in the comment
+    #[arg(long, conflicts_with = "reject", requires = "comment")]
+    pub break_glass: bool,
     /// Reason or remark, part of what is signed
     #[arg(long, value_name = "TEXT")]
     pub comment: Option<String>,
@@ -544,6 +569,9 @@ pub struct PracticeArgs {
     /// Folder of the platform's state
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
+    /// Serve the mailbox instead: SMTP, each mail a file in `new` of the state
+    #[arg(long, conflicts_with = "strict")]
+    pub mailbox: bool,
     /// Refuse bodies without a JSON content type everywhere
     #[arg(long)]
     pub strict: bool,

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::args::{DriveArgs, Lang, ResumeArgs};
+use super::args::{DriveArgs, Lang, ResumeArgs, WindowArgs};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
+use super::window;
 use crate::clock::{Clock, SystemClock};
-use crate::core::{Actor, RunStatus, State};
+use crate::core::{Actor, Input, RunStatus, State};
 use crate::diag::Diagnostic;
 use crate::engine::book::BookError;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
@@ -40,7 +41,19 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     if let Some(finished) = &reopened.state.run.finished {
         ui.say(&format!("{} was over already, at {}", reopened.id, finished.at));
     }
-    resume_dir_with(reopened, &dir, &home, &args.common, answers, Vec::new(), ui)
+    let then = outside(&reopened, &args.window)?.into_iter().collect();
+    resume_dir_with(reopened, &dir, &home, &args.common, answers, then, ui)
+}
+
+/// What is written down about a run that is taken up outside of its windows. A run that is ending only puts things
+/// back: it may at any time.
+pub(super) fn outside(reopened: &Reopened, args: &WindowArgs) -> Result<Option<Input>, CliError> {
+    let run = &reopened.state.run;
+    if run.finished.is_some() || run.ending.is_some() {
+        return Ok(None);
+    }
+    let reason = args.outside_window.as_deref();
+    window::within(&reopened.plan, reason, run.lang == "fr", clock().as_ref())
 }
 
 /// Takes a run from its directory. One that died before it began is removed, since nothing can come of it.
@@ -62,7 +75,7 @@ pub(super) fn resume_dir_with(
     home: &Home,
     common: &DriveArgs,
     answers: Answers,
-    then: Vec<crate::core::Input>,
+    then: Vec<Input>,
     ui: Ui,
 ) -> Result<Exit, CliError> {
     let host = host(home, common, Arc::new(Asked::ask(&reopened.plan, common)?))?;
@@ -348,7 +361,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
                 .hint(format!("consigne cancel {dir}    (ends it: the target is free)"))
         }
         LaunchError::Lock(lock) => {
-            let held = matches!(lock, LockError::Held { .. });
+            let held = matches!(lock, LockError::Held { .. } | LockError::TargetAwaited { .. });
             let exit = if held { Exit::Held } else { Exit::Unwritable };
             hinted(CliError::new(exit, message), lock.hint())
         }
@@ -359,6 +372,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Invalid, message).hint("no step was started")
         }
         LaunchError::Service(_) | LaunchError::Leftovers(_) => CliError::new(Exit::Unwritable, message),
+        LaunchError::Sealed(_) | LaunchError::Drive(DriveError::Sealed(_)) => {
+            CliError::new(Exit::Unwritable, message).hint("resuming goes on where it stopped")
+        }
         LaunchError::Key(key) => hinted(CliError::new(Exit::Invalid, message), key.hint()),
         LaunchError::Drive(DriveError::Signals(_)) => CliError::new(Exit::Bug, message),
         LaunchError::File { verb: "find a run in", .. } => CliError::new(Exit::Usage, message),

@@ -32,7 +32,8 @@ pub(super) fn first(args: &Cli) -> Result<Exit, CliError> {
         Err(error) => (Past::default(), Some(error)),
     };
     let french = drive::locale() == Lang::Fr;
-    let listing = Listing { shelf: &shelf, past: &past, french, today: today() };
+    let listing =
+        Listing { shelf: &shelf, past: &past, french, today: today(), now: super::drive::clock().now() };
     if args.json {
         let mut value = overview.json();
         value["user"] = json!(identity::os_user());

@@ -1,10 +1,12 @@
 //! `consigne list`: the runs, newest last, with what waits for people and what is still switched.
 
 use super::args::ListArgs;
+use super::busy;
 use super::drive::shown_name;
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
+use super::review;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
@@ -12,7 +14,7 @@ use super::waiting::{self, UNSEALED, standing};
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let home = Home::find(args.runs.as_deref())?;
-    let (mut damaged, mut shown) = (false, 0);
+    let (mut damaged, mut shown, now) = (false, 0, super::drive::clock().now());
     for id in home.run_ids()? {
         let dir = home.runs.join(&id);
         let seen = match look(&dir) {
@@ -32,12 +34,16 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         let open = waiting::toggles(&state);
         let status = standing(&state, driven, &dir);
         let done = state.run.finished.is_some() && status != UNSEALED;
-        if done && open.is_empty() && !args.all {
+        let glass = review::of_run(&dir, &home, &state);
+        let unreviewed = glass.iter().any(review::is_open);
+        if done && open.is_empty() && !unreviewed && !args.all {
             continue;
         }
         shown += 1;
         if args.json {
-            ui.json(&seen_summary(&state, &dir, driven));
+            let mut value = seen_summary(&state, &dir, driven);
+            value["broken_glass"] = review::json(&glass, now);
+            ui.json(&value);
             continue;
         }
         let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
@@ -58,12 +64,29 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             let how = pick("pour continuer :", "goes on with:");
             ui.data(&format!("    {how} consigne resume {}", shown_name(&id, &dir, &home)));
         }
+        for line in glass.iter().flat_map(|gate| review::lines(gate, french, now)) {
+            ui.listed("    ", &line);
+        }
         for toggle in open {
             ui.listed("    ", &format!("{} {toggle}", pick("ENCORE BASCULÉ :", "OPEN TOGGLE:")));
         }
     }
+    shown += queue(&home, ui)?;
     if shown == 0 && !args.json {
         ui.say(if args.all { "no runs" } else { "nothing waits; `consigne list --all` shows finished runs" });
     }
     Ok(if damaged { Exit::Damaged } else { Exit::Done })
+}
+
+/// Says who waits for which targets, and how many they are.
+fn queue(home: &Home, ui: Ui) -> Result<usize, CliError> {
+    let all = busy::queued(home)?;
+    for queued in &all {
+        if ui.json {
+            ui.json(&queued.json());
+        } else {
+            ui.listed("", &queued.line());
+        }
+    }
+    Ok(all.len())
 }

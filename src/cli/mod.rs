@@ -2,6 +2,7 @@
 
 mod answer;
 mod args;
+mod busy;
 mod cancel;
 mod check;
 mod chosen;
@@ -27,6 +28,7 @@ mod preflight;
 mod print;
 mod report;
 mod rerun;
+mod review;
 mod run;
 mod runbooks;
 mod secret;
@@ -38,6 +40,7 @@ mod ui;
 mod unlock;
 mod verify;
 mod waiting;
+mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -101,6 +104,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Unlock(args) => unlock::unlock(&args),
         Verb::Answer(args) => answer::answer(&args),
         Verb::Sign(args) => sign::sign(&args),
+        Verb::Review(args) => review::review(&args),
         Verb::Cancel(args) => cancel::cancel(&args),
         Verb::List(args) => list::list(&args),
         Verb::Runbooks(args) => runbooks::runbooks(&args),

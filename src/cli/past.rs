@@ -37,7 +37,7 @@ impl Past {
                 (Moment::Start, _) => drop(last.insert(key, run)),
                 (Moment::End, Some(known)) if known.run == run.run => *known = run,
                 // It ended after a later one had begun; or it lost a target, which ends nothing.
-                (Moment::End | Moment::Unlocked, _) => {}
+                (Moment::End | Moment::Unlocked | Moment::Reviewed, _) => {}
             }
         }
         Ok(Self(last))

@@ -4,6 +4,8 @@
 //! arrows, and the arrows are lanes beside it, as version control draws history. As Mermaid, every label is quoted
 //! and encoded: no text of a runbook becomes part of the drawing.
 
+mod lists;
+
 use std::collections::BTreeMap;
 
 use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
@@ -59,35 +61,33 @@ fn reduced(after: &[Vec<usize>]) -> Vec<Vec<usize>> {
 
 /// The picture in plain text.
 pub(super) fn terminal(plan: &Plan, lang: Lang) -> Vec<String> {
-    let steps = &plan.graph.steps;
-    let after = arrows(steps);
-    let main = steps.iter().take_while(|step| step.section == Section::Main).count();
-    let drawable =
-        [0..main, main..steps.len()].into_iter().all(|part| lanes_needed(&after, part) <= MOST_LANES);
+    let picture = lists::Picture::of(plan, lang, arrows(&plan.graph.steps));
+    let [main, finally] = picture.sections();
     let mut out = vec![title(plan, lang), String::new()];
-    for (part, range) in [0..main, main..steps.len()].into_iter().enumerate() {
-        if part == 1 && !range.is_empty() {
-            out.push(String::new());
-            out.push(
-                lang.pick("── à la fin, quoi qu'il arrive ──", "── at the end, whatever happens ──")
-                    .to_owned(),
-            );
-        }
-        let mut lanes = Lanes::default();
-        for at in range {
-            let words = words(&steps[at], plan.step_values(at), lang);
-            if drawable {
-                lanes.step(at, mark(&steps[at]), &words, &after[at], &mut out);
-            } else {
-                listed(&steps[at], &words, lang, &mut out);
-            }
-        }
+    out.extend(main);
+    if !finally.is_empty() {
+        out.push(String::new());
+        out.push(
+            lang.pick("── à la fin, quoi qu'il arrive ──", "── at the end, whatever happens ──").to_owned(),
+        );
+        out.extend(finally);
     }
     out.push(String::new());
-    out.push(
-        lang.pick("◆ porte   ● machine   ○ personne   ■ fin", "◆ gate   ● machine   ○ person   ■ end")
-            .to_owned(),
-    );
+    out.push(legend(plan, lang));
+    out
+}
+
+fn legend(plan: &Plan, lang: Lang) -> String {
+    let mut out = lang
+        .pick("◆ porte   ● machine   ○ personne   ■ fin", "◆ gate   ● machine   ○ person   ■ end")
+        .to_owned();
+    let has = |kind: Kind| plan.graph.steps.iter().any(|node| node.kind == kind);
+    if has(Kind::Group) {
+        out.push_str(lang.pick("   ▣ groupe", "   ▣ group"));
+    }
+    if has(Kind::Revert) {
+        out.push_str(lang.pick("   ↶ retour", "   ↶ revert"));
+    }
     out
 }
 
@@ -100,7 +100,7 @@ fn title(plan: &Plan, lang: Lang) -> String {
 const fn mark(node: &StepNode) -> char {
     match node.kind {
         Kind::Approve | Kind::Confirm => '◆',
-        Kind::Http | Kind::Shell | Kind::Argv | Kind::Wait | Kind::Assert => '●',
+        Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify | Kind::Wait | Kind::Assert => '●',
         Kind::Input | Kind::Choice | Kind::Checklist | Kind::Manual => '○',
         Kind::End => '■',
         Kind::Group => '▣',
@@ -145,6 +145,7 @@ fn words(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> Vec<String
         }
         None => {}
     }
+    out.extend(lists::words(node, values, lang));
     if let Some(end) = node.end {
         out.push(format!(
             "{} {}",
@@ -232,21 +233,28 @@ fn besides(node: &StepNode, lang: Lang) -> Vec<&'static str> {
 }
 
 /// A step with its arrows in words.
-fn listed(node: &StepNode, words: &[String], lang: Lang, out: &mut Vec<String>) {
+fn listed(node: &StepNode, words: &[String], width: usize, lang: Lang, out: &mut Vec<String>) {
     let mut words = words.to_vec();
     if !node.needs.is_empty() {
         words.insert(1, format!("{} {}", lang.pick("après", "after"), node.needs.join(", ")));
     }
-    write(&words, &format!("{} ", mark(node)), "  ", out);
+    write(&words, &format!("{} ", mark(node)), "  ", width, out);
 }
 
-fn write(words: &[String], first: &str, rest: &str, out: &mut Vec<String>) {
+fn write(words: &[String], first: &str, rest: &str, width: usize, out: &mut Vec<String>) {
     for (number, line) in words.iter().enumerate() {
         let begin = if number == 0 { first.to_owned() } else { format!("{rest}  ") };
         let rest = format!("{rest}    ");
-        let options = textwrap::Options::new(WIDTH).initial_indent(&begin).subsequent_indent(&rest);
+        let options = textwrap::Options::new(width).initial_indent(&begin).subsequent_indent(&rest);
         out.extend(textwrap::wrap(line, options).iter().map(|line| line.trim_end().to_owned()));
     }
+}
+
+/// What is written beside a step, and what stands in it, drawn already.
+struct Told<'a> {
+    words: &'a [String],
+    inside: &'a [String],
+    width: usize,
 }
 
 /// The lanes beside the steps: each leads down to the step that it names.
@@ -283,7 +291,7 @@ impl Lanes {
         forks
     }
 
-    fn step(&mut self, at: usize, mark: char, words: &[String], after: &[usize], out: &mut Vec<String>) {
+    fn step(&mut self, at: usize, mark: char, told: &Told<'_>, after: &[usize], out: &mut Vec<String>) {
         let (own, merged) = self.take(at);
         if !merged.is_empty() {
             out.push(self.bend(own, &merged, ['╰', '┴', '╯']));
@@ -297,7 +305,9 @@ impl Lanes {
             self.0.iter().enumerate().map(lane).collect::<String>()
         };
         let below = if after.is_empty() { ' ' } else { '│' };
-        write(words, &row(mark), &row(below), out);
+        let below = row(below);
+        write(told.words, &row(mark), &below, told.width, out);
+        out.extend(told.inside.iter().map(|line| format!("{below}  {line}").trim_end().to_owned()));
         let forks = self.go_on(own, after);
         if !forks.is_empty() {
             out.push(self.bend(own, &forks, ['╭', '┬', '╮']));
@@ -330,10 +340,10 @@ impl Lanes {
     }
 }
 
-fn lanes_needed(after: &[Vec<usize>], part: std::ops::Range<usize>) -> usize {
+fn lanes_needed(after: &[Vec<usize>], part: &[usize]) -> usize {
     let mut lanes = Lanes::default();
     let mut most = 0;
-    for at in part {
+    for at in part.iter().copied() {
         let (own, _) = lanes.take(at);
         most = most.max(lanes.0.len());
         lanes.go_on(own, &after[at]);
@@ -351,13 +361,19 @@ pub(super) fn mermaid(plan: &Plan, lang: Lang) -> Vec<String> {
     let after = arrows(steps);
     let main = steps.iter().take_while(|step| step.section == Section::Main).count();
     let mut out = vec!["flowchart TD".to_owned()];
+    let mut boxes = lists::Boxes::of(plan);
     for (at, node) in steps.iter().enumerate() {
+        boxes.before(at, lang, &mut out);
         if at == main {
             let label = quoted(lang.pick("à la fin, quoi qu'il arrive", "at the end, whatever happens"));
             out.push(format!("  subgraph fin[{label}]"));
         }
-        out.push(format!("  {}", shape(at, node, plan.step_values(at), lang)));
+        match node.group {
+            Some(_) => boxes.open(at, &label(node, plan.step_values(at), lang), &mut out),
+            None => out.push(format!("  {}", shape(at, node, plan.step_values(at), lang))),
+        }
     }
+    boxes.close(&mut out);
     if main < steps.len() {
         out.push("  end".to_owned());
     }
@@ -373,17 +389,23 @@ pub(super) fn mermaid(plan: &Plan, lang: Lang) -> Vec<String> {
             let (no, refused) = (quoted(lang.pick("non", "no")), quoted(lang.pick("refusée", "refused")));
             out.push(format!("  s{at} -.->|{no}| e{at}(({refused}))"));
         }
-        if at < main && main < steps.len() && after[at].is_empty() {
+        if at < main && main < steps.len() && after[at].is_empty() && node.within.is_none() {
             out.push(format!("  s{at} --> fin"));
         }
     }
     out
 }
 
-fn shape(at: usize, node: &StepNode, values: Option<&StepValues>, lang: Lang) -> String {
+fn label(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> String {
     let title = values.and_then(|values| values.title.in_lang(lang.code()));
     let title = title.map(|title| format!("<br/>{}", encoded(title.source()))).unwrap_or_default();
-    let label = format!("\"{}{title}<br/>{}\"", encoded(&node.id), encoded(&kind(node, lang)));
+    let often = lists::words(node, values, lang);
+    let often: String = often.iter().map(|line| format!("<br/>{}", encoded(line))).collect();
+    format!("\"{}{title}<br/>{}{often}\"", encoded(&node.id), encoded(&kind(node, lang)))
+}
+
+fn shape(at: usize, node: &StepNode, values: Option<&StepValues>, lang: Lang) -> String {
+    let label = label(node, values, lang);
     let (open, close) = match mark(node) {
         '◆' => ("{{", "}}"),
         '○' => ("[/", "/]"),

@@ -1,7 +1,7 @@
 //! `consigne plan`: what a run would do, step by step, and nothing of it done. No effect, no connection, no process,
 //! nothing written.
 
-use super::args::{ChoiceArgs, ModeChoice, PlanArgs};
+use super::args::{ChoiceArgs, Lang, ModeChoice, PlanArgs};
 use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::sheet;
 use super::shelf::located;
 use super::ui::Ui;
+use super::window;
 use crate::plan::preview::Preview;
 use crate::plan::{Mode, service};
 use crate::runbook::environment::{Environment, ServiceAt, Services};
@@ -32,7 +33,12 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
             .map_err(|error| CliError::new(Exit::Bug, format!("the plan cannot be written: {error}")))?;
         ui.json(&value);
     } else {
-        sheet::lines(&preview, drive::spoken(args.lang)).iter().for_each(|line| ui.data(line));
+        let lang = drive::spoken(args.lang);
+        sheet::lines(&preview, lang).iter().for_each(|line| ui.data(line));
+        let now = drive::clock().now();
+        if let Some(line) = window::standing(&preview.windows, now, lang == Lang::Fr) {
+            ui.data(&format!("\n{} {line}", lang.pick("Fenêtre :", "Window:")));
+        }
     }
     Ok(Exit::Done)
 }

@@ -6,10 +6,19 @@ use super::args::PracticeArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::Ui;
-use crate::practice::{Options, serve};
+use crate::practice::{MailboxOptions, Options, serve, serve_mailbox};
 
 pub(super) fn practice(args: &PracticeArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(false);
+    if args.mailbox {
+        let options =
+            MailboxOptions { bind: SocketAddr::new(args.bind, args.port), state: args.state.clone() };
+        let served = super::runtime()?.block_on(serve_mailbox(options, told_to_stop(), |addr| {
+            ui.data(&format!("listening on smtp://{addr}"));
+        }));
+        served.map_err(|error| CliError::new(Exit::Invalid, error.to_string()))?;
+        return Ok(Exit::Done);
+    }
     let mut options = Options::new(&args.state);
     options.bind = SocketAddr::new(args.bind, args.port);
     options.strict = args.strict;

@@ -68,6 +68,7 @@ fn line(finding: &Finding, lang: Lang) -> String {
         About::Program => lang.pick("programme", "program"),
         About::Secret => "secret",
         About::Target => lang.pick("cible", "target"),
+        About::Host => lang.pick("hôte", "host"),
         About::Gate => lang.pick("porte", "gate"),
         About::Signer => lang.pick("signataire", "signer"),
         About::Key => lang.pick("clé", "key"),

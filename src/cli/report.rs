@@ -19,6 +19,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
         ExecutorKey::load(&home.root).map_or_else(|_| super::keys::host_name(), |key| key.host().to_owned());
     let text = build::report(&dir, ("x", &host), args.open, args.lang.map(super::args::Lang::code))
         .map_err(|error| drive::record_error(&error))?;
+    let text = format!("{}{}", text, looked_at(&dir, &home, args)?);
     if args.run.json {
         ui.json(&serde_json::json!({"report": text, "verification": verified}));
         return Ok(Exit::Done);
@@ -32,4 +33,25 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, CliError> {
     }
     ui.data(text.trim_end());
     Ok(Exit::Done)
+}
+
+/// What has been said since of the gates that were opened alone: the report itself is sealed before.
+fn looked_at(dir: &std::path::Path, home: &Home, args: &ReportArgs) -> Result<String, CliError> {
+    let state = super::show::look(dir)?.state;
+    let gates = super::review::of_run(dir, home, &state);
+    if gates.is_empty() {
+        return Ok(String::new());
+    }
+    let french = args.lang.map_or(state.run.lang == "fr", |lang| lang == super::args::Lang::Fr);
+    let now = drive::clock().now();
+    let mut out = format!("\n\n## {}\n\n", if french { "Revues" } else { "Reviews" });
+    for line in gates.iter().flat_map(|gate| super::review::lines(gate, french, now)) {
+        let deeper = line.starts_with(' ');
+        out.push_str(&format!(
+            "{}- {}\n",
+            if deeper { "  " } else { "" },
+            crate::operator::harmless(line.trim())
+        ));
+    }
+    Ok(out)
 }

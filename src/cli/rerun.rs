@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{ChoiceArgs, RerunArgs};
+use super::busy;
 use super::chosen::Chosen;
 use super::drive;
 use super::error::CliError;
@@ -18,6 +19,7 @@ use super::secret::Asked;
 use super::show::{Seen, look};
 use super::ui::Ui;
 use super::verify::verified;
+use super::window;
 use crate::core::Input;
 use crate::core::rerun::{again, imports, take_over};
 use crate::engine::launch::{self, Hosting, NewRun};
@@ -68,8 +70,12 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let changed = hosting.surroundings.as_ref().map(|then| then.differing(&plan, &hosting.base_dir));
     let (accept, changed) = (args.accept.accept_environment, changed.unwrap_or_default());
     let accepted = drive::accepted(changed, &plan, lang == "fr", &args.common, accept, ui)?;
-    let first = accepted.into_iter().map(|(actor, text)| Input::Note { actor, text }).collect();
-    let new = NewRun { id, dir, plan, hosting, frozen, lang, first };
+    let reason = args.window.outside_window.as_deref();
+    let outside = window::within(&plan, reason, lang == "fr", drive::clock().as_ref())?;
+    let accepted = accepted.into_iter().map(|(actor, text)| Input::Note { actor, text });
+    let first = accepted.chain(outside).collect();
+    let mut new = NewRun { id, dir, plan, hosting, frozen, lang, first, waits: false };
+    busy::settle(&mut new, &home, &args.common, ui)?;
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::RunArgs;
+use super::busy;
 use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
@@ -12,6 +13,7 @@ use super::form;
 use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
+use super::window;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::launch::{self, Hosting, NewRun};
 use crate::engine::services::{free_port, state_folder};
@@ -45,10 +47,16 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
         }
         _ => Vec::new(),
     };
-    let new = new_run(&args, id, dir, plan, to_start, &chosen)?;
+    let mut new = new_run(&args, id, dir, plan, to_start, &chosen)?;
+    let reason = args.window.outside_window.as_deref();
+    if mode == Mode::Drill && reason.is_some() {
+        return Err(CliError::new(Exit::Usage, "a drill is bound to no window: it needs no reason"));
+    }
+    new.first.extend(window::within(&new.plan, reason, new.lang == "fr", drive::clock().as_ref())?);
     // With the place of every word it takes more memory than the run itself, and only the plan is needed from here on.
     drop(chosen);
     drive::key(&home.root, ui)?;
+    busy::settle(&mut new, &home, &args.common, ui)?;
     let host = drive::host(&home, &args.common, Arc::new(Asked::ask(&new.plan, &args.common)?))?;
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =
@@ -85,7 +93,7 @@ fn new_run(
         .map_err(|error| CliError::file(Exit::Invalid, "find the folder of", &chosen.file, &error))?;
     let lang = drive::lang(&args.common).code().to_owned();
     let hosting = Hosting { base_dir, services, surroundings: None };
-    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang, first: Vec::new() })
+    Ok(NewRun { id, dir, plan, hosting, frozen: chosen.frozen(), lang, first: Vec::new(), waits: false })
 }
 
 /// The directory of a new run.

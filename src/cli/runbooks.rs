@@ -12,6 +12,7 @@ use super::past::Past;
 use super::sheet::duration;
 use super::shelf::Shelf;
 use super::ui::Ui;
+use crate::clock::Timestamp;
 use crate::plan::Mode;
 use crate::runbook::catalogue::{Card, Found, names};
 
@@ -24,7 +25,7 @@ pub(super) fn runbooks(args: &RunbooksArgs) -> Result<Exit, CliError> {
         Ok(past) => (past, None),
         Err(error) => (Past::default(), Some(error)),
     };
-    let listing = Listing { shelf: &shelf, past: &past, french, today: today() };
+    let listing = Listing { shelf: &shelf, past: &past, french, today: today(), now: drive::clock().now() };
     let chosen: Vec<&Found> =
         shelf.catalogue.found.iter().filter(|found| found.matches(&args.words)).collect();
     for found in &chosen {
@@ -68,6 +69,7 @@ pub(super) struct Listing<'a> {
     pub past: &'a Past,
     pub french: bool,
     pub today: NaiveDate,
+    pub now: Timestamp,
 }
 
 impl Listing<'_> {
@@ -163,6 +165,8 @@ impl Listing<'_> {
             };
             facts.push(format!("{word} {}", review.0));
         }
+        let window = super::window::standing(&super::window::written(&card.windows), self.now, self.french);
+        facts.extend(window.map(|line| format!("{} {line}", self.word("fenêtre", "window"))));
         facts.join(" · ")
     }
 
@@ -180,6 +184,11 @@ impl Listing<'_> {
             "category": card.and_then(|card| card.category).map(crate::runbook::schema::Category::name),
             "owners": card.map(|card| &card.owners),
             "review_by": card.and_then(|card| card.review_by).map(|day| day.0.to_string()),
+            "windows": card.map(|card| card.windows.iter().map(|window| json!({
+                "cron": window.cron.value,
+                "zone": window.zone.value,
+                "for_ms": window.r#for.value.0,
+            })).collect::<Vec<_>>()),
             "overdue": card.and_then(|card| card.review_by).is_some_and(|day| day.0 < self.today),
             "alerts": card.map(|card| &card.alerts),
             "links": card.map(|card| card.links.iter().map(|(title, url)| {

@@ -28,7 +28,9 @@ impl Asked {
                 let message = format!("secret `{name}` is typed, and nobody is at a terminal");
                 return Err(CliError::new(Exit::Invalid, message).hint("nothing was started"));
             }
-            let typed = rpassword::prompt_password(format!("{name}: ")).map_err(|error| {
+            // An input of class secret is called what the runbook calls it.
+            let called = name.strip_prefix("inputs.").unwrap_or(name);
+            let typed = rpassword::prompt_password(format!("{called}: ")).map_err(|error| {
                 CliError::new(Exit::Invalid, format!("cannot read secret `{name}`: {error}"))
             })?;
             asked.insert(name.clone(), SecretString::from(typed));

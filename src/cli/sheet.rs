@@ -4,6 +4,8 @@
 
 mod beside;
 mod choice;
+mod lists;
+mod targets;
 
 use serde_json::Value;
 
@@ -22,17 +24,20 @@ const INDENT: &str = "       ";
 
 /// The whole sheet.
 pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
-    let mut sheet = Sheet { lang, out: Vec::new() };
+    let mut sheet = Sheet { lang, out: Vec::new(), width: WIDTH };
     sheet.head(preview);
     let mut section = Section::Main;
+    let mut nesting = lists::Nesting::default();
     for (at, step) in preview.steps.iter().enumerate() {
-        sheet.out.push(String::new());
-        if step.node.section != section {
+        if step.node.section == section {
+            sheet.blank(nesting.shared(&step.node));
+        } else {
+            sheet.out.push(String::new());
             section = step.node.section;
             let line = sheet.pick("── à la fin, quoi qu'il arrive ──", "── at the end, whatever happens ──");
             sheet.out.push(line.to_owned());
         }
-        sheet.step(at + 1, step, preview);
+        sheet.nested(&mut nesting, at + 1, step, preview);
     }
     sheet.out
 }
@@ -40,6 +45,8 @@ pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
 struct Sheet {
     lang: Lang,
     out: Vec<String>,
+    /// What is left of the width for the step in hand.
+    width: usize,
 }
 
 impl Sheet {
@@ -52,7 +59,7 @@ impl Sheet {
     }
 
     fn wrapped(&mut self, text: &str, first: &str, rest: &str) {
-        let options = textwrap::Options::new(WIDTH)
+        let options = textwrap::Options::new(self.width)
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .initial_indent(first)
             .subsequent_indent(rest);
@@ -97,9 +104,7 @@ impl Sheet {
             let source = self.source(source);
             self.entry("secret", &format!("{name} ({source})"));
         }
-        for lock in &preview.locks {
-            self.entry(self.pick("verrou", "lock"), &plain(&Rendered::literal(lock)));
-        }
+        self.targets(preview);
         for service in &preview.services {
             let argv = service.argv.join(" ");
             self.entry("service", &format!("{}: {argv}", service.name));
@@ -141,6 +146,7 @@ impl Sheet {
             let besides = self.pick(" ; sans compter l'attente de", "; not counting the wait of");
             out.push_str(&format!("{besides} {steps}"));
         }
+        out.push_str(&self.of_one_item(time));
         if let Some(deadline) = deadline {
             let word = self.pick(" ; échéance de l'exécution :", "; deadline of the run:");
             out.push_str(&format!("{word} {}", duration(deadline)));
@@ -175,6 +181,7 @@ impl Sheet {
             self.note(&format!("{} {}", self.pick("montre", "shows"), plain(text)));
         }
         self.beside_step(step);
+        self.loops(step);
         self.act(step);
         self.person(step);
         self.ways(step);
@@ -187,7 +194,7 @@ impl Sheet {
     fn order(&mut self, node: &StepNode) {
         if !node.above {
             let text = if node.needs.is_empty() {
-                self.pick("dès le début", "from the start").to_owned()
+                lists::from_the_start(node, self.lang).to_owned()
             } else {
                 format!("{} {}", self.pick("après", "after"), node.needs.join(", "))
             };
@@ -276,7 +283,7 @@ impl Sheet {
         }
         match foreseen {
             Foreseen::Request(probe) => {
-                self.out.extend(request::lines(&probe.action, indent, WIDTH));
+                self.out.extend(request::lines(&probe.action, indent, self.width));
                 self.judged(probe, indent);
             }
             Foreseen::Fails(why) => {
@@ -288,7 +295,7 @@ impl Sheet {
     }
 
     fn judged(&mut self, probe: &ProbeOf<Rendered>, indent: &str) {
-        let Accept { expect, absent, poll, outputs } = &probe.accept;
+        let Accept { expect, absent, poll, outputs, secrets } = &probe.accept;
         let mut texts = Vec::new();
         let holds = expectation(expect);
         if !holds.is_empty() {
@@ -317,9 +324,11 @@ impl Sheet {
             }
             texts.push(text);
         }
-        if !outputs.is_empty() {
-            let names: Vec<String> =
-                outputs.iter().map(|(name, filter)| format!("{name} = {filter}")).collect();
+        if !(outputs.is_empty() && secrets.is_empty()) {
+            let named = |(name, filter): (&String, &String)| format!("{name} = {filter}");
+            let sealed =
+                |taken| format!("{} ({})", named(taken), self.pick("secret, scellé", "secret, sealed"));
+            let names: Vec<String> = outputs.iter().map(named).chain(secrets.iter().map(sealed)).collect();
             texts.push(format!("{} {}", self.pick("en retient", "takes"), names.join(", ")));
         }
         for text in texts {

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::answer::unheard;
 use super::args::{OneRun, ShowArgs};
+use super::busy;
 use super::drive::{journal_error, launch_error, shown_name};
 use super::error::CliError;
 use super::exit::Exit;
 use super::home::Home;
 use super::keys::key_error;
+use super::review;
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
 use crate::core::{AskKind, State, Status};
@@ -47,14 +49,25 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     let OneRun { run, runs, json } = &args.run;
     let ui = Ui::new(*json);
     let home = Home::find(runs.as_deref())?;
+    if let Some(queued) = busy::of_run(&home, run) {
+        if *json {
+            ui.json(&queued.json());
+        } else {
+            ui.listed("", &queued.line());
+        }
+        return Ok(Exit::Done);
+    }
     let dir = home.run_dir(run)?;
     let seen = look(&dir)?;
     if let Some(step) = &args.block {
         return block(&seen, step, &dir, &home, ui);
     }
     let Seen { plan, state, driven } = seen;
+    let (glass, now) = (review::of_run(&dir, &home, &state), super::drive::clock().now());
     if *json {
-        ui.json(&seen_summary(&state, &dir, driven));
+        let mut value = seen_summary(&state, &dir, driven);
+        value["broken_glass"] = review::json(&glass, now);
+        ui.json(&value);
         return Ok(Exit::Done);
     }
     let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
@@ -73,8 +86,18 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
     }
+    for line in waiting::overtimes(&state, now) {
+        ui.listed("", &line);
+    }
+    for line in glass.iter().flat_map(|gate| review::lines(gate, state.run.lang == "fr", now)) {
+        ui.listed("", &line);
+    }
     for open in waiting::toggles(&state) {
         ui.data(&format!("OPEN TOGGLE: {open}"));
+    }
+    let queue = busy::behind(&home, &state.run.id);
+    if !queue.is_empty() {
+        ui.listed("", &format!("waiting for its targets: {}", queue.join(", ")));
     }
     let name = shown_name(&state.run.id, &dir, &home);
     for question in gates_to_sign(&plan, &state) {

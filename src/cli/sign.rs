@@ -69,6 +69,7 @@ fn filled(block: Approval, args: &SignArgs) -> Result<Approval, CliError> {
         None => block.who.clone(),
     };
     let decision = match (args.reject, block.decision) {
+        (_, Decision::Approve) if args.break_glass => Decision::BreakGlass,
         (true, Decision::Yes | Decision::No) => Decision::No,
         (true, _) => Decision::Reject,
         (false, given) => given,

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use super::sheet::duration;
+use crate::clock::Timestamp;
 use crate::core::event::ReversalEnd;
-use crate::core::{AskKind, RunStatus, State, Status};
+use crate::core::{Ask, AskKind, RunStatus, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
@@ -42,6 +44,29 @@ pub(super) fn waits(plan: &Plan, state: &State) -> Vec<String> {
     lines
 }
 
+/// Questions that took people longer than their timebox, or still do.
+pub(super) fn overtimes(state: &State, now: Timestamp) -> Vec<String> {
+    let over = |ask: &Ask| {
+        let node = state.shape().node(ask.step);
+        let timebox = node.timebox_ms?;
+        let until = match ask.end {
+            None => now,
+            Some(_) => ask.answers.last()?.at,
+        };
+        let took = until.since(ask.opened);
+        let (took, timebox) = ((took > timebox).then(|| duration(took))?, duration(timebox));
+        Some(match (state.run.lang == "fr", ask.end) {
+            (true, None) => {
+                format!("dépasse le temps prévu : {} attend depuis {took}, prévu {timebox}", node.id)
+            }
+            (true, _) => format!("temps prévu dépassé : {}, {took}, prévu {timebox}", node.id),
+            (false, None) => format!("over its timebox: {} has waited {took}, timebox {timebox}", node.id),
+            (false, _) => format!("over its timebox: {} took {took}, timebox {timebox}", node.id),
+        })
+    };
+    state.asks().filter_map(over).collect()
+}
+
 /// What is still switched, with the time at which somebody looks at it again.
 pub(super) fn toggles(state: &State) -> Vec<String> {
     let mut open = state.still_open();
@@ -58,7 +83,17 @@ pub(super) fn toggles(state: &State) -> Vec<String> {
 
 /// How its questions are answered from the command line, a command each.
 pub(super) fn answers(plan: &Plan, state: &State, name: &str) -> Vec<String> {
-    questions(plan, state).map(|question| answer_line(&question, name)).collect()
+    let mut lines = Vec::new();
+    for question in questions(plan, state) {
+        lines.push(answer_line(&question, name));
+        if let Some(glass) = &question.glass {
+            let (step, who, from) = (&question.step, glass.people.join(", "), glass.from);
+            lines.push(format!(
+                "consigne answer {name} {step} break_glass --comment …    ({who}, from {from} on)"
+            ));
+        }
+    }
+    lines
 }
 
 /// Its open questions.

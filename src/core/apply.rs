@@ -320,6 +320,8 @@ impl State {
                 self.steps[step].status = Status::Running;
             }
             Override::ByHand | Override::Skip | Override::SetOutput | Override::Done => {
+                let shut = self.shape.is_compound(step) && self.holds_shut_gate(step);
+                need(!shut, "a gate inside it is not open")?;
                 self.steps[step].outputs.extend(outputs);
                 self.settle(at, step, Status::Overridden, how.name());
             }

@@ -1,6 +1,6 @@
 //! What a runner is asked to do, and what it gives back. All that a new step kind has to know of the core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,9 @@ pub enum AttemptResult {
 /// Reason of a probe that explicitly says "not done".
 pub const ABSENT: &str = "absent";
 
+/// What begins the names of blobs that are files which the step left.
+pub const ARTIFACT: &str = "artifact.";
+
 /// What a runner gives back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +119,9 @@ pub struct Outcome {
     pub retry_after_ms: Option<u64>,
     /// Declared outputs, by name.
     pub outputs: BTreeMap<String, Json>,
+    /// Names of the declared outputs that are secrets, and are sealed on disk by now.
+    #[serde(default)]
+    pub sealed: BTreeSet<String>,
     /// Bounded, masked beginnings of what was printed or answered: `stdout`, `stderr`, `body`, and `error` for
     /// the explanation of a failure.
     pub excerpts: BTreeMap<String, String>,
@@ -137,6 +143,7 @@ impl Outcome {
             code: None,
             retry_after_ms: None,
             outputs: BTreeMap::new(),
+            sealed: BTreeSet::new(),
             excerpts: BTreeMap::new(),
             blobs: BTreeMap::new(),
             started: at,

@@ -20,10 +20,19 @@ pub(super) fn request(
     started_at: Timestamp,
 ) -> Result<ProbeOf<Rendered>, RenderError> {
     let rendered = probe.render(&Names::started(plan, state, step, started_at))?;
-    for segment in rendered.action.texts().into_iter().flat_map(Rendered::segments) {
+    let paths = rendered.artifacts.iter().map(|artifact| &artifact.path);
+    for segment in rendered.action.texts().into_iter().chain(paths).flat_map(Rendered::segments) {
         if let Segment::Later(expr) = segment {
             let message = "its value is not known yet".to_owned();
             return Err(RenderError { expr: expr.clone(), message });
+        }
+    }
+    for name in rendered.action.secrets() {
+        if let Some((of, output)) = crate::plan::values::born(name)
+            && !state.find(of).is_some_and(|(_, step)| step.sealed.contains(output))
+        {
+            let message = "its step has not given this secret".to_owned();
+            return Err(RenderError { expr: name.to_owned(), message });
         }
     }
     Ok(rendered)

@@ -274,7 +274,8 @@ impl Course {
         if !satisfies {
             first(&mut self.first_unsatisfied, step);
         }
-        if is_failure(status) || status == Status::Cancelled {
+        // A message that reached nobody is nothing that anybody waits to mend.
+        if !satisfies && (is_failure(status) || status == Status::Cancelled) {
             first(&mut self.first_failed, step);
         }
         self.failed |= is_failure(status) && !allowed;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{AttemptResult, Role};
+use super::attempt::{AttemptResult, BlobRef, Role};
 use crate::clock::Timestamp;
 use crate::plan::{ErrorClass, Mode};
 
@@ -153,6 +153,12 @@ pub enum Fact {
         worker: String,
         /// Declared public; all other outputs are hidden, as `output.NAME`.
         outputs: BTreeMap<String, String>,
+        /// Names of the outputs that are secrets, and are kept sealed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sealed: Vec<String>,
+        /// Declared public; all other files that it left are hidden, as `blob.artifact.NAME`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        artifacts: BTreeMap<String, BlobRef>,
     },
     /// The process died, or was told to stop caring, while it ran.
     #[serde(rename = "attempt.interrupted")]
@@ -415,6 +421,8 @@ pub enum Decision {
     LeaveOpen,
     /// Of a list; what it was is hidden, as `value`.
     Chosen,
+    /// An approval opened alone, with a reason, to be reviewed.
+    BreakGlass,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ mod derived;
 pub mod event;
 mod hidden;
 pub mod input;
+pub mod notice;
 pub mod rerun;
 pub mod retry;
 mod scope;
@@ -28,7 +29,7 @@ pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{
     Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, listed,
-    needed_outputs, picked,
+    needed_outputs, needed_secrets, picked,
 };
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,

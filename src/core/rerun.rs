@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bind;
 use super::event::{ReversalEnd, Status};
 use super::state::State;
-use crate::plan::{Graph, Import, Plan, Rerun, Section, StepNode};
+use crate::plan::{Graph, Import, Plan, Rerun, Section, StepNode, StepValues};
 
 /// A step with all that is in it, and everything that comes after it. What is around it is begun again, but not what
 /// stands there before it. `None`: there is no such step in the main section.
@@ -51,6 +51,15 @@ pub fn imports(plan: &Plan, state: &State, again: &BTreeSet<String>) -> BTreeMap
             reversal.step == at && matches!(reversal.end, Some(ReversalEnd::Done | ReversalEnd::Failed))
         });
         let stands = step.status == Status::Succeeded && !reversed && node.put_back.is_none();
+        // A secret that was born in that run was erased at its end: it is made anew, and used anew, though requests that
+        // name it look the same.
+        let values = state.values(plan, at);
+        let uses = values.is_some_and(|values| values.refs().any(|path| plan.values.born.contains(path)));
+        let stands = stands && node.secrets.is_empty() && !uses;
+        // What lay in the scratch folder is gone with its run, and what it left is in that run's record.
+        if values.is_some_and(StepValues::has_files) {
+            continue;
+        }
         let single = is_single(&plan.graph, state.shape().written(at));
         let may = stands && single && node.kind.runs() && state.shape().is_main(at);
         if !may || again.contains(&node.id) {
@@ -71,6 +80,7 @@ pub fn take_over(plan: &mut Plan, imports: BTreeMap<String, Import>, rerun: Reru
     for (node, single) in plan.graph.steps.iter_mut().zip(single) {
         // What has become a part of `finally` is for every ending anew; what has become a list, for each item.
         let stays = node.section == Section::Main && node.kind.runs() && node.put_back.is_none() && single;
+        let stays = stays && node.secrets.is_empty();
         let import = imports.get(&node.id).filter(|_| stays);
         node.imported = import.is_some();
         if let Some(values) = plan.values.steps.get_mut(&node.id) {

@@ -146,6 +146,19 @@ impl<'a> Names<'a> {
 }
 
 impl Scope for Names<'_> {
+    /// Inputs that are secrets, and outputs that are: by what the plan says, whatever is known by now. In the form that
+    /// approvals bind it is called what the runbook calls it, so that a request has the same digest before and after;
+    /// a request that runs names the item that it is of.
+    fn secret(&self, path: &str) -> Option<String> {
+        let written = self.plan.values.secret(path)?;
+        let (Some((step, output)), None) = (crate::plan::values::born(&written), self.later) else {
+            return Some(written);
+        };
+        let shape = self.state.shape();
+        let item = shape.resolve(step, self.frame).and_then(|at| shape.item(at));
+        Some(item.map_or_else(|| written.clone(), |item| format!("steps.{step}[{item}].{output}")))
+    }
+
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         let run = &self.state.run;
         let known = |value: Option<&Value>| value.map_or(Lookup::Missing, |v| Lookup::Known(v.clone()));
@@ -158,12 +171,20 @@ impl Scope for Names<'_> {
             ("run", "mode") => Lookup::Known(json!(self.plan.graph.mode.name())),
             ("run", "started_at") => run.started.map_or(Lookup::Later, |at| Lookup::Known(json!(at))),
             ("run", "starter") => run.starter.as_ref().map_or(Lookup::Later, |a| Lookup::Known(json!(a.who))),
+            ("run", "runbook") => Lookup::Known(json!(self.plan.graph.runbook)),
+            // Never known to whoever approves.
+            ("run", "outcome") if self.later.is_some() => Lookup::Later,
             ("run", "outcome") => match &run.ending {
                 Some(ending) => Lookup::Known(json!(ending.outcome)),
                 None => Lookup::Later,
             },
             _ => Lookup::Missing,
         }
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        let reach = self.plan.values.hosts.get(name);
+        reach.map_or(Lookup::Missing, |reach| Lookup::Known(json!(reach)))
     }
 
     fn whole(&self, root: &str) -> Option<Lookup> {
@@ -181,6 +202,10 @@ pub(super) struct Item<'a> {
 impl Scope for Item<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         self.names.lookup(root, name)
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.names.host(name)
     }
 
     fn whole(&self, root: &str) -> Option<Lookup> {

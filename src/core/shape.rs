@@ -338,6 +338,20 @@ impl Shape {
         }
     }
 
+    /// Somebody has to open something inside it, or for each item of it.
+    pub fn has_gate_inside(&self, at: usize) -> bool {
+        let of = self.places[at].written;
+        let mut inside = vec![false; self.graph.steps.len()];
+        inside[of] = true;
+        let mut gate = self.graph.steps[of].kind.is_gate();
+        for (at, step) in self.graph.steps.iter().enumerate().skip(of + 1) {
+            let group = step.within.as_ref().and_then(|group| self.written.get(group));
+            inside[at] = group.is_some_and(|group| inside[*group]);
+            gate |= inside[at] && step.kind.is_gate();
+        }
+        gate
+    }
+
     pub fn frame(&self, at: usize) -> usize {
         self.places[at].frame
     }

@@ -102,6 +102,8 @@ pub struct Step {
     pub ended: Option<Timestamp>,
     pub due: Option<Timestamp>,
     pub outputs: BTreeMap<String, Json>,
+    /// Outputs that are secrets and that the run's store holds.
+    pub sealed: BTreeSet<String>,
     /// For what has steps or items of its own.
     pub compound: Option<Box<Compound>>,
     /// What a person answered.
@@ -205,6 +207,8 @@ pub struct Ask {
     pub kind: AskKind,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
+    /// From when on somebody may open it alone.
+    pub glass: Option<Timestamp>,
     pub escalated: bool,
     pub covers: Vec<String>,
     /// Why it is asked: the reason code of a failure.
@@ -468,6 +472,7 @@ impl State {
                     Some(SkipReason::NotNeeded) => !self.shape.node(at).kind.is_gate(),
                     Some(SkipReason::Upstream | SkipReason::Ended | SkipReason::Group) | None => false,
                 },
+                Status::Failed | Status::TimedOut => self.shape.node(at).is_no_obstacle(),
                 _ => false,
             }
     }
@@ -485,6 +490,13 @@ impl State {
                 format!("{kind} of {}", self.shape.node(r.step).id)
             })
             .collect()
+    }
+}
+
+impl Ask {
+    /// Who opened it alone, if somebody did.
+    pub fn broke_glass(&self) -> Option<&Given> {
+        self.answers.iter().find(|given| given.decision == Decision::BreakGlass)
     }
 }
 
@@ -515,6 +527,7 @@ impl Step {
             ended: None,
             due: None,
             outputs: BTreeMap::new(),
+            sealed: BTreeSet::new(),
             compound: (shape.is_compound(at) || node.kind == Kind::Revert).then(Box::default),
             human: None,
             ask: None,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::plan::{Action, Plan, SecretSource};
+use crate::plan::{Action, Channel, Plan, Reach, SecretSource};
 use crate::runbook::load;
 use crate::runbook::yaml::{self, Node, Value};
 use crate::runner::Inherited;
@@ -66,8 +66,22 @@ fn tools(plan: &Plan) -> BTreeSet<String> {
     for probe in plan.values.steps.values().flat_map(crate::plan::StepValues::probes) {
         match &probe.action {
             Action::Http(_) => {}
+            Action::Notify(notice) => {
+                for channel in notice.to.iter().flat_map(|recipient| &recipient.channels) {
+                    if let Channel::Command(words) = channel {
+                        argv(&mut words.iter().map(String::as_str));
+                    }
+                }
+            }
             Action::Shell(call) => scripts.push(call.script.as_str()),
             Action::Argv(call) => argv(&mut call.argv.iter().map(crate::runbook::template::Template::source)),
+            // What it finds around it is another machine's.
+            Action::Remote(_) => {}
+        }
+    }
+    for reach in plan.values.hosts.values() {
+        if let Reach::Via(prefix) = reach {
+            argv(&mut prefix.iter().map(String::as_str));
         }
     }
     for source in plan.values.secrets.values() {

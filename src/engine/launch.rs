@@ -4,6 +4,7 @@
 //! entry 0. Whatever fails before entry 0 leaves nothing behind. Resuming takes the same parts from the directory
 //! and never reads YAML.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::signals::Signals;
 use super::surroundings::Surroundings;
-use super::{identity, narrate, preflight, unbegun};
+use super::{identity, narrate, preflight, queue, unbegun};
 use crate::clock::Clock;
 use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, State};
 use crate::journal::{Entry, Hash, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
@@ -31,7 +32,8 @@ use crate::record::note::TreeHead;
 use crate::record::sshsig::FileKey;
 use crate::runbook::extract::Globals;
 use crate::runner::{
-    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, Secrets, sweep_leftovers,
+    Inherited, Leftover, LeftoverError, PromptSecret, RunContext, Runners, SealError, Sealed, Secrets,
+    WorkFolder, sweep_leftovers,
 };
 
 /// File below `plan/` that says how this host serves the run. Held back.
@@ -83,6 +85,8 @@ pub struct NewRun {
     pub lang: String,
     /// What is written down directly after the start.
     pub first: Vec<Input>,
+    /// Where another run has one of its targets, it waits for its turn.
+    pub waits: bool,
 }
 
 /// How a driven run came to rest.
@@ -109,6 +113,8 @@ pub enum LaunchError {
     Book(#[from] BookError),
     #[error(transparent)]
     Drive(#[from] DriveError),
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     #[error(transparent)]
     Leftovers(#[from] LeftoverError),
     #[error("cannot {verb} {}: {source}", path.display())]
@@ -141,24 +147,17 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
         return Err(LaunchError::Missing(missing));
     }
     let (id, dir) = (new.id.clone(), new.dir.clone());
-    if dir.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-        return Err(LaunchError::File { verb: "create", path: dir, source });
-    }
-    make_folder(&dir.join("plan"))?;
-    // Before the target locks: whoever finds one of those can tell a run that is beginning from one that died.
-    let lock = RunLock::acquire(&dir, host.clock.now())?;
-    let locks = TargetLocks::of(&host.home);
-    let targets = new.plan.values.locks.clone();
+    let (mut answering, claimed) = (answering, Cell::new(false));
     let prepared = unless_interrupted(async {
-        unbegun::acquire(&locks, &targets, &id, &dir, &host.clock).await?;
+        let lock = queue::claim(&new, host, answering.operator.as_mut(), &claimed).await?;
         prepare(new, host, lock).await
     });
     match prepared.await {
         Ok(prepared) => prepared.go(host, answering).await,
+        Err(error) if !claimed.get() => Err(error),
         Err(error) => {
             super::services::end_living(&dir, &id).await?;
-            locks.release_all(&id)?;
+            TargetLocks::of(&host.home).release_all(&id)?;
             let error = keep_log(error, &host.home, &id);
             if unbegun::is_unbegun(&dir) {
                 let _best_effort = std::fs::remove_dir_all(&dir);
@@ -203,7 +202,7 @@ struct Prepared {
 }
 
 async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, LaunchError> {
-    let NewRun { id, dir, plan, mut hosting, frozen, lang, first } = new;
+    let NewRun { id, dir, plan, mut hosting, frozen, lang, first, waits: _ } = new;
     hosting.surroundings = Some(Surroundings::freeze(&plan, &hosting.base_dir).map_err(LaunchError::Random)?);
     let folder = dir.join("plan");
     let key = ExecutorKey::load(&host.home)?;
@@ -214,7 +213,7 @@ async fn prepare(new: NewRun, host: &Host, lock: RunLock) -> Result<Prepared, La
     for (name, bytes) in &files {
         write_private(&folder.join(name), bytes)?;
     }
-    let context = Arc::new(context(&id, &dir, &plan, &hosting, host)?);
+    let context = Arc::new(context(&id, &dir, (&plan, &lang), &hosting, host)?);
     let runners = Arc::new(Runners::new());
     let mut services = served(&plan, &hosting, &dir, &context, &runners).await?;
     let actor = identity::actor(&plan.graph.people, &identity::os_user());
@@ -438,9 +437,11 @@ impl Reopened {
         }
         // A target may have been taken away, and another run may have it now.
         let locks = TargetLocks::of(&host.home);
-        unbegun::acquire(&locks, &self.plan.values.locks, &self.id, &self.dir, &host.clock).await?;
+        let own = (self.id.as_str(), self.dir.as_path());
+        unbegun::acquire(&locks, &self.plan.values.locks, own, &host.clock, None).await?;
         let actor = identity::actor(&self.plan.graph.people, &identity::os_user());
-        let context = Arc::new(context(&self.id, &self.dir, &self.plan, &self.hosting, host)?);
+        let context =
+            Arc::new(context(&self.id, &self.dir, (&self.plan, &self.state.run.lang), &self.hosting, host)?);
         let runners = Arc::new(Runners::new());
         let services = served(&self.plan, &self.hosting, &self.dir, &context, &runners).await?;
         let mut first = self.before;
@@ -491,7 +492,11 @@ impl Reopened {
 
     /// Finishes what is missing of the record of a run that is over.
     fn complete(mut self, host: &Host) -> Result<Rest, LaunchError> {
+        if let Err(error) = WorkFolder::of(&self.dir).wipe() {
+            tracing::warn!(%error, "something of the run stays behind");
+        }
         self.book.take_in(&self.plan, &mut self.state, self.before, &mut |_, _| {})?;
+        Sealed::of(&self.id, &self.dir, &host.home).erase()?;
         let head = self.book.seal(&self.plan, &mut self.state)?;
         finish(&self.dir, &self.plan, &self.state, &head, host)?;
         Ok(Rest { stopped: Stopped::Finished, plan: self.plan, state: self.state, dir: self.dir, head })
@@ -556,18 +561,22 @@ fn ledger(
 fn context(
     id: &str,
     dir: &Path,
-    plan: &Plan,
+    (plan, lang): (&Plan, &str),
     hosting: &Hosting,
     host: &Host,
 ) -> Result<RunContext, LaunchError> {
     let inherited = Inherited::snapshot(&plan.values.env_inherit);
     let sources = plan.values.secrets.clone();
-    let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone());
+    let secrets = Secrets::new(sources, &hosting.base_dir, inherited, host.prompt_secret.clone())
+        .refreshed(plan.values.refresh.clone(), host.clock.clone())
+        .sealed_in(Sealed::of(id, dir, &host.home))?;
     let globals = Globals::new(&plan.values.inputs, &plan.values.vars);
-    Ok(RunContext::open(id, dir, secrets, globals, host.clock.clone())?)
+    let mut context = RunContext::open(id, dir, secrets, globals, host.clock.clone())?;
+    lang.clone_into(&mut context.lang);
+    Ok(context)
 }
 
-fn make_folder(path: &Path) -> Result<(), LaunchError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {
     ownership::make_folder(path).map_err(|source| LaunchError::File {
         verb: "make",
         path: path.to_owned(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::book::{self, Book, BookError};
+use super::messengers::{Messengers, Report};
 use super::reminders::Reminders;
 use super::signals::{Signal, Signals};
 use super::socket::{Remote, Said, Socket, Verb};
@@ -24,7 +25,9 @@ use crate::core::{
 };
 use crate::operator::{Operator, Question, Reply};
 use crate::plan::Plan;
-use crate::runner::{CancelHandle, CancelToken, RunContext, Runners, TailLine, TailSink, cancellation};
+use crate::runner::{
+    CancelHandle, CancelToken, RunContext, Runners, SealError, TailLine, TailSink, cancellation,
+};
 
 /// Between tree heads while a run is live.
 const HEAD_EVERY_MS: u64 = crate::record::build::HEAD_EVERY_MS;
@@ -61,6 +64,8 @@ pub enum Stopped {
 pub enum DriveError {
     #[error(transparent)]
     Book(#[from] BookError),
+    #[error(transparent)]
+    Sealed(#[from] SealError),
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -73,6 +78,8 @@ enum Woken {
     Request(Remote),
     Signal(Signal),
     Tail(TailLine),
+    /// What became of a message about a question.
+    Told(Report),
     Clock,
 }
 
@@ -88,6 +95,7 @@ struct Loop {
     /// What is said from elsewhere, and is not on disk yet.
     heard: Vec<(oneshot::Sender<Said>, Said)>,
     reminders: Reminders,
+    messengers: Messengers,
     finished: mpsc::UnboundedReceiver<(AttemptKey, Box<Outcome>)>,
     finish: mpsc::UnboundedSender<(AttemptKey, Box<Outcome>)>,
     tail: broadcast::Receiver<TailLine>,
@@ -119,6 +127,7 @@ impl Local {
             socket: None,
             heard: Vec::new(),
             reminders: Reminders::default(),
+            messengers: Messengers::new(),
             finished,
             finish,
             tail,
@@ -151,11 +160,11 @@ impl Local {
 }
 
 impl Loop {
-    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, BookError> {
+    async fn run(&mut self, first: Vec<Input>, signals: &mut Signals) -> Result<Stopped, DriveError> {
         let mut batch = Vec::new();
         for input in first {
-            let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input)?;
-            batch.push(decided);
+            let decided = decide(&self.it.plan, &mut self.it.state, self.it.clock.now(), input);
+            batch.push(decided.map_err(BookError::from)?);
         }
         self.commit(batch)?;
         self.listen();
@@ -198,6 +207,7 @@ impl Loop {
             Some(request) = next_request(&mut self.socket) => Woken::Request(request),
             signal = signals.next() => Woken::Signal(signal),
             Ok(line) = self.tail.recv() => Woken::Tail(line),
+            Some(report) = self.messengers.next() => Woken::Told(report),
             () = tokio::time::sleep(Duration::from_millis(millis)) => Woken::Clock,
         }
     }
@@ -246,6 +256,11 @@ impl Loop {
                 let text = narrate::tail(&self.it.state, &line);
                 self.it.operator.say(&text);
             }
+            Woken::Told(report) if report.is_news() => {
+                let text = narrate::told(&report);
+                self.decide(Input::Note { actor: self.it.actor.clone(), text }, batch);
+            }
+            Woken::Told(_) => {}
             Woken::Clock => self.decide(Input::Tick, batch),
         }
     }
@@ -399,6 +414,8 @@ impl Loop {
                 self.it.operator.ask(question);
             }
         }
+        let Local { plan, state, runners, context, .. } = &self.it;
+        self.messengers.look(&asks, (plan, state), runners, context);
         self.remind(asks);
     }
 
@@ -409,6 +426,18 @@ impl Loop {
 
     /// Questions that no time-out closes are not forgotten either.
     fn remind(&mut self, mut asks: BTreeSet<u32>) {
+        let (now, mono) = (self.it.clock.now(), self.it.clock.mono());
+        let left = |ask: &u32| {
+            let open = self.it.state.ask(*ask)?;
+            let timebox = self.it.state.shape().node(open.step).timebox_ms?;
+            Some((*ask, open.opened.plus(timebox).since(now)))
+        };
+        let left = asks.iter().filter_map(left).collect();
+        for ask in self.reminders.over(&left, mono) {
+            if let Some(question) = Question::of(&self.it.plan, &self.it.state, ask) {
+                self.it.operator.remind(&narrate::overtime(&question, now));
+            }
+        }
         asks.retain(|ask| self.it.state.ask(*ask).is_some_and(|ask| ask.expires.is_none()));
         for ask in self.reminders.look(&asks, self.it.clock.mono()) {
             if let Some(question) = Question::of(&self.it.plan, &self.it.state, ask) {
@@ -450,6 +479,9 @@ impl Loop {
             self.it.book.sign_head()?;
             return Ok(true);
         }
+        if self.messengers.are_under_way() {
+            return Ok(false);
+        }
         let open = !self.it.state.derived().open_asks.is_empty();
         let spoken = self.socket.as_ref().is_some_and(|socket| !socket.requests.is_empty());
         if spoken {
@@ -472,10 +504,16 @@ impl Loop {
         Ok(false)
     }
 
-    /// The ending sequence of the record.
-    fn seal(&mut self) -> Result<(), BookError> {
-        let Local { plan, state, book, .. } = &mut self.it;
-        book.seal(plan, state).map(|_| ())
+    /// The ending sequence of the record. What was born in the run is erased first: a record that is complete says that
+    /// nothing of it is left. Nothing starts any more, so nobody needs the scratch folder.
+    fn seal(&mut self) -> Result<(), DriveError> {
+        let Local { plan, state, book, context, operator, .. } = &mut self.it;
+        if let Err(error) = context.work.wipe() {
+            operator.say(&narrate::not_wiped(state, &error));
+        }
+        context.secrets.erase()?;
+        book.seal(plan, state)?;
+        Ok(())
     }
 }
 

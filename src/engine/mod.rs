@@ -7,6 +7,7 @@
 //!   files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
+//! - `queue`: the targets of a run that is about to begin, and waiting for them.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
 //! - `services`: the processes of a practice environment.
 //! - `identity`: who is at this process; `word`: what somebody says who is not at its prompt; `socket`: how that
@@ -18,8 +19,10 @@ pub mod evidence;
 pub mod identity;
 pub mod launch;
 pub mod local;
+mod messengers;
 mod narrate;
 pub mod preflight;
+pub mod queue;
 mod reminders;
 pub mod services;
 mod signals;

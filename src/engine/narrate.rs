@@ -1,9 +1,12 @@
 //! What the driver tells people while a run goes on: one line per fact that matters, in the language of the run.
 //! Facts only; the prompts themselves are the operator's.
 
+use super::messengers::Report;
+use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
-use crate::plan::{Action, Effect, Mode, Plan};
+use crate::plan::{Action, Effect, Mode, Plan, Program};
+use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
 
 /// A masked line of output.
@@ -64,6 +67,15 @@ pub(super) fn reminder(question: &Question, minutes: u64) -> String {
     format!("{waits}: {} ({}; {since} {minutes} min)", question.step, entitled(question))
 }
 
+/// People take longer over a question than they should.
+pub(super) fn overtime(question: &Question, now: Timestamp) -> String {
+    let french = question.lang == Lang::Fr;
+    let over = pick(french, "le temps prévu est écoulé", "its timebox is over");
+    let since = pick(french, "ouverte depuis", "open for");
+    let minutes = now.since(question.opened) / 60_000;
+    format!("{}: {over} ({since} {minutes} min, {})", question.step, entitled(question))
+}
+
 /// Nobody can speak to this process from elsewhere.
 pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
     let text = pick(
@@ -72,6 +84,12 @@ pub(super) fn unreachable(state: &State, error: &std::io::Error) -> String {
         "no answers from elsewhere while this process drives the run",
     );
     format!("! {text}: {error}")
+}
+
+/// Something in the scratch folder cannot be removed.
+pub(super) fn not_wiped(state: &State, error: &crate::runner::WorkError) -> String {
+    let french = state.run.lang == "fr";
+    format!("! {}: {error}", pick(french, "il reste des fichiers de travail", "scratch files stay behind"))
 }
 
 /// The line that an event is worth.
@@ -211,15 +229,33 @@ fn settled(french: bool, step: &str, status: Status, reason: &str) -> String {
     }
 }
 
+/// What became of a message about a question, as it is noted down: in English, as the other notes are.
+pub(super) fn told(report: &Report) -> String {
+    let Report { step, escalated, reached, lines } = report;
+    let whom = if *escalated { "to whom it was passed on" } else { "who may decide" };
+    let how = if *reached { "told those" } else { "could not tell all of those" };
+    format!("{how} {whom} about `{step}`: {}", lines.lines().collect::<Vec<_>>().join("; "))
+}
+
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     let (at, step) = state.find_item(event.step.as_deref()?, event.item)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
+    let script = |script: &str| script.lines().next().unwrap_or_default().to_owned();
+    let words = |argv: &[Rendered]| argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let what = match &request.probe.action {
         Action::Http(call) => format!("{} {}", call.method, call.url),
-        Action::Shell(call) => call.script.lines().next().unwrap_or_default().to_owned(),
-        Action::Argv(call) => call.argv.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Action::Notify(notice) => notice.summary(&state.run.lang),
+        Action::Shell(call) => script(&call.script),
+        Action::Argv(call) => words(&call.argv),
+        Action::Remote(call) => {
+            let what = match &call.program {
+                Program::Shell(call) => script(&call.script),
+                Program::Argv(call) => words(&call.argv),
+            };
+            format!("{} $ {what}", call.host)
+        }
     };
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();

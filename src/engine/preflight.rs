@@ -6,7 +6,7 @@ mod look;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::plan::{Action, Plan, Probe, SecretSource};
+use crate::plan::{Action, Channel, Plan, Probe, Reach, SecretSource, host};
 use crate::runner::Secrets;
 
 pub use look::{About, Finding, Look, Verdict};
@@ -40,10 +40,21 @@ fn wanted(plan: &Plan) -> Vec<Wanted> {
     let mut out = Vec::new();
     for (step, values) in &plan.values.steps {
         for probe in values.probes() {
-            if let Some((name, place)) = program(probe) {
+            for (name, place) in program(probe).into_iter().chain(messengers(probe)) {
                 out.push(Wanted { name, step: step.clone(), place });
             }
         }
+    }
+    let remote = host::used(plan);
+    for (name, reach) in &plan.values.hosts {
+        let program = match reach {
+            Reach::Ssh(_) => "ssh",
+            Reach::Via(prefix) => prefix.first().map_or("", String::as_str),
+        };
+        let users = remote.iter().filter(|used| used.name.as_ref().is_none_or(|used| used == name));
+        let place = found(program).map_or(Place::Nowhere, Place::At);
+        let step = users.flat_map(|used| used.steps.first()).next().cloned().unwrap_or_default();
+        out.push(Wanted { name: program.to_owned(), step, place });
     }
     out.sort_by(|one, other| (&one.name, &one.step).cmp(&(&other.name, &other.step)));
     out.dedup_by(|one, other| one.name == other.name && one.step == other.step);
@@ -70,7 +81,8 @@ pub async fn secrets(plan: &Plan, run_dir: &Path, secrets: &Secrets) -> Vec<Stri
 
 fn program(probe: &Probe) -> Option<(String, Place)> {
     let (name, env) = match &probe.action {
-        Action::Http(_) => return None,
+        // What leads to a host is wanted once for all that runs there.
+        Action::Http(_) | Action::Remote(_) | Action::Notify(_) => return None,
         Action::Shell(call) => ("bash", &call.env),
         Action::Argv(call) => {
             let first = call.argv.first()?;
@@ -81,9 +93,23 @@ fn program(probe: &Probe) -> Option<(String, Place)> {
         }
     };
     let own_path = env.iter().any(|(name, _)| name == "PATH");
+    Some((name.to_owned(), place_of(name, own_path)))
+}
+
+/// The programs that a message is given to.
+fn messengers(probe: &Probe) -> Vec<(String, Place)> {
+    let Action::Notify(notice) = &probe.action else { return Vec::new() };
+    let channels = notice.to.iter().flat_map(|recipient| &recipient.channels);
+    let programs = channels.filter_map(|channel| match channel {
+        Channel::Command(argv) => argv.first(),
+        Channel::Mail(_) | Channel::Slack(_) => None,
+    });
+    programs.map(|name| (name.clone(), place_of(name, false))).collect()
+}
+
+fn place_of(name: &str, own_path: bool) -> Place {
     let later = if name.contains('/') { !name.starts_with('/') } else { own_path };
-    let place = if later { Place::WhenItStarts } else { found(name).map_or(Place::Nowhere, Place::At) };
-    Some((name.to_owned(), place))
+    if later { Place::WhenItStarts } else { found(name).map_or(Place::Nowhere, Place::At) }
 }
 
 /// Where a program is, along the `PATH` of this process unless it is named by a path.

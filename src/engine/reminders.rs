@@ -10,6 +10,8 @@ const EVERY_MS: u64 = 10 * 60 * 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Reminders {
     due: BTreeMap<u32, u64>,
+    /// When the timebox of a question is over; none once that was said.
+    timeboxes: BTreeMap<u32, Option<u64>>,
 }
 
 impl Reminders {
@@ -27,9 +29,25 @@ impl Reminders {
         now
     }
 
+    /// Those of the questions asked at present whose timebox is over, each once. `left`: what is left of it, in
+    /// milliseconds, of those that have one.
+    pub(super) fn over(&mut self, left: &BTreeMap<u32, u64>, mono: u64) -> Vec<u32> {
+        self.timeboxes.retain(|ask, _| left.contains_key(ask));
+        let mut now = Vec::new();
+        for (ask, left) in left {
+            let due = self.timeboxes.entry(*ask).or_insert(Some(mono.saturating_add(*left)));
+            if due.is_some_and(|due| due <= mono) {
+                *due = None;
+                now.push(*ask);
+            }
+        }
+        now
+    }
+
     /// How long nobody has to be reminded of anything.
     pub(super) fn quiet(&self, mono: u64) -> Option<u64> {
-        self.due.values().min().map(|due| due.saturating_sub(mono))
+        let all = self.due.values().chain(self.timeboxes.values().flatten());
+        all.min().map(|due| due.saturating_sub(mono))
     }
 }
 
@@ -37,6 +55,22 @@ impl Reminders {
 mod tests {
     use super::*;
     use crate::clock::{Clock, Timestamp, VirtualClock};
+
+    #[test]
+    fn that_a_timebox_is_over_is_said_once() {
+        let clock = VirtualClock::at(Timestamp::from_millis(0));
+        let mut reminders = Reminders::default();
+        let left = |asks: &[(u32, u64)]| asks.iter().copied().collect::<BTreeMap<_, _>>();
+        assert_eq!(reminders.over(&left(&[(1, 900), (2, 0)]), clock.mono()), [2], "over since before");
+        assert_eq!(reminders.quiet(clock.mono()), Some(900));
+        clock.advance(899);
+        assert_eq!(reminders.over(&left(&[(1, 1), (2, 0)]), clock.mono()), [0; 0]);
+        clock.advance(1);
+        assert_eq!(reminders.over(&left(&[(1, 0), (2, 0)]), clock.mono()), [1]);
+        clock.advance(10_000);
+        assert_eq!(reminders.over(&left(&[(1, 0)]), clock.mono()), [0; 0]);
+        assert_eq!(reminders.quiet(clock.mono()), None);
+    }
 
     #[test]
     fn people_are_reminded_every_ten_minutes_as_long_as_they_are_asked() {

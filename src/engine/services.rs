@@ -20,6 +20,8 @@ use crate::runner::{
 const GRACE: Duration = Duration::from_secs(5);
 /// Between two looks whether a service that gets ready still lives.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long it may take until its port takes connections.
+const START: Duration = Duration::from_secs(30);
 /// Ports for services.
 const PORTS: Range<u16> = 20_000..32_000;
 const PORT_TRIES: u32 = 100;
@@ -183,6 +185,9 @@ async fn ready(
     context: &RunContext,
     runners: &Runners,
 ) -> Result<(), String> {
+    if service.tcp {
+        takes_connections(service.port, process).await?;
+    }
     let Some(probe) = service.ready.clone() else { return Ok(()) };
     let request = AttemptRequest {
         key: AttemptKey { step: format!("service_{}", service.name), item: None, attempt: 1 },
@@ -208,6 +213,22 @@ async fn ready(
         AttemptResult::Succeeded => Ok(()),
         _ => Err(outcome.reason),
     }
+}
+
+/// Waits until the port of a service takes connections.
+async fn takes_connections(port: u16, process: &LivingService) -> Result<(), String> {
+    let connected = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = connected => {}
+        () = gone(process) => {}
+        () = tokio::time::sleep(START) => return Err("timeout".to_owned()),
+    }
+    // Somebody else may answer on the port of a service that is dead.
+    if process.is_alive() { Ok(()) } else { Err("it has ended".to_owned()) }
 }
 
 async fn gone(process: &LivingService) {

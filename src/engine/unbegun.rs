@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::launch::LaunchError;
 use super::services;
 use crate::clock::Clock;
-use crate::journal::{LockError, RunLock, TargetLocks, file};
+use crate::journal::{LockError, Queue, RunLock, TargetHolder, TargetLocks, file};
 
 /// Whether no entry of the run was ever written whole.
 pub fn is_unbegun(dir: &Path) -> bool {
@@ -46,17 +46,33 @@ pub async fn remove(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<(
     Ok(())
 }
 
-/// Takes the target locks of a run, from runs that never began too.
+/// Takes the target locks of a run, from runs that never began too. `place` is the run's own in the queue.
 ///
 /// # Errors
-/// Another run holds one of them.
+/// Another run holds one of them, or has waited for it longer.
 pub(super) async fn acquire(
     locks: &TargetLocks,
     names: &[String],
-    id: &str,
-    dir: &Path,
+    (id, dir): (&str, &Path),
     clock: &Arc<dyn Clock>,
+    place: Option<u64>,
 ) -> Result<(), LaunchError> {
+    // What a run holds already nobody can be ahead of it for.
+    let mut wanted = Vec::new();
+    for name in names {
+        if locks.holder(name)?.is_none_or(|holder| holder.run != id) {
+            wanted.push(name.clone());
+        }
+    }
+    if let Some(first) = Queue::of(locks.home()).ahead(&wanted, place.unwrap_or(u64::MAX))?.into_iter().next()
+        && let Some(name) = first.shares(&wanted).cloned()
+    {
+        // Somebody who holds a target is named rather than those who wait for it as well.
+        if let Some((name, TargetHolder { run, dir, since })) = locks.first_held(&wanted, id)? {
+            return Err(LockError::TargetHeld { name, run, dir, since }.into());
+        }
+        return Err(LockError::TargetAwaited { name, run: first.run, since: first.since }.into());
+    }
     loop {
         match locks.acquire(names, id, dir, clock.now()) {
             Err(LockError::TargetHeld { name, run, dir: other, since }) => {

@@ -30,6 +30,9 @@ pub enum LockError {
     Held { path: PathBuf, pid: Option<u32>, since: String },
     #[error("target `{name}` is locked by run {run} since {since}")]
     TargetHeld { name: String, run: String, dir: PathBuf, since: String },
+    /// It may be free; whoever waits for it comes first.
+    #[error("target `{name}` is awaited by run {run} since {since}")]
+    TargetAwaited { name: String, run: String, since: String },
     #[error("cannot {verb} {}: {source}", path.display())]
     Io { verb: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -45,11 +48,19 @@ impl LockError {
             Self::TargetHeld { run, name, .. } => {
                 Some(format!("`consigne show {run}` says where it stands; it frees `{name}` when it is over"))
             }
+            Self::TargetAwaited { .. } => {
+                Some("`consigne list` shows who waits for what; `on_busy: queue` waits behind them".into())
+            }
             _ => None,
         }
     }
 
-    fn io(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// Some other run has the target, or comes before.
+    pub const fn is_busy(&self) -> bool {
+        matches!(self, Self::TargetHeld { .. } | Self::TargetAwaited { .. })
+    }
+
+    pub(super) fn io(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { verb, path: path.to_owned(), source }
     }
 }
@@ -232,6 +243,30 @@ impl TargetLocks {
         let Some(bytes) = files::read_if_there(path)? else { return Ok(None) };
         let unreadable = |e: serde_json::Error| LockError::io("read", path)(e.into());
         serde_json::from_slice(&bytes).map(Some).map_err(unreadable)
+    }
+
+    /// The first of `names` that another run than `run` holds.
+    ///
+    /// # Errors
+    /// The locks cannot be read.
+    pub fn first_held(
+        &self,
+        names: &[String],
+        run: &str,
+    ) -> Result<Option<(String, TargetHolder)>, LockError> {
+        let mut sorted: Vec<&String> = names.iter().collect();
+        sorted.sort();
+        for name in sorted {
+            if let Some(holder) = self.holder(name)?.filter(|holder| holder.run != run) {
+                return Ok(Some((name.clone(), holder)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the locks are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Every target that is held, by name.

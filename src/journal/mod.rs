@@ -2,7 +2,7 @@
 //!
 //! Owns the bytes of a line (`canonical`), what a line says (`entry`), how values from outside and hidden values are
 //! written (`outside`, `disclosure`), the chain and the Merkle tree over the lines (`chain`, `tree`), and where they
-//! are kept: in files (`file`, with `blobs` and `lock` beside them) or in memory with faults (`memory`).
+//! are kept: in files (`file`, with `blobs`, `lock` and `queue` beside them) or in memory with faults (`memory`).
 //!
 //! The laws: exact bytes are hashed, nothing is canonicalised in order to verify; an entry is on disk before anything
 //! it enables starts; a torn end is set aside and reported, damage anywhere else is refused with its place. It signs
@@ -21,6 +21,7 @@ pub mod lock;
 pub mod memory;
 pub mod outside;
 pub mod place;
+pub mod queue;
 pub mod salt;
 pub mod tree;
 
@@ -35,6 +36,7 @@ pub use lock::{LockError, RunLock, TargetHolder, TargetLocks};
 pub use memory::{Memory, MemoryFault};
 pub use outside::{Outside, outside_bytes, outside_json, outside_text};
 pub use place::Malformed;
+pub use queue::{Queue, Ticket, Waiting};
 pub use salt::{Salt, SeededSalt, SystemSalt};
 pub use tree::{Hash, Tree, leaf_hash};
 

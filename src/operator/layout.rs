@@ -260,6 +260,25 @@ impl<'a> Layout<'a> {
             let line = self.fill(Text::Said, &[("who", &given.actor.who), ("word", said), ("at", &at)]);
             self.wrapped(&line, "  ");
         }
+        if let Some(glass) = &q.glass {
+            let who = if glass.people.is_empty() {
+                self.text(Text::Nobody).to_owned()
+            } else {
+                glass.people.join(", ")
+            };
+            let line = self.fill(Text::GlassFrom, &[("at", &glass.from.to_string()), ("who", &who)]);
+            self.wrapped(&line, "  ");
+            self.line(&format!("    consigne answer {} {} break_glass --comment …", q.run, q.step));
+        }
+        if let Some(until) = q.timebox {
+            let (left, at) = (duration(until.since(self.now)), until.to_string());
+            let over = duration(self.now.since(until));
+            let line = match self.now > until {
+                true => self.fill(Text::TimeboxOver, &[("over", &over)]),
+                false => self.fill(Text::TimeboxLeft, &[("left", &left), ("at", &at)]),
+            };
+            self.wrapped(&line, "  ");
+        }
         if let Some(expires) = q.expires {
             let left = duration(expires.since(self.now));
             let line = self.fill(Text::OpenUntil, &[("at", &expires.to_string()), ("left", &left)]);

@@ -17,6 +17,7 @@ mod form;
 mod keys;
 mod layout;
 mod line;
+mod offer;
 mod parse;
 mod prompt;
 mod question;

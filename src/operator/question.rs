@@ -2,24 +2,23 @@
 //!
 //! Pure. The terminal, the web page and `show` ask the same question; what may be answered is decided by the core.
 
-use std::collections::BTreeSet;
+mod entitled;
 
 use serde_json::Value;
 
+use super::offer;
 use super::screen::harmless;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{
-    Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, choices, exhibited, listed,
-    needed_outputs,
-};
+use crate::core::{Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, exhibited, listed};
 use crate::plan::{
-    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, OutputNode, Plan,
-    StepNode, Who,
+    Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode,
 };
 use crate::runbook::template::Rendered;
+
+pub use entitled::{Entitled, Glass};
 
 /// One open question.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +78,10 @@ pub struct Question {
     pub given: Vec<Given>,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
+    /// Who may open it alone, and from when on.
+    pub glass: Option<Glass>,
+    /// Until when people should have answered. Nothing ends by it.
+    pub timebox: Option<Timestamp>,
     /// For a gate whose entitled people have keys. The driver knows it, not plan and state.
     pub to_sign: Option<ToSign>,
 }
@@ -150,25 +153,6 @@ pub struct Tried {
     pub excerpts: Vec<(String, String)>,
 }
 
-/// Who may answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entitled {
-    /// Anybody but `not`; else exactly `people`.
-    pub anybody: bool,
-    /// Those named by roles; for anybody, those whom the environment knows.
-    pub people: Vec<String>,
-    pub not: Vec<String>,
-    /// Different people that must say yes.
-    pub quorum: u32,
-}
-
-impl Entitled {
-    pub fn may(&self, who: &str) -> bool {
-        let named = self.people.iter().any(|person| person == who);
-        (self.anybody || named) && !self.not.iter().any(|person| person == who)
-    }
-}
-
 impl Question {
     /// The question of that number, if it is open.
     pub fn of(plan: &Plan, state: &State, ask: u32) -> Option<Self> {
@@ -178,7 +162,7 @@ impl Question {
         let trouble = matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
         let protected = plan.graph.protected && node.effect == Effect::Destructive;
         let outputs = if matches!(ask.kind, AskKind::Failure | AskKind::Unknown) {
-            outputs(plan, state, ask)
+            offer::outputs(plan, state, ask)
         } else {
             Vec::new()
         };
@@ -204,20 +188,22 @@ impl Question {
             covers: ask.covers.clone(),
             requests: requests(state, ask, node),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
-            choices: offered(state, ask, &outputs),
+            choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
             options: listed(ask),
             many: node.many,
             evidence: evidence(ask.kind, node),
             outputs,
             tried: step.last.as_ref().filter(|_| trouble).map(|last| tried(node, last)),
-            who: who(plan, state, ask, node),
+            who: entitled::who(plan, state, ask, node),
             role_play: plan.graph.role_play && plan.graph.mode != Mode::Live,
             signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
             second_person: protected && matches!(ask.kind, AskKind::Failure | AskKind::Unknown),
             given: ask.answers.clone(),
             opened: ask.opened,
             expires: ask.expires,
+            glass: entitled::glass(plan, ask, node),
+            timebox: node.timebox_ms.map(|timebox| ask.opened.plus(timebox)),
             to_sign: None,
         })
     }
@@ -345,19 +331,6 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
     shown.into_iter().collect()
 }
 
-/// What the core takes, without what would lead nowhere here.
-fn offered(state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
-    let undoable = state.reversals().iter().any(|r| r.kind == Reversal::Undo && r.end.is_none());
-    let words = choices(ask, false).into_iter().map(|(words, decision)| Choice { word: words[0], decision });
-    words
-        .filter(|choice| match choice.decision {
-            Decision::UndoEnd => undoable,
-            Decision::SetOutput => !outputs.is_empty(),
-            _ => true,
-        })
-        .collect()
-}
-
 fn fields(plan: &Plan, state: &State, step: usize, lang: Lang) -> Vec<Field> {
     let code = if lang == Lang::Fr { "fr" } else { "en" };
     let fields = state.values(plan, step).into_iter().flat_map(|values| &values.fields);
@@ -382,17 +355,6 @@ fn evidence(kind: AskKind, node: &StepNode) -> Evidence {
     }
 }
 
-fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
-    let needed = needed_outputs(plan, state, ask.step);
-    let known = &state.step(ask.step).outputs;
-    let output = |node: &OutputNode| Output {
-        name: node.name.clone(),
-        kind: node.kind.clone(),
-        needed: needed.contains(&node.name) && !known.contains_key(&node.name),
-    };
-    state.shape().node(ask.step).outputs.iter().map(output).collect()
-}
-
 /// What was tried: the request as it was sent, not the plan rendered again with what has become known since.
 fn tried(node: &StepNode, last: &Last) -> Tried {
     let mut excerpts: Vec<(String, String)> =
@@ -409,43 +371,6 @@ fn tried(node: &StepNode, last: &Last) -> Tried {
         effect: last.request.as_ref().map_or(node.effect, |request| request.effect),
         action: last.request.as_ref().map(|request| request.probe.action.clone()),
         excerpts,
-    }
-}
-
-/// The same rules by which the core admits an answer, turned into names.
-fn who(plan: &Plan, state: &State, ask: &Ask, node: &StepNode) -> Entitled {
-    let nobody = Who::default();
-    let gate = node.gate.as_ref();
-    let (who, closed) = match ask.kind {
-        AskKind::Approve => (gate.map_or(&nobody, |gate| &gate.who), true),
-        AskKind::Confirm => (gate.map_or(&nobody, |gate| &gate.who), false),
-        AskKind::Input | AskKind::Choice | AskKind::Checklist | AskKind::Manual => {
-            (node.by.as_ref().unwrap_or(&nobody), false)
-        }
-        AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => (&nobody, false),
-    };
-    let mut roles: Vec<&String> = who.roles.iter().collect();
-    if ask.kind == AskKind::Approve && ask.escalated {
-        roles.extend(gate.into_iter().flat_map(|gate| &gate.escalate_to));
-    }
-    let mut not: BTreeSet<String> = BTreeSet::new();
-    not.extend(state.run.starter.iter().filter(|_| who.not_starter).map(|actor| actor.who.clone()));
-    let answered = |at: usize| state.step(at).human.as_ref().map(|human| human.by.who.clone());
-    let by = |name: &String| state.shape().meant_from(name, ask.step).into_iter().filter_map(answered);
-    not.extend(who.not_steps.iter().flat_map(by));
-    let populace = &plan.graph.people;
-    let anybody = roles.is_empty() && !closed;
-    let named: BTreeSet<&String> = if anybody {
-        populace.people.keys().collect()
-    } else {
-        let holders = roles.iter().filter_map(|role| populace.roles.get(*role)).flatten();
-        holders.filter(|person| populace.people.contains_key(*person)).collect()
-    };
-    Entitled {
-        anybody,
-        people: named.into_iter().filter(|person| !not.contains(*person)).cloned().collect(),
-        not: not.into_iter().collect(),
-        quorum: gate.map_or(1, |gate| gate.quorum.max(1)),
     }
 }
 

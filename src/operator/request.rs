@@ -4,7 +4,7 @@
 //! (`<secret …>`) is marked, so that what is read is what is sent.
 
 pub use super::screen::harmless;
-use crate::plan::{Action, Auth, Body};
+use crate::plan::{Action, Auth, Body, Notice, Program, ProgramCall, ShellCall};
 use crate::runbook::template::{Rendered, Segment, Tree};
 
 /// The lines of a request, each begun by `indent` and as far as words allow no wider than `width`.
@@ -40,18 +40,46 @@ impl Lines<'_> {
                 self.pairs("", ": ", &call.headers);
                 self.body(&call.body);
             }
-            Action::Shell(call) => {
-                for line in harmless(&call.script).trim_end().lines() {
-                    self.literal(&format!("$ {line}"));
+            Action::Shell(call) => self.script(call),
+            Action::Argv(call) => self.program(call),
+            Action::Remote(call) => {
+                let reach = call.reach.as_ref().map(|reach| format!(" ({})", harmless(&reach.shown())));
+                self.hanging(&format!("@ {}{}", plain(&call.host), reach.unwrap_or_default()));
+                match &call.program {
+                    Program::Shell(call) => self.script(call),
+                    Program::Argv(call) => self.program(call),
                 }
-                self.around(&call.env, call.cwd.as_ref());
             }
-            Action::Argv(call) => {
-                let words: Vec<String> = call.argv.iter().map(argument).collect();
-                self.hanging(&words.join(" "));
-                self.around(&call.env, call.cwd.as_ref());
-            }
+            Action::Notify(notice) => self.notice(notice),
         }
+    }
+
+    fn notice(&mut self, notice: &Notice<Rendered>) {
+        for recipient in &notice.to {
+            let over: Vec<String> =
+                recipient.channels.iter().map(|channel| harmless(&channel.shown())).collect();
+            self.hanging(&format!("to {}: {}", harmless(&recipient.name), over.join(", ")));
+        }
+        if notice.first && notice.to.len() > 1 {
+            self.hanging("(only the first of them who can be reached)");
+        }
+        for (lang, subject, text) in notice.pages() {
+            self.hanging(&format!("[{lang}] {}", plain(subject)));
+            plain(text).lines().for_each(|line| self.literal(&format!("| {line}")));
+        }
+    }
+
+    fn script(&mut self, call: &ShellCall<Rendered>) {
+        for line in harmless(&call.script).trim_end().lines() {
+            self.literal(&format!("$ {line}"));
+        }
+        self.around(&call.env, call.cwd.as_ref());
+    }
+
+    fn program(&mut self, call: &ProgramCall<Rendered>) {
+        let words: Vec<String> = call.argv.iter().map(argument).collect();
+        self.hanging(&words.join(" "));
+        self.around(&call.env, call.cwd.as_ref());
     }
 
     fn around(&mut self, env: &[(String, Rendered)], cwd: Option<&Rendered>) {
@@ -95,10 +123,12 @@ impl Lines<'_> {
 fn segment(segment: &Segment) -> String {
     match segment {
         Segment::Text(text) => {
-            harmless(text).replace("<secret ", "\\<secret ").replace("<decided later", "\\<decided later")
+            let marked = ["<secret ", "<decided later", "<run.work>"];
+            marked.iter().fold(harmless(text), |text, mark| text.replace(mark, &format!("\\{mark}")))
         }
         Segment::Secret(name) => format!("<secret {}>", harmless(name)),
         Segment::Later(expr) => format!("<decided later by {}>", harmless(expr)),
+        Segment::Work => "<run.work>".to_owned(),
     }
 }
 

@@ -227,6 +227,7 @@ fn fits(question: &Question, item: Option<&Point>, value: &Value) -> bool {
     let people = !matches!(question.kind, AskKind::Failure | AskKind::Unknown | AskKind::PutBack);
     question.typed.as_deref() == Some(word.as_str())
         || choices.iter().any(|choice| choice.word == word)
+        || (word == "break_glass" && question.glass.is_some())
         || (people && known.contains(&word.as_str()))
 }
 

@@ -100,6 +100,9 @@ wording! {
     Except: "{who}, sauf {not}", "{who}, except {not}";
     Quorum: "Il faut {quorum} personnes différentes.", "It takes {quorum} different people.";
     Said: "{who} a répondu « {word} » à {at}", "{who} said \"{word}\" at {at}";
+    GlassFrom: "Bris de glace, seul et avec un motif, à partir de {at} : {who}", "Break glass, alone and with a reason, from {at} on: {who}";
+    TimeboxLeft: "Temps prévu : encore {left}, jusqu'à {at}", "Timebox: {left} left, until {at}";
+    TimeboxOver: "Le temps prévu est dépassé de {over}", "Over its timebox by {over}";
     OpenUntil: "Ouvert jusqu'à {at} (encore {left})", "Open until {at} ({left} left)";
     SecondPerson: "Passer outre ici demande une autre personne que celle qui a lancé l'exécution.",
         "Overriding this step takes another person than the one who started the run.";
@@ -215,6 +218,7 @@ wording! {
     WordLeaveOpen: "laisser", "leave_open";
     WordGiven: "donné", "given";
     WordChosen: "choisi", "chosen";
+    WordBreakGlass: "bris_de_glace", "break_glass";
 
     DoApprove: "exactement ce qui est montré peut être fait", "exactly what is shown may be done";
     DoReject: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
@@ -238,6 +242,7 @@ wording! {
     DoUnknownRetry: "recommencer sans savoir : l'effet peut avoir lieu DEUX fois", "run it again without knowing: it may take effect TWICE";
     DoPutBack: "remettre en place maintenant", "put it back now";
     DoPutBackDone: "c'est déjà remis en place (motif)", "it has been put back already (reason)";
+    DoBreakGlass: "ouvrir seul, avec un motif ; quelqu'un d'autre y revient après", "open it alone, with a reason; somebody else looks at it afterwards";
     DoLeaveOpen: "laisser ainsi : motif, responsable, date de revue", "leave it so: reason, owner, review time";
 }
 
@@ -292,6 +297,7 @@ pub(super) const fn word(decision: Decision) -> Text {
         Decision::End => Text::WordEnd,
         Decision::PutBack => Text::WordPutBack,
         Decision::LeaveOpen => Text::WordLeaveOpen,
+        Decision::BreakGlass => Text::WordBreakGlass,
     }
 }
 
@@ -321,6 +327,7 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
         (_, Decision::End) => Text::DoEnd,
         (_, Decision::PutBack) => Text::DoPutBack,
         (_, Decision::LeaveOpen) => Text::DoLeaveOpen,
+        (_, Decision::BreakGlass) => Text::DoBreakGlass,
     }
 }
 
@@ -332,12 +339,14 @@ pub(super) fn refusal(lang: Lang, why: &Refused) -> &str {
 /// `None` for what no answer is refused with.
 fn refusal_fr(code: &str) -> Option<&'static str> {
     Some(match code {
+        "too-early" => "la glace de cette porte ne peut pas encore être brisée",
         "not-entitled" => "cette personne ne peut pas répondre à cette question",
         "second-person" => "il faut une autre personne que celle qui a lancé l'exécution",
         "no-reason" => "un motif est obligatoire",
         "no-evidence" => "une preuve est obligatoire",
         "not-typed" => "la confirmation doit être tapée en toutes lettres",
         "outputs-needed" => "une étape suivante lit une valeur qui manque",
+        "secret-needed" => "une étape suivante emploie un secret que seule cette étape peut donner",
         "unknown-output" => "l'étape n'a pas de valeur de ce nom",
         "unknown-field" => "le formulaire n'a pas de champ de ce nom",
         "probe-says-no" => "la sonde de ce point dit non",

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::runbook::template::{RenderError, Rendered, Scope, Template, Tree};
+use super::host::Reach;
+use super::notice::Notice;
+use crate::runbook::template::{Lookup, RenderError, Rendered, Scope, Template, Tree};
 
 /// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +13,9 @@ pub enum Action<S> {
     Http(Box<HttpCall<S>>),
     Shell(ShellCall<S>),
     Argv(ProgramCall<S>),
+    /// A script or program on another host.
+    Remote(Box<RemoteCall<S>>),
+    Notify(Box<Notice<S>>),
 }
 
 /// An HTTP call. The URL is absolute once rendered; `base` has been joined to it by the plan.
@@ -71,6 +76,25 @@ pub struct ProgramCall<S> {
     pub cwd: Option<S>,
 }
 
+/// A script or program on a host of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteCall<S> {
+    /// Name of the host.
+    pub host: S,
+    /// The way there, once the name is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+    pub program: Program<S>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program<S> {
+    Shell(ShellCall<S>),
+    Argv(ProgramCall<S>),
+}
+
 /// Turns every text of an action into another.
 pub trait Fill<S, T> {
     type Error;
@@ -80,6 +104,11 @@ pub trait Fill<S, T> {
     /// The address of an HTTP call, where a value must not change what the request is sent to.
     fn address(&mut self, address: &S) -> Result<T, Self::Error> {
         self.text(address)
+    }
+
+    /// The name of the secret of an authentication.
+    fn secret(&mut self, name: &str) -> String {
+        name.to_owned()
     }
 
     /// A text inside a JSON structure, where it may become something other than text.
@@ -94,16 +123,17 @@ impl<S> Action<S> {
     pub fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<Action<T>, F::Error> {
         Ok(match self {
             Self::Http(call) => Action::Http(Box::new(call.fill(fill)?)),
-            Self::Shell(call) => Action::Shell(ShellCall {
-                script: call.script.clone(),
-                env: pairs(&call.env, fill)?,
-                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
-            }),
-            Self::Argv(call) => Action::Argv(ProgramCall {
-                argv: call.argv.iter().map(|arg| fill.text(arg)).collect::<Result<_, _>>()?,
-                env: pairs(&call.env, fill)?,
-                cwd: call.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
-            }),
+            Self::Shell(call) => Action::Shell(call.fill(fill)?),
+            Self::Argv(call) => Action::Argv(call.fill(fill)?),
+            Self::Remote(call) => Action::Remote(Box::new(RemoteCall {
+                host: fill.text(&call.host)?,
+                reach: call.reach.clone(),
+                program: match &call.program {
+                    Program::Shell(call) => Program::Shell(call.fill(fill)?),
+                    Program::Argv(call) => Program::Argv(call.fill(fill)?),
+                },
+            })),
+            Self::Notify(notice) => Action::Notify(Box::new(notice.fill(fill)?)),
         })
     }
 
@@ -112,17 +142,29 @@ impl<S> Action<S> {
         let mut out = Vec::new();
         match self {
             Self::Http(call) => call.texts(&mut out),
-            Self::Shell(call) => {
-                out.extend(call.env.iter().map(|(_, value)| value));
-                out.extend(&call.cwd);
+            Self::Shell(call) => call.texts(&mut out),
+            Self::Argv(call) => call.texts(&mut out),
+            Self::Remote(call) => {
+                out.push(&call.host);
+                match &call.program {
+                    Program::Shell(call) => call.texts(&mut out),
+                    Program::Argv(call) => call.texts(&mut out),
+                }
             }
-            Self::Argv(call) => {
-                out.extend(&call.argv);
-                out.extend(call.env.iter().map(|(_, value)| value));
-                out.extend(&call.cwd);
-            }
+            Self::Notify(notice) => notice.texts(&mut out),
         }
         out
+    }
+}
+
+impl<S> Action<S> {
+    /// The name of the secret that proves who a call is from.
+    pub fn auth_secret(&self) -> Option<&str> {
+        let Self::Http(call) = self else { return None };
+        match &call.auth {
+            Auth::None => None,
+            Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => Some(name),
+        }
     }
 }
 
@@ -130,7 +172,20 @@ impl Action<Template> {
     /// # Errors
     /// See [`Template::render`].
     pub fn render(&self, scope: &dyn Scope) -> Result<Action<Rendered>, RenderError> {
-        self.fill(&mut Renderer(scope))
+        let mut action = self.fill(&mut Renderer(scope))?;
+        if let Action::Remote(call) = &mut action
+            && let Some(name) = call.host.as_plain()
+        {
+            call.reach = match scope.host(name) {
+                Lookup::Known(reach) => serde_json::from_value(reach).ok(),
+                Lookup::Later => None,
+                Lookup::Missing => {
+                    let message = "the environment has no host of this name".to_owned();
+                    return Err(RenderError { expr: name.to_owned(), message });
+                }
+            };
+        }
+        Ok(action)
     }
 }
 
@@ -138,11 +193,9 @@ impl Action<Rendered> {
     /// The names of the secrets the runner must fill in, those of the authentication included.
     pub fn secrets(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.texts().into_iter().flat_map(Rendered::secrets).collect();
-        if let Self::Http(call) = self {
-            match &call.auth {
-                Auth::None => {}
-                Auth::Bearer(name) | Auth::Basic(_, name) | Auth::Header(_, name) => names.push(name),
-            }
+        names.extend(self.auth_secret());
+        if let Self::Notify(notice) = self {
+            names.extend(notice.secrets());
         }
         names.sort_unstable();
         names.dedup();
@@ -161,6 +214,10 @@ impl Fill<Template, Rendered> for Renderer<'_> {
 
     fn address(&mut self, address: &Template) -> Result<Rendered, RenderError> {
         address.render_address(self.0)
+    }
+
+    fn secret(&mut self, name: &str) -> String {
+        self.0.secret(name).unwrap_or_else(|| name.to_owned())
     }
 
     fn leaf(&mut self, text: &Template) -> Result<Tree<Rendered>, RenderError> {
@@ -184,9 +241,9 @@ impl<S> HttpCall<S> {
             },
             auth: match &self.auth {
                 Auth::None => Auth::None,
-                Auth::Bearer(name) => Auth::Bearer(name.clone()),
-                Auth::Basic(user, name) => Auth::Basic(fill.text(user)?, name.clone()),
-                Auth::Header(header, name) => Auth::Header(header.clone(), name.clone()),
+                Auth::Bearer(name) => Auth::Bearer(fill.secret(name)),
+                Auth::Basic(user, name) => Auth::Basic(fill.text(user)?, fill.secret(name)),
+                Auth::Header(header, name) => Auth::Header(header.clone(), fill.secret(name)),
             },
             ca_file: self.ca_file.clone(),
         })
@@ -205,6 +262,37 @@ impl<S> HttpCall<S> {
         if let Auth::Basic(user, _) = &self.auth {
             out.push(user);
         }
+    }
+}
+
+impl<S> ShellCall<S> {
+    fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<ShellCall<T>, F::Error> {
+        Ok(ShellCall {
+            script: self.script.clone(),
+            env: pairs(&self.env, fill)?,
+            cwd: self.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+        })
+    }
+
+    fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        out.extend(self.env.iter().map(|(_, value)| value));
+        out.extend(&self.cwd);
+    }
+}
+
+impl<S> ProgramCall<S> {
+    fn fill<T, F: Fill<S, T>>(&self, fill: &mut F) -> Result<ProgramCall<T>, F::Error> {
+        Ok(ProgramCall {
+            argv: self.argv.iter().map(|arg| fill.text(arg)).collect::<Result<_, _>>()?,
+            env: pairs(&self.env, fill)?,
+            cwd: self.cwd.as_ref().map(|cwd| fill.text(cwd)).transpose()?,
+        })
+    }
+
+    fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
+        out.extend(&self.argv);
+        out.extend(self.env.iter().map(|(_, value)| value));
+        out.extend(&self.cwd);
     }
 }
 

@@ -10,10 +10,13 @@ use serde_json::Value;
 use super::drill;
 use super::graph::{
     EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
-    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RetryPolicy, RunOn, Section, StepNode,
-    VerifyNode, Who,
+    OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
 };
+use super::host;
 use super::loops;
+use super::notice;
+use super::people;
+use super::secret;
 use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
@@ -28,9 +31,8 @@ use crate::runbook::reach::Reach;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{
     Approve, By, Checklist, ChoiceDecl, Class, EndWord, ErrorWord, FailureWord, LinkDecl, ModeWord,
-    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, SecretDecl, Step, TimeoutWord, Var,
+    OptionDecl, OtherwiseWord, RejectWord, Retry, RunOnWord, Step, TimeoutWord, Var,
 };
-use crate::runbook::template::Template;
 
 /// Attempts of one run at once.
 pub const MAX_IN_FLIGHT: u32 = 64;
@@ -56,16 +58,23 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     let mut problems = check::check(document, request.environment);
     problems.retain(Diagnostic::is_error);
     let vars = vars(document, request, &mut problems);
-    let secrets = secrets(document, request, &mut problems);
+    let mut secrets = secret::sources(document, request, &mut problems);
+    secrets.extend(notice::secrets(document, request, &mut problems));
     if has_errors(&problems) {
         return Err(problems);
     }
-    let known = Known { inputs: request.inputs, vars: &vars };
+    // A host has no say in anything that is rendered before the run.
+    let none = BTreeMap::new();
+    let known = Known { inputs: request.inputs, vars: &vars, hosts: &none, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
-    let plan =
+    let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
+    if has_errors(&problems) {
+        return Err(problems);
+    }
     drill::check(document, &plan, request)?;
     Ok(plan)
 }
@@ -74,7 +83,8 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
 /// nothing that could be run.
 pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
-    let known = Known { inputs: &nothing, vars: &nothing };
+    let hosts = BTreeMap::new();
+    let known = Known { inputs: &nothing, vars: &nothing, hosts: &hosts, values: None };
     let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
         Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
@@ -122,7 +132,7 @@ fn vars(
     out
 }
 
-fn unresolved(
+pub(super) fn unresolved(
     document: &Document,
     request: &BuildRequest<'_>,
     name: &str,
@@ -131,43 +141,6 @@ fn unresolved(
     let source = request.environment.map_or(&document.source, |env| &env.source);
     let message = format!("the value of `{name}` cannot be resolved: is its service known?");
     Diagnostic::error("environment", span.at(source), message)
-}
-
-fn secrets(
-    document: &Document,
-    request: &BuildRequest<'_>,
-    problems: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, SecretSource> {
-    let mut out = BTreeMap::new();
-    let given = request.environment.and_then(|env| env.decl.secrets.as_ref());
-    for (name, own) in document.runbook.secrets.iter().flat_map(Entries::iter) {
-        let decl = given.and_then(|secrets| secrets.get(&name.value)).unwrap_or(own);
-        match secret(decl, request.services) {
-            Some(source) => {
-                out.insert(name.value.clone(), source);
-            }
-            None => problems.push(unresolved(document, request, &name.value, decl.span)),
-        }
-    }
-    out
-}
-
-fn secret(decl: &SecretDecl, services: &Services) -> Option<SecretSource> {
-    let plain = |template: &Template| {
-        let rendered = template.render(&ServiceScope(services)).ok()?;
-        rendered.as_plain().map(str::to_owned)
-    };
-    if let Some(name) = &decl.env {
-        return Some(SecretSource::Env(name.value.clone()));
-    }
-    if let Some(path) = &decl.file {
-        return plain(&path.value).map(SecretSource::File);
-    }
-    if let Some(command) = &decl.command {
-        let argv: Option<Vec<String>> = command.value.iter().map(|arg| plain(&arg.value)).collect();
-        return argv.map(SecretSource::Command);
-    }
-    (decl.prompt == Some(true)).then_some(SecretSource::Prompt)
 }
 
 struct Builder<'a> {
@@ -216,7 +189,7 @@ impl Builder<'_> {
                 Some(IdentityWord::SshKey) => Identity::SshKey,
                 Some(IdentityWord::Any) | None => Identity::Any,
             },
-            people: environment.map(people).unwrap_or_default(),
+            people: environment.map(people::of).unwrap_or_default(),
             max_in_flight: MAX_IN_FLIGHT,
             deadline_ms: runbook.deadline.map(|deadline| deadline.0),
             secrets: secrets.keys().cloned().collect(),
@@ -252,6 +225,12 @@ impl Builder<'_> {
         });
         node.allowed = step.allowed == Some(true);
         node.keyed = step.idempotency_key.is_some();
+        if kind == Kind::Notify {
+            // Nobody's work stops because a message did not arrive, and its key tells who has it already.
+            node.on_failure.get_or_insert(OnFailure::Continue);
+            node.allowed = step.allowed != Some(false);
+            node.keyed = true;
+        }
         node.verify = step
             .verify
             .as_ref()
@@ -268,6 +247,8 @@ impl Builder<'_> {
         node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
+        node.secrets = secret::outputs(step);
+        node.artifacts = translate::artifact_nodes(step);
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         node
@@ -276,6 +257,7 @@ impl Builder<'_> {
     fn timeout(&self, step: &Step, kind: Kind) -> Option<u64> {
         let own = step.timeout.as_ref().map(|timeout| timeout.value.0);
         match kind {
+            Kind::Notify => own.or(Some(notice::TIMEOUT)),
             _ if kind.runs() => self.calls.probe(step.act()).and_then(|probe| probe.timeout_ms),
             Kind::Approve => {
                 let gate = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
@@ -292,20 +274,25 @@ impl Builder<'_> {
         secrets: BTreeMap<String, SecretSource>,
     ) -> Values {
         let runbook = &self.document.runbook;
-        let locks =
-            runbook.lock.iter().flatten().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let locks = runbook.locks().filter_map(|lock| lock.value.render(&self.calls.known).ok());
         let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
         Values {
             title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
             inputs: request.inputs.clone(),
             vars: vars.clone(),
             secrets,
+            refresh: secret::refresh(self.document, request),
+            born: secret::born(runbook),
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
+            on_busy: translate::on_busy(runbook),
+            windows: translate::windows(runbook, request.mode, &self.calls.known),
+            windows_required: request.environment.is_some_and(Environment::requires_window),
             steps: flow::steps(runbook)
-                .map(|step| (step.name().to_owned(), self.step_values(step)))
+                .map(|step| (step.name().to_owned(), self.step_values(step, request)))
                 .collect(),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
+            hosts: BTreeMap::new(),
         }
     }
 
@@ -316,31 +303,37 @@ impl Builder<'_> {
         Link { url, title: translate::rendered(link.title.as_ref(), known) }
     }
 
-    fn step_values(&self, step: &Step) -> StepValues {
+    fn step_values(&self, step: &Step, request: &BuildRequest<'_>) -> StepValues {
+        let host = step.host.as_ref();
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
-            let mut probe = self.calls.probe(verify.act())?;
+            let mut probe = self.calls.probe(verify.act().on(host))?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
-            probe.accept.outputs = translate::outputs(verify.outputs.as_ref());
+            translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
         });
-        let act = if step.runs() { self.calls.probe(step.act()) } else { None };
+        let (sent, told) = notice::of_step(self.document, step, request);
+        let act = if step.runs() { sent.or_else(|| self.calls.probe(step.act())) } else { None };
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
             show: step.show.iter().flat_map(|show| &show.0).map(|text| text.value.clone()).collect(),
             when: step.when.as_ref().map(|when| when.value.clone()),
             act: act.map(|mut probe| {
-                probe.accept.outputs = translate::outputs(step.outputs.as_ref());
+                translate::take(&mut probe.accept, step.outputs.as_ref(), step.class);
+                probe.artifacts = translate::artifacts(step);
                 probe
             }),
             verify,
-            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act())),
-            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act())),
-            only_if: step.put_back.as_ref().and_then(|back| self.calls.probe(back.only_if.as_ref()?.act())),
+            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act().on(host))),
+            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act().on(host))),
+            only_if: step
+                .put_back
+                .as_ref()
+                .and_then(|back| self.calls.probe(back.only_if.as_ref()?.act().on(host))),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
-            items: step.checklist.as_ref().map(|list| self.items(list)).unwrap_or_default(),
+            items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
             fields: step
                 .input
                 .iter()
@@ -358,6 +351,7 @@ impl Builder<'_> {
                 })
                 .collect(),
             until: step.wait.as_ref().and_then(|wait| Some(wait.until.as_ref()?.value.clone())),
+            told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             each: step.for_each.as_deref().map(loops::values),
             repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
@@ -372,14 +366,14 @@ impl Builder<'_> {
         }
     }
 
-    fn items(&self, list: &Checklist) -> BTreeMap<String, Item> {
+    fn items(&self, list: &Checklist, step: &Step) -> BTreeMap<String, Item> {
         let item = |item: &crate::runbook::schema::ItemDecl| Item {
             text: text(Some(&item.text)),
             probe: item
                 .probe
                 .as_ref()
                 .filter(|probe| probe.step.is_none())
-                .and_then(|p| self.calls.probe(p.act())),
+                .and_then(|p| self.calls.probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
@@ -399,6 +393,7 @@ fn kind(step: &Step) -> Kind {
         Some("wait") => Kind::Wait,
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
+        Some("notify") => Kind::Notify,
         Some("group") => Kind::Group,
         Some("revert") => Kind::Revert,
         // The only one left: `check` has refused a step without a kind.
@@ -443,6 +438,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
         EndWord::Succeeded => EndStatus::Succeeded,
         EndWord::Failed => EndStatus::Failed,
     });
+    node.timebox_ms = step.timebox.as_ref().map(|timebox| timebox.value.0);
     node.wait_ms = step.wait.as_ref().and_then(|wait| Some(wait.r#for.as_ref()?.value.0));
 }
 
@@ -465,6 +461,7 @@ fn output_nodes(step: &Step) -> Vec<OutputNode> {
     step.outputs
         .iter()
         .flat_map(Entries::iter)
+        .filter(|(_, output)| !output.is_secret(step.class))
         .map(|(name, output)| OutputNode {
             name: name.value.clone(),
             public: public(output.class),
@@ -490,6 +487,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         on_reject_continue: false,
         covers: Vec::new(),
         typed: false,
+        break_glass: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);
@@ -511,6 +509,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         },
         on_reject_continue: approve.on_reject == Some(RejectWord::Continue),
         covers: names(gate_decl(step)),
+        break_glass: approve.break_glass.as_ref().map(translate::break_glass),
         ..open
     })
 }
@@ -568,28 +567,5 @@ const fn error_class(word: ErrorWord) -> ErrorClass {
         ErrorWord::TooMany => ErrorClass::TooMany,
         ErrorWord::Server => ErrorClass::Server,
         ErrorWord::Expect => ErrorClass::Expect,
-    }
-}
-
-fn people(environment: &Environment) -> Populace {
-    let decl = &environment.decl;
-    let text = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.value.clone());
-    Populace {
-        people: decl
-            .people
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(name, person)| {
-                (name.value.clone(), Person { os_user: text(&person.os_user), ssh: text(&person.ssh) })
-            })
-            .collect(),
-        roles: decl
-            .roles
-            .iter()
-            .flat_map(Entries::iter)
-            .map(|(role, people)| {
-                (role.value.clone(), people.iter().map(|name| name.value.clone()).collect())
-            })
-            .collect(),
     }
 }

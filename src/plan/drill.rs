@@ -1,10 +1,13 @@
 //! A drill must not touch what a protected environment names.
 
+mod post;
+
 use std::collections::BTreeMap;
 
 use super::Plan;
 use super::build::BuildRequest;
 use super::graph::Mode;
+use super::host;
 use super::translate::{Known, origin, origin_of};
 use crate::diag::{Diagnostic, Place, Span};
 use crate::plan::action::Action;
@@ -49,7 +52,38 @@ pub(super) fn check(
             problems.push(problem.also(named_at.at(&other.source), "protected here").help(help));
         }
     }
+    problems.extend(shared_hosts(plan, request));
+    post::check(plan, request, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Hosts that the drill may run programs on, and that a protected environment names as well, by whatever name.
+fn shared_hosts(plan: &Plan, request: &BuildRequest<'_>) -> Vec<Diagnostic> {
+    let Some(environment) = request.environment else { return Vec::new() };
+    let mut problems = Vec::new();
+    for other in request.others.iter().filter(|env| env.is_protected()) {
+        for (name, decl) in other.decl.hosts.iter().flat_map(Entries::iter) {
+            let Ok(theirs) = host::reach(decl, &BTreeMap::new()) else { continue };
+            for (own, reach) in &plan.values.hosts {
+                let allowed = shared(request, other, own) || shared(request, other, &name.value);
+                if allowed || reach.target() != theirs.target() {
+                    continue;
+                }
+                let hosts = environment.decl.hosts.as_ref();
+                let at = hosts.and_then(|hosts| hosts.get(own)).map_or(Span::default(), |decl| decl.span);
+                let message = format!(
+                    "the drill would run on {} (host `{own}`), which the protected environment `{}` names as `{}`",
+                    reach.target(),
+                    other.name,
+                    name.value
+                );
+                let help = format!("point it elsewhere, or list `{own}` under `shared`");
+                let problem = Diagnostic::error("shared-target", at.at(&environment.source), message);
+                problems.push(problem.also(name.span.at(&other.source), "protected here").help(help));
+            }
+        }
+    }
+    problems
 }
 
 fn shared(request: &BuildRequest<'_>, other: &Environment, name: &str) -> bool {
@@ -63,7 +97,7 @@ fn targets(
     plan: &Plan,
     environment: Option<&Environment>,
 ) -> BTreeMap<String, (String, Place)> {
-    let known = Known { inputs: &plan.values.inputs, vars: &plan.values.vars };
+    let known = Known::of(&plan.values);
     let mut out = BTreeMap::new();
     for (name, value) in &plan.values.vars {
         if let Some(origin) = value.as_str().and_then(|text| origin_of(text, true)) {

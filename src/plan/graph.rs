@@ -106,6 +106,7 @@ pub enum Kind {
     Assert,
     End,
     Choice,
+    Notify,
     /// Steps that belong together: it ends when they have.
     Group,
     /// Closes reversals of earlier steps before the end of the run.
@@ -115,7 +116,7 @@ pub enum Kind {
 impl Kind {
     /// Done by a runner, in attempts.
     pub const fn runs(self) -> bool {
-        matches!(self, Self::Http | Self::Shell | Self::Argv)
+        matches!(self, Self::Http | Self::Shell | Self::Argv | Self::Notify)
     }
 
     pub const fn is_gate(self) -> bool {
@@ -144,6 +145,7 @@ impl Kind {
             Self::Assert => "assert",
             Self::End => "end",
             Self::Choice => "choice",
+            Self::Notify => "notify",
             Self::Group => "group",
             Self::Revert => "revert",
         }
@@ -222,8 +224,17 @@ pub struct StepNode {
     /// An answer is declared for unattended runs.
     pub unattended: bool,
     pub outputs: Vec<OutputNode>,
+    /// Names of the outputs that are secrets: only runners ever know more of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Files that it leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactNode>,
     /// For `end`.
     pub end: Option<EndStatus>,
+    /// How long people should take over a question of it. Nothing ends by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timebox_ms: Option<u64>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
     pub wait_ms: Option<u64>,
     /// For `group`.
@@ -277,7 +288,10 @@ impl StepNode {
             many: None,
             unattended: false,
             outputs: Vec::new(),
+            secrets: Vec::new(),
+            artifacts: Vec::new(),
             end: None,
+            timebox_ms: None,
             wait_ms: None,
             group: None,
             each: None,
@@ -285,6 +299,13 @@ impl StepNode {
             reverts: Vec::new(),
             imported: false,
         }
+    }
+}
+
+impl StepNode {
+    /// A message that reached nobody: what comes after it goes on, and the run is not failed.
+    pub fn is_no_obstacle(&self) -> bool {
+        self.kind == Kind::Notify && self.allowed && self.on_failure == Some(OnFailure::Continue)
     }
 }
 
@@ -462,6 +483,21 @@ pub struct GateNode {
     pub covers: Vec<String>,
     /// A word must be typed.
     pub typed: bool,
+    /// Who may open it alone when nobody entitled comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<GlassNode>,
+}
+
+/// Opening an approval alone, with a reason, and the look that somebody else takes at it afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlassNode {
+    /// Never empty.
+    pub roles: Vec<String>,
+    /// Not before the question has been open for so long.
+    pub after_ms: u64,
+    pub review_roles: Vec<String>,
+    pub review_within_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -517,6 +553,16 @@ pub struct OutputNode {
     /// May stand in the journal in clear.
     pub public: bool,
     pub kind: InputKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactNode {
+    pub name: String,
+    /// Its size and hash may stand in the journal in clear.
+    pub public: bool,
+    /// The step succeeds without it.
+    pub optional: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,23 +10,30 @@ pub mod build;
 pub mod digest;
 mod drill;
 pub mod graph;
+pub mod host;
 mod loops;
+pub mod notice;
+mod people;
 pub mod preview;
+mod secret;
 pub mod service;
 mod translate;
 pub mod values;
 
-pub use action::{Action, Auth, Body, Fill, HttpCall, ProgramCall, ShellCall};
+pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, Graph, GroupNode, Identity,
-    InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack, OutputNode, Person,
-    Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share, StepNode, VerifyNode, Who,
+    ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph,
+    GroupNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout, OtherwisePutBack,
+    OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn, Section, Share,
+    StepNode, VerifyNode, Who,
 };
+pub use host::{Reach, SshHost};
+pub use notice::{Channel, MailServer, Notice, Recipient};
 pub use service::{Service, ServiceNeeds};
 pub use values::{
-    Accept, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed, Localized,
-    Poll, Probe, ProbeOf, SecretSource, StepValues, Values,
+    Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,
+    Localized, OnBusy, OpenAt, Poll, Probe, ProbeOf, SecretSource, StepValues, Told, Values,
 };
 
 use serde::{Deserialize, Serialize};

@@ -5,15 +5,20 @@
 //! evaluates a filter, looks at the host or asks anybody. The JSON of a [`Preview`] is a format: fields are added,
 //! never removed or reused.
 
+mod lists;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::graph::{InputKind, Kind, Populace, Section, StepNode, Who};
+use super::graph::{InputKind, Kind, Populace, StepNode, Who};
+use super::host;
 use super::service::Service;
 use super::translate::{Known, origin};
-use super::values::{Choosing, Computed, Link, Localized, Probe, ProbeOf, SecretSource, StepValues};
+use super::values::{
+    Choosing, Computed, Each, Link, Localized, OnBusy, OpenAt, Probe, ProbeOf, SecretSource, StepValues,
+};
 use super::{Action, Effect, Plan, digest};
 use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Template};
 
@@ -42,6 +47,10 @@ pub struct Preview {
     pub secrets: BTreeMap<String, SecretSource>,
     pub env_inherit: Vec<String>,
     pub locks: Vec<String>,
+    #[serde(skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
     pub services: Vec<ServicePreview>,
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
@@ -66,6 +75,9 @@ pub struct ServicePreview {
 pub struct Target {
     pub target: String,
     pub steps: Vec<String>,
+    /// Of a host that programs run on: its name in the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// How long machines may take at most, along the longest way through the plan. People, what they have repeated, and
@@ -75,9 +87,13 @@ pub struct MachineTime {
     pub at_most_ms: u64,
     /// Steps that wait until an instant: their time is not in it.
     pub open_ended: Vec<String>,
+    /// Lists without a limit: the time of one item is in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of_one_item: Vec<String>,
 }
 
-/// How long the run usually takes, along the longest way through the plan, as far as its steps say.
+/// How long the run usually takes, along the longest way through the plan, as far as its steps say; lists and rounds
+/// count once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Estimate {
     pub usually_ms: u64,
@@ -94,6 +110,12 @@ pub struct StepPreview {
     /// What people see with its questions.
     pub show: Vec<Rendered>,
     pub when: Option<Branch>,
+    /// The list that it is done for; how is in the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// For a group that is done in rounds: no further one once it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_until: Option<Branch>,
     pub act: Option<Foreseen>,
     pub verify: Option<Foreseen>,
     pub undo: Option<Foreseen>,
@@ -221,6 +243,8 @@ impl Preview {
             secrets: values.secrets.clone(),
             env_inherit: values.env_inherit.clone(),
             locks: values.locks.clone(),
+            on_busy: values.on_busy,
+            windows: values.windows.clone(),
             services: services
                 .iter()
                 .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })
@@ -241,7 +265,7 @@ struct Beforehand<'a>(Known<'a>);
 
 impl<'a> Beforehand<'a> {
     fn of(plan: &'a Plan) -> Self {
-        Self(Known { inputs: &plan.values.inputs, vars: &plan.values.vars })
+        Self(Known::of(&plan.values))
     }
 
     fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
@@ -286,6 +310,14 @@ impl Scope for Lenient<'_> {
             found => found,
         }
     }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        self.0.whole(root)
+    }
+
+    fn secret(&self, path: &str) -> Option<String> {
+        self.0.secret(path)
+    }
 }
 
 fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPreview {
@@ -297,6 +329,8 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         message: view.texts(&values.message),
         show: values.show.iter().map(|text| view.text(text)).collect(),
         when: values.when.as_ref().map(|when| view.branch(when)),
+        each: values.each.clone(),
+        repeat_until: values.repeat_until.as_ref().map(|until| view.branch(until)),
         act: view.foreseen(values.act.as_ref()),
         verify: view.foreseen(values.verify.as_ref()),
         undo: view.foreseen(values.undo.as_ref()),
@@ -365,15 +399,37 @@ fn answers(people: &Populace, node: &StepNode) -> Option<Entitled> {
 /// Steps with an effect that wait for the gate, up to the next gate that cannot be skipped.
 fn behind(plan: &Plan, gate: usize) -> Vec<String> {
     let steps = &plan.graph.steps;
-    let mut reached: BTreeSet<&str> = BTreeSet::from([steps[gate].id.as_str()]);
+    let groups = steps.iter().filter(|node| node.group.is_some());
+    let groups: BTreeMap<&str, &StepNode> = groups.map(|node| (node.id.as_str(), node)).collect();
+    let around = |of: &StepNode| {
+        let mut out = Vec::new();
+        let mut within = of.within.as_deref();
+        while let Some(group) = within.and_then(|id| groups.get(id).copied()) {
+            out.push(group);
+            within = group.within.as_deref();
+        }
+        out
+    };
+    // What its followers are behind, and the groups that begin behind it.
+    let mut passed: BTreeSet<&str> = BTreeSet::from([steps[gate].id.as_str()]);
+    let leaves = around(&steps[gate]).into_iter().take_while(|group| !lists::says_nothing(group));
+    passed.extend(leaves.map(|group| group.id.as_str()));
+    let mut begun: BTreeSet<&str> = BTreeSet::new();
     let mut out = Vec::new();
     for node in steps.iter().skip(gate + 1).filter(|node| node.section == steps[gate].section) {
-        if !node.needs.iter().any(|need| reached.contains(need.as_str())) {
+        let first = node.needs.is_empty() && node.within.as_deref().is_some_and(|id| begun.contains(id));
+        if !first && !node.needs.iter().any(|need| passed.contains(need.as_str())) {
             continue;
         }
-        let ends = node.kind.is_gate() && !node.conditional;
-        if !ends {
-            reached.insert(&node.id);
+        if node.kind.is_gate() && !node.conditional && node.each.is_none() {
+            for group in around(node).into_iter().take_while(|group| !lists::says_nothing(group)) {
+                passed.remove(group.id.as_str());
+            }
+            continue;
+        }
+        passed.insert(&node.id);
+        if node.kind == Kind::Group {
+            begun.insert(&node.id);
         }
         if node.effect != Effect::Read && !node.kind.is_gate() {
             out.push(node.id.clone());
@@ -384,7 +440,7 @@ fn behind(plan: &Plan, gate: usize) -> Vec<String> {
 
 /// Where the calls of a plan go, in the order of its steps.
 pub fn targets(plan: &Plan) -> Vec<Target> {
-    let known = Lenient(Known { inputs: &plan.values.inputs, vars: &plan.values.vars });
+    let known = Lenient(Known::of(&plan.values));
     let mut out: Vec<Target> = Vec::new();
     for (at, node) in plan.graph.steps.iter().enumerate() {
         for probe in plan.step_values(at).into_iter().flat_map(StepValues::probes) {
@@ -393,17 +449,24 @@ pub fn targets(plan: &Plan) -> Vec<Target> {
             match out.iter_mut().find(|known| known.target == target) {
                 Some(known) if known.steps.contains(&node.id) => {}
                 Some(known) => known.steps.push(node.id.clone()),
-                None => out.push(Target { target, steps: vec![node.id.clone()] }),
+                None => out.push(Target { target, steps: vec![node.id.clone()], host: None }),
             }
         }
     }
+    out.extend(host::used(plan).into_iter().map(|used| {
+        let reach = used.name.as_ref().and_then(|name| Some((name, plan.values.hosts.get(name)?)));
+        let target = reach.map(|(name, reach)| format!("{name} ({})", reach.shown()));
+        let target = target.unwrap_or_else(|| DECIDED_LATER.to_owned());
+        Target { target, steps: used.steps, host: used.name }
+    }));
     out
 }
 
 fn machine_time(plan: &Plan) -> MachineTime {
     let waits = |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.until.is_some());
     let open_ended = plan.graph.steps.iter().filter(waits).map(|node| node.id.clone()).collect();
-    MachineTime { at_most_ms: along(plan, |node, values| longest(plan, node, values)), open_ended }
+    let at_most_ms = lists::along(plan, |node, values| longest(plan, node, values), lists::at_most);
+    MachineTime { at_most_ms, open_ended, of_one_item: lists::without_limit(plan) }
 }
 
 /// `None` when no step says anything.
@@ -412,25 +475,8 @@ fn estimate(plan: &Plan) -> Option<Estimate> {
         |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.estimate_ms.is_some());
     let silent: Vec<String> =
         plan.graph.steps.iter().filter(|node| !says(node)).map(|node| node.id.clone()).collect();
-    let usually_ms = along(plan, |_, values| values.estimate_ms.unwrap_or(0));
+    let usually_ms = lists::along(plan, |_, values| values.estimate_ms.unwrap_or(0), |_, once| once);
     (silent.len() < plan.graph.steps.len()).then_some(Estimate { usually_ms, silent })
-}
-
-/// The longest way through the plan, where each step is as long as that.
-fn along(plan: &Plan, length: impl Fn(&StepNode, &StepValues) -> u64) -> u64 {
-    let mut until: BTreeMap<&str, u64> = BTreeMap::new();
-    let (mut main, mut whole) = (0, 0);
-    for (at, node) in plan.graph.steps.iter().enumerate() {
-        let begin = node.needs.iter().filter_map(|need| until.get(need.as_str())).max().copied();
-        let begin = begin.unwrap_or(if node.section == Section::Finally { main } else { 0 });
-        let end = begin.saturating_add(plan.step_values(at).map_or(0, |values| length(node, values)));
-        until.insert(&node.id, end);
-        whole = whole.max(end);
-        if node.section == Section::Main {
-            main = whole;
-        }
-    }
-    whole
 }
 
 /// How long a step may keep machines busy, all its attempts together.

@@ -34,6 +34,9 @@ pub struct Service {
     pub state: String,
     /// Holds once the service may be used.
     pub ready: Option<ProbeOf<Rendered>>,
+    /// It may be used once its port takes connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tcp: bool,
 }
 
 /// What the services of an environment want to be given.
@@ -81,9 +84,11 @@ fn service(name: &str, decl: &ServiceDecl, given: &Services) -> Result<Service, 
         .into_iter()
         .map(|(name, value)| Ok((name, plain(&value)?)))
         .collect::<Result<_, String>>()?;
-    let ready = decl.ready.as_ref().map(|ready| probe(ready, given)).transpose()?;
+    let asks = decl.ready.as_ref().filter(|ready| ready.http.is_some());
+    let ready = asks.map(|ready| probe(ready, given)).transpose()?;
+    let tcp = decl.ready.as_ref().is_some_and(|ready| ready.tcp == Some(true));
     let at = given.get(name).cloned().unwrap_or(ServiceAt { port: None, state: String::new() });
-    Ok(Service { name: name.to_owned(), argv, env, port: at.port.unwrap_or(0), state: at.state, ready })
+    Ok(Service { name: name.to_owned(), argv, env, port: at.port.unwrap_or(0), state: at.state, ready, tcp })
 }
 
 /// Nothing is ready in the moment that it is started: how often it is asked, and for how long, unless declared.
@@ -92,11 +97,12 @@ const START: Poll = Poll { every_ms: 50, within_ms: 30_000, until: None, fail_if
 /// The probe of a service, with everything in it filled in.
 fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, String> {
     let act = Act {
-        http: Some(&ready.http),
+        http: ready.http.as_deref(),
         shell: None,
         argv: None,
         env: None,
         cwd: None,
+        host: None,
         effect: None,
         expect: ready.expect.as_ref(),
         poll: ready.poll.as_ref(),
@@ -105,7 +111,8 @@ fn probe(ready: &ReadyDecl, given: &Services) -> Result<ProbeOf<Rendered>, Strin
         span: ready.span,
     };
     let none = BTreeMap::new();
-    let known = Known { inputs: &none, vars: &none };
+    let hosts = BTreeMap::new();
+    let known = Known { inputs: &none, vars: &none, hosts: &hosts, values: None };
     let mut probe = Translator::new(None, known).probe(act).ok_or("its probe has no address")?;
     probe.accept.poll.get_or_insert_with(|| START.clone());
     probe.render(&ServiceScope(given)).map_err(|error| error.to_string())

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::action::{Action, Auth, Body, HttpCall, ProgramCall, ShellCall};
-use super::graph::{Effect, Evidence, InputKind};
-use super::values::{Accept, Expect, InputField, Localized, Poll, Probe};
+use super::action::{Action, Auth, Body, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
+use super::graph::{ArtifactNode, Effect, Evidence, GlassNode, InputKind, Mode};
+use super::host::Reach;
+use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, OnBusy, OpenAt, Poll, Probe, Values};
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
-    Class, EffectWord, EvidenceWord, Expect as ExpectDecl, Http, HttpDefaults, InputDecl, Output,
-    Poll as PollDecl, TypeWord,
+    BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, GlassDecl, Http, HttpDefaults,
+    InputDecl, Output, Poll as PollDecl, Runbook, Step, TypeWord, WindowDecl,
 };
-use crate::runbook::template::{Lookup, Rendered, Scope, Template, Tree};
+use crate::runbook::template::{Lookup, ROOTS, Rendered, Scope, Template, Tree};
 
 pub(super) const HTTP_TIMEOUT: u64 = 30_000;
 pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
@@ -24,6 +25,15 @@ pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
 pub(super) struct Known<'a> {
     pub inputs: &'a BTreeMap<String, Value>,
     pub vars: &'a BTreeMap<String, Value>,
+    pub hosts: &'a BTreeMap<String, Reach>,
+    /// What is a secret, where that is known by now.
+    pub values: Option<&'a Values>,
+}
+
+impl<'a> Known<'a> {
+    pub const fn of(values: &'a Values) -> Self {
+        Self { inputs: &values.inputs, vars: &values.vars, hosts: &values.hosts, values: Some(values) }
+    }
 }
 
 impl Scope for Known<'_> {
@@ -34,6 +44,48 @@ impl Scope for Known<'_> {
             _ => return Lookup::Later,
         };
         values.get(name).map_or(Lookup::Missing, |value| Lookup::Known(value.clone()))
+    }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        (!ROOTS.contains(&root)).then_some(Lookup::Later)
+    }
+
+    fn secret(&self, path: &str) -> Option<String> {
+        self.values?.secret(path)
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.hosts.get(name).map_or(Lookup::Missing, |reach| Lookup::Known(serde_json::json!(reach)))
+    }
+}
+
+pub(super) fn break_glass(decl: &GlassDecl) -> GlassNode {
+    let names = |list: &[Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+    GlassNode {
+        roles: names(&decl.roles.value),
+        after_ms: decl.after.value.0,
+        review_roles: names(&decl.review.roles.value),
+        review_within_ms: decl.review.within.value.0,
+    }
+}
+
+/// The windows of a live run.
+pub(super) fn windows(runbook: &Runbook, mode: Mode, known: &Known<'_>) -> Vec<OpenAt> {
+    let windows = runbook.windows.iter().flatten().filter(|_| mode == Mode::Live);
+    let open_at = |window: &WindowDecl| OpenAt {
+        cron: window.cron.value.clone(),
+        zone: window.zone.value.clone(),
+        open_ms: window.r#for.value.0,
+        title: rendered(window.title.as_ref(), known),
+    };
+    windows.map(open_at).collect()
+}
+
+pub(super) fn on_busy(runbook: &Runbook) -> OnBusy {
+    match runbook.lock.as_ref().and_then(|lock| lock.0.on_busy) {
+        None | Some(BusyWord::Ask) => OnBusy::Ask,
+        Some(BusyWord::Fail) => OnBusy::Fail,
+        Some(BusyWord::Queue) => OnBusy::Queue,
     }
 }
 
@@ -57,7 +109,7 @@ impl<'a> Translator<'a> {
         let (action, default_timeout) = self.action(act)?;
         let timeout = act.timeout.map_or(default_timeout, |timeout| timeout.value.0);
         let accept = Accept { expect: expect(act.expect), poll: act.poll.map(poll), ..Accept::default() };
-        Some(Probe { action, accept, timeout_ms: Some(timeout) })
+        Some(Probe { action, accept, timeout_ms: Some(timeout), artifacts: Vec::new() })
     }
 
     fn action(&self, act: Act<'_>) -> Option<(Action<Template>, u64)> {
@@ -67,14 +119,20 @@ impl<'a> Translator<'a> {
             let timeout = self.defaults.and_then(|d| d.timeout).map_or(HTTP_TIMEOUT, |timeout| timeout.0);
             return Some((Action::Http(Box::new(self.http(http)?)), timeout));
         }
-        if let Some(script) = act.shell {
-            return Some((
-                Action::Shell(ShellCall { script: script.value.clone(), env, cwd }),
-                PROGRAM_TIMEOUT,
-            ));
-        }
-        let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
-        Some((Action::Argv(ProgramCall { argv, env, cwd }), PROGRAM_TIMEOUT))
+        let program = if let Some(script) = act.shell {
+            Program::Shell(ShellCall { script: script.value.clone(), env, cwd })
+        } else {
+            let argv = act.argv?.value.iter().map(|arg| arg.value.clone()).collect();
+            Program::Argv(ProgramCall { argv, env, cwd })
+        };
+        let action = match (act.host, program) {
+            (Some(host), program) => {
+                Action::Remote(Box::new(RemoteCall { host: host.value.clone(), reach: None, program }))
+            }
+            (None, Program::Shell(call)) => Action::Shell(call),
+            (None, Program::Argv(call)) => Action::Argv(call),
+        };
+        Some((action, PROGRAM_TIMEOUT))
     }
 
     fn http(&self, http: &Http) -> Option<HttpCall<Template>> {
@@ -203,9 +261,31 @@ pub(super) fn poll(decl: &PollDecl) -> Poll {
     }
 }
 
-pub(super) fn outputs(decl: Option<&Entries<Output>>) -> indexmap::IndexMap<String, String> {
-    let all = decl.into_iter().flat_map(Entries::iter);
-    all.map(|(name, output)| (name.value.clone(), output.filter.value.0.clone())).collect()
+/// What is taken from an answer: what is known to the run, and what only the runner will know.
+pub(super) fn take(accept: &mut Accept, decl: Option<&Entries<Output>>, class: Option<Class>) {
+    for (name, output) in decl.into_iter().flat_map(Entries::iter) {
+        let of = if output.is_secret(class) { &mut accept.secrets } else { &mut accept.outputs };
+        of.insert(name.value.clone(), output.filter.value.0.clone());
+    }
+}
+
+pub(super) fn artifacts(step: &Step) -> Vec<ArtifactOf<Template>> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| {
+        let path = artifact.path.value.clone();
+        ArtifactOf { name: name.value.clone(), path, optional: artifact.optional }
+    })
+    .collect()
+}
+
+pub(super) fn artifact_nodes(step: &Step) -> Vec<ArtifactNode> {
+    let all = step.artifacts.iter().flat_map(Entries::iter);
+    all.map(|(name, artifact)| ArtifactNode {
+        name: name.value.clone(),
+        public: artifact.class.as_ref().is_some_and(|class| class.value == Class::Public),
+        optional: artifact.optional,
+    })
+    .collect()
 }
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {

@@ -1,6 +1,6 @@
 //! The held-back half of a plan: inputs, literals and templates. Names and sources of secrets, never a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::action::Action;
 use super::graph::InputKind;
-use crate::runbook::template::{Expr, Rendered, Template};
+use super::host::Reach;
+use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,15 +18,82 @@ pub struct Values {
     pub inputs: BTreeMap<String, Value>,
     pub vars: BTreeMap<String, Value>,
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Those that are fetched again when they are older than that, in milliseconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refresh: BTreeMap<String, u64>,
+    /// Outputs that are secrets, as texts name them: `steps.rotate.key`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub born: BTreeSet<String>,
     /// Names of variables that children inherit besides the fixed few.
     pub env_inherit: Vec<String>,
     /// Names of the locks, rendered.
     pub locks: Vec<String>,
+    #[serde(default, skip_serializing_if = "OnBusy::is_ask")]
+    pub on_busy: OnBusy,
+    /// When it may be run; never said of a drill, which may be at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<OpenAt>,
+    /// The environment takes no reason for running it outside of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub windows_required: bool,
     /// By step id.
     pub steps: BTreeMap<String, StepValues>,
     /// Pages to look at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+    /// The hosts that steps may run on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Reach>,
+}
+
+impl Values {
+    /// Under which name a runner finds what a path stands for, where that is a secret: an input of class secret, or an
+    /// output that is born in the run. (`secrets.name` is told apart by its form.)
+    pub fn secret(&self, path: &str) -> Option<String> {
+        (self.born.contains(path) || (path.starts_with("inputs.") && self.secrets.contains_key(path)))
+            .then(|| path.to_owned())
+    }
+}
+
+/// The step and the output that the name of a secret means, where it was born in the run.
+pub fn born(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("steps.")?.rsplit_once('.')
+}
+
+/// What follows when another run holds one of the locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBusy {
+    /// Whoever is at the terminal; fails where nobody is.
+    #[default]
+    Ask,
+    Fail,
+    Queue,
+}
+
+impl OnBusy {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(super) const fn is_ask(&self) -> bool {
+        matches!(self, Self::Ask)
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Fail => "fail",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// A time in which the runbook may be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAt {
+    pub cron: String,
+    pub zone: String,
+    pub open_ms: u64,
+    pub title: Localized<String>,
 }
 
 /// A page to look at.
@@ -55,7 +123,9 @@ impl<S: Clone> Localized<S> {
     pub fn both(text: S) -> Self {
         Self { fr: Some(text.clone()), en: Some(text) }
     }
+}
 
+impl<S> Localized<S> {
     /// The text in `lang` (`fr` or `en`), else in the other one.
     pub fn in_lang(&self, lang: &str) -> Option<&S> {
         if lang == "fr" {
@@ -108,6 +178,9 @@ pub struct StepValues {
     pub assertions: Vec<Assertion>,
     /// For `wait: {until}`.
     pub until: Option<Template>,
+    /// For a gate: what is sent to those who may answer, and when.
+    #[serde(skip_serializing_if = "Told::is_empty")]
+    pub told: Told,
     /// The declared answer of an unattended run.
     pub unattended: Option<Value>,
     /// For `for_each`.
@@ -125,6 +198,22 @@ pub struct StepValues {
     /// For a step that need not run again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
+}
+
+/// What is sent about a question.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Told {
+    /// As soon as it is open.
+    pub opened: Option<Probe>,
+    /// Once it was passed on.
+    pub escalated: Option<Probe>,
+}
+
+impl Told {
+    pub const fn is_empty(&self) -> bool {
+        self.opened.is_none() && self.escalated.is_none()
+    }
 }
 
 /// What a step did and gave in an earlier run.
@@ -148,6 +237,20 @@ pub struct ProbeOf<S> {
     pub accept: Accept,
     /// Per attempt, where it differs from its step's.
     pub timeout_ms: Option<u64>,
+    /// Files that it leaves.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactOf<S>>,
+}
+
+/// A file that an action leaves once it has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactOf<S> {
+    pub name: String,
+    /// From the folder that the program runs in.
+    pub path: S,
+    /// It need not be there.
+    pub optional: bool,
 }
 
 /// How a result document is judged and what is taken from it. Filters are jq over the document.
@@ -160,6 +263,9 @@ pub struct Accept {
     pub poll: Option<Poll>,
     /// Output name to filter.
     pub outputs: IndexMap<String, String>,
+    /// The same of outputs that are secrets: taken by the runner, and never given on.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub secrets: IndexMap<String, String>,
 }
 
 /// Conditions on a result document; all that are given must hold. Nothing given: exit 0, or HTTP 2xx.
@@ -259,12 +365,21 @@ impl StepValues {
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
-        own.into_iter().flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
+        let own = own.into_iter().chain([&self.told.opened, &self.told.escalated]);
+        own.flatten().chain(self.items.values().filter_map(|item| item.probe.as_ref()))
+    }
+
+    /// Whether it reads or leaves files that are its run's alone.
+    pub fn has_files(&self) -> bool {
+        let texts = self.act.iter().flat_map(|act| act.action.texts());
+        let scratched = texts.flat_map(Template::refs).any(|name| name == WORK);
+        scratched || self.act.iter().any(|act| !act.artifacts.is_empty())
     }
 
     /// Every name that something in the step reads when it runs.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
         let (items, probes) = (self.items.values(), self.probes());
+        let artifacts = self.act.iter().flat_map(|act| &act.artifacts);
         let texts = [&self.title, &self.message].into_iter().chain(items.map(|item| &item.text));
         let texts = texts.chain(self.assertions.iter().map(|assertion| &assertion.message));
         let (listed, computed) = match &self.choice {
@@ -282,6 +397,8 @@ impl StepValues {
         texts
             .flat_map(Template::refs)
             .chain(probes.flat_map(|probe| probe.action.texts()).flat_map(Template::refs))
+            .chain(self.probes().filter_map(|probe| probe.action.auth_secret()))
+            .chain(artifacts.flat_map(|artifact| artifact.path.refs()))
             .chain(exprs.flat_map(|expr| expr.refs().iter().map(String::as_str)))
     }
 }
@@ -293,10 +410,15 @@ impl Probe {
         &self,
         scope: &dyn crate::runbook::template::Scope,
     ) -> Result<ProbeOf<Rendered>, crate::runbook::template::RenderError> {
+        let artifact = |it: &ArtifactOf<Template>| {
+            let (name, optional) = (it.name.clone(), it.optional);
+            Ok(ArtifactOf { name, path: it.path.render(scope)?, optional })
+        };
         Ok(ProbeOf {
             action: self.action.render(scope)?,
             accept: self.accept.clone(),
             timeout_ms: self.timeout_ms,
+            artifacts: self.artifacts.iter().map(artifact).collect::<Result<_, _>>()?,
         })
     }
 }

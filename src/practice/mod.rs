@@ -20,14 +20,18 @@
 //! | `POST /admin/tenants/{id}/users` | gives a person access |
 //! | `GET DELETE /admin/creations/{key}` | what a creation under that key made; takes it back |
 //! | `POST /admin/notifications/send`, `GET /admin/notifications?tenantId=` | the outbox |
+//! | `POST GET /admin/api-keys`, `GET DELETE /admin/api-keys/{id}` | keys that programs read with, said once |
+//! | `GET PUT /admin/consumers/{name}` | which of them a program uses |
 //! | `GET /admin/audit?tenantId=`, `GET /admin/metrics/usage` | what was changed; calls per tenant |
 //! | `GET /health`, `GET /users` with `X-Tenant-ID`, `POST /login` | what a tenant's own users see |
 //! | `GET /metrics`, `GET /api/v1/query?query=` | monitoring |
 //! | `/stripe/v1/…`, `/firestore/v1/…`, `/mail/api/email` | the systems beside the platform, in their own forms |
+//! | `POST /slack/services/{token}`, `GET /slack/messages` | an incoming webhook, and what came in by it |
 //! | `/practice/requests`, `/practice/faults`, `/practice/logins` | the workings, for tests and trainers |
 
 mod access;
 mod answer;
+mod api_keys;
 mod audit;
 mod call;
 mod creations;
@@ -36,6 +40,7 @@ mod faults;
 mod firestore;
 mod idempotency;
 mod mail;
+mod mailbox;
 mod metrics;
 mod notifications;
 mod platform;
@@ -43,6 +48,7 @@ mod requests;
 mod routes;
 mod seed;
 mod server;
+mod slack;
 mod state;
 mod stripe;
 mod stripe_seed;
@@ -52,5 +58,8 @@ mod users;
 mod wire;
 
 pub use error::PracticeError;
+pub use mailbox::{MailboxOptions, serve_mailbox};
 pub use server::{Options, serve};
-pub use state::{ADMIN_TOKEN_FILE, FIRESTORE_TOKEN_FILE, LOGIN_PASSWORD_FILE, STRIPE_KEY_FILE};
+pub use state::{
+    ADMIN_TOKEN_FILE, FIRESTORE_TOKEN_FILE, LOGIN_PASSWORD_FILE, SLACK_WEBHOOK_FILE, STRIPE_KEY_FILE,
+};

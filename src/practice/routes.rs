@@ -8,7 +8,8 @@ use super::call::Call;
 use super::state::Secrets;
 use super::wire::Wire;
 use super::{
-    access, audit, creations, firestore, idempotency, mail, metrics, notifications, stripe, tenants, users,
+    access, api_keys, audit, creations, firestore, idempotency, mail, metrics, notifications, slack, stripe,
+    tenants, users,
 };
 
 /// A request that was carried out.
@@ -46,6 +47,9 @@ enum Route<'a> {
     Creation(&'a str),
     Notifications,
     Send,
+    ApiKeys,
+    ApiKey(&'a str),
+    Consumer(&'a str),
     Audit,
     Usage,
     Health,
@@ -68,6 +72,9 @@ impl<'a> Route<'a> {
             ["admin", "creations", key] if !key.is_empty() => Self::Creation(key),
             ["admin", "notifications"] => Self::Notifications,
             ["admin", "notifications", "send"] => Self::Send,
+            ["admin", "api-keys"] => Self::ApiKeys,
+            ["admin", "api-keys", id] if !id.is_empty() => Self::ApiKey(id),
+            ["admin", "consumers", name] if !name.is_empty() => Self::Consumer(name),
             ["admin", "audit"] => Self::Audit,
             ["admin", "metrics", "usage"] => Self::Usage,
             ["health"] => Self::Health,
@@ -81,9 +88,10 @@ impl<'a> Route<'a> {
 
     fn allowed(self) -> &'static str {
         match self {
-            Self::Tenants => "GET, POST",
+            Self::Tenants | Self::ApiKeys => "GET, POST",
             Self::Tenant(_) => "GET, PATCH",
-            Self::Creation(_) => "GET, DELETE",
+            Self::Creation(_) | Self::ApiKey(_) => "GET, DELETE",
+            Self::Consumer(_) => "GET, PUT",
             Self::Send | Self::Login | Self::NewUser(_) => "POST",
             _ => "GET",
         }
@@ -99,9 +107,10 @@ pub(crate) fn handle(db: &Connection, house: &House<'_>, call: &Call, seq: i64) 
         (Wire::Stripe, path) => return stripe::handle(db, &secrets.stripe_key, call, path),
         (Wire::Firestore, path) => return firestore::handle(db, &secrets.firestore_token, call, path),
         (Wire::Mail, path) => return mail::handle(db, call, path),
+        (Wire::Slack, path) => return slack::handle(db, &secrets.slack_token, call, path),
     }
     if call.path == "/admin" || call.path.starts_with("/admin/") {
-        check_token(house, call)?;
+        check_token(db, house, call)?;
     }
     let route = Route::of(&call.path);
     let once =
@@ -117,6 +126,12 @@ pub(crate) fn handle(db: &Connection, house: &House<'_>, call: &Call, seq: i64) 
         (Route::Creation(key), &Method::DELETE) => creations::take_back(db, call, key),
         (Route::Notifications, &Method::GET) => notifications::list(db, call),
         (Route::Send, &Method::POST) => once(&|| notifications::send(db, call, seq, house.strict)),
+        (Route::ApiKeys, &Method::GET) => api_keys::list(db),
+        (Route::ApiKeys, &Method::POST) => api_keys::issue(db, call, &secrets.admin_token),
+        (Route::ApiKey(id), &Method::GET) => api_keys::read(db, id),
+        (Route::ApiKey(id), &Method::DELETE) => api_keys::revoke(db, call, id),
+        (Route::Consumer(name), &Method::GET) => api_keys::consumer(db, name),
+        (Route::Consumer(name), &Method::PUT) => api_keys::equip(db, call, name, &secrets.admin_token),
         (Route::Audit, &Method::GET) => audit::list(db, call),
         (Route::Usage, &Method::GET) => metrics::usage(db),
         (Route::Health, &Method::GET) => access::health(db, call),
@@ -129,13 +144,16 @@ pub(crate) fn handle(db: &Connection, house: &House<'_>, call: &Call, seq: i64) 
     }
 }
 
-fn check_token(house: &House<'_>, call: &Call) -> Result<(), Refusal> {
+/// The administrator's token does everything, a key of a program reads.
+fn check_token(db: &Connection, house: &House<'_>, call: &Call) -> Result<(), Problem> {
     let Some(given) = call.header("authorization") else {
-        return Err(Refusal::unauthorized("no_token", "no token, expected a header Authorization: Bearer"));
+        let message = "no token, expected a header Authorization: Bearer";
+        return Err(Refusal::unauthorized("no_token", message).into());
     };
     let token = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if token.trim() == house.secrets.admin_token => Ok(()),
-        _ => Err(Refusal::unauthorized("wrong_token", "the token is not the administrator's")),
+    let (token, admin) = (token.map_or("", |(_, token)| token.trim()), &house.secrets.admin_token);
+    if token == admin || (call.method == Method::GET && api_keys::admits(db, token, admin)?) {
+        return Ok(());
     }
+    Err(Refusal::unauthorized("wrong_token", "the token is not the administrator's").into())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::answer::Problem;
 use super::tenants::{self, BillingCycle, Plan, Status, Tenant};
 use super::users::{self, Role};
-use super::{audit, stripe_seed};
+use super::{api_keys, audit, stripe_seed};
 use crate::clock::Timestamp;
 
 const JOBS: [&str; 3] = ["daily-attendance-report", "leave-reminders", "payroll-export"];
@@ -85,13 +85,11 @@ const CUSTOMERS: [Customer; 5] = [
 ];
 
 pub(crate) fn plant(db: &Connection) -> Result<(), Error> {
-    for customer in &CUSTOMERS {
-        plant_one(db, customer).map_err(|problem| match problem {
-            Problem::Database(error) => error,
-            other => Error::ToSqlConversionFailure(other.to_string().into()),
-        })?;
-    }
-    Ok(())
+    let planted = CUSTOMERS.iter().try_for_each(|customer| plant_one(db, customer));
+    planted.and_then(|()| api_keys::plant(db, CUSTOMERS[0].created_at)).map_err(|problem| match problem {
+        Problem::Database(error) => error,
+        other => Error::ToSqlConversionFailure(other.to_string().into()),
+    })
 }
 
 fn plant_one(db: &Connection, customer: &Customer) -> Result<(), Problem> {

@@ -26,7 +26,7 @@ use super::answer::{Answer, Delivery};
 use super::call::Call;
 use super::error::PracticeError;
 use super::platform::Platform;
-use super::state::State;
+use super::state::{State, publish_webhook};
 use crate::clock::{Clock, SystemClock};
 
 const LARGEST_BODY: usize = 1 << 20;
@@ -82,10 +82,14 @@ pub async fn serve(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), PracticeError> {
     let Options { bind, state, strict, clock } = options;
-    let platform = Arc::new(Platform::new(State::open(&state)?, strict, clock));
+    let opened = State::open(&state)?;
+    let token = opened.secrets.slack_token.clone();
+    let platform = Arc::new(Platform::new(opened, strict, clock));
     let listen = |source| PracticeError::Listen { bind, source };
     let listener = TcpListener::bind(bind).await.map_err(listen)?;
-    ready(listener.local_addr().map_err(listen)?);
+    let address = listener.local_addr().map_err(listen)?;
+    publish_webhook(&state, &format!("http://{address}/slack/services/{token}"))?;
+    ready(address);
 
     let (stop, stopped) = watch::channel(false);
     let (working, mut all_done) = mpsc::channel::<()>(1);

@@ -1,4 +1,4 @@
-//! The state folder: the SQLite file and the four secrets. Owns the layout and who may hold it open.
+//! The state folder: the SQLite file and the secrets beside it. Owns the layout and who may hold it open.
 //!
 //! Writes are not synced to the device: a killed process loses nothing, since the kernel has the pages, and a
 //! practice platform need not outlive a power cut. The file is held exclusively, so that two platforms on one
@@ -26,8 +26,13 @@ pub const STRIPE_KEY_FILE: &str = "stripe-key";
 /// The token of the Firestore database, likewise.
 pub const FIRESTORE_TOKEN_FILE: &str = "firestore-token";
 
+/// The token in the address of the webhook, likewise.
+const SLACK_TOKEN_FILE: &str = "slack-token";
+/// The address of the webhook, mode 0600, written at every start: it holds the port.
+pub const SLACK_WEBHOOK_FILE: &str = "slack-webhook";
+
 const DATABASE_FILE: &str = "practice.sqlite";
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 4;
 /// Long enough for a killed predecessor to be gone, short enough to tell somebody who started two.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -111,6 +116,24 @@ CREATE TABLE mails (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     doc TEXT NOT NULL
 ) STRICT;
+CREATE TABLE chats (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE TABLE api_keys (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    idempotency_key TEXT UNIQUE,
+    created INTEGER NOT NULL,
+    revoked INTEGER,
+    used INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE consumers (
+    name TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES api_keys (id)
+) STRICT;
 CREATE TABLE faults (
     position INTEGER PRIMARY KEY,
     rule TEXT NOT NULL
@@ -129,6 +152,7 @@ pub(crate) struct Secrets {
     pub login_password: String,
     pub stripe_key: String,
     pub firestore_token: String,
+    pub slack_token: String,
 }
 
 impl State {
@@ -139,14 +163,20 @@ impl State {
             login_password: secret(&folder.join(LOGIN_PASSWORD_FILE))?,
             stripe_key: secret(&folder.join(STRIPE_KEY_FILE))?,
             firestore_token: secret(&folder.join(FIRESTORE_TOKEN_FILE))?,
+            slack_token: secret(&folder.join(SLACK_TOKEN_FILE))?,
         };
         let database = open_database(&folder.join(DATABASE_FILE))?;
         Ok(Self { database, secrets })
     }
 }
 
+/// Writes down where the webhook is now.
+pub(crate) fn publish_webhook(folder: &Path, address: &str) -> Result<(), PracticeError> {
+    write_whole(&folder.join(SLACK_WEBHOOK_FILE), address)
+}
+
 /// A folder that is already there keeps its mode: it may be one the caller shares with other things.
-fn make_private_folder(folder: &Path) -> Result<(), PracticeError> {
+pub(super) fn make_private_folder(folder: &Path) -> Result<(), PracticeError> {
     ownership::make_folder(folder).map_err(|source| file_error("create", folder, source))
 }
 
@@ -175,19 +205,23 @@ fn restrict(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Written beside and renamed, so that a kill never leaves an empty secret behind.
 fn new_secret(path: &Path) -> Result<String, PracticeError> {
     let mut bytes = [0_u8; 24];
     getrandom::fill(&mut bytes).map_err(|error| PracticeError::Randomness(io::Error::other(error)))?;
     let text = hex(&bytes);
+    write_whole(path, &text)?;
+    Ok(text)
+}
+
+/// Written beside and renamed, so that a kill never leaves half of it behind.
+fn write_whole(path: &Path, text: &str) -> Result<(), PracticeError> {
     let draft = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let mut file =
         ownership::open(&mut options, &draft).map_err(|source| file_error("create", &draft, source))?;
     file.write_all(text.as_bytes()).map_err(|source| file_error("write", &draft, source))?;
-    fs::rename(&draft, path).map_err(|source| file_error("rename to", path, source))?;
-    Ok(text)
+    fs::rename(&draft, path).map_err(|source| file_error("rename to", path, source))
 }
 
 /// The database holds what the platform was told, and is nobody else's either: the library would ask for 0644.
@@ -229,7 +263,7 @@ fn open_database(path: &Path) -> Result<Connection, PracticeError> {
     Ok(database)
 }
 
-fn file_error(verb: &'static str, path: &Path, source: io::Error) -> PracticeError {
+pub(super) fn file_error(verb: &'static str, path: &Path, source: io::Error) -> PracticeError {
     PracticeError::File { verb, path: path.to_owned(), source }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Refusal};
 use super::call::Call;
-use super::{firestore, stripe};
+use super::{firestore, slack, stripe};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
@@ -15,14 +15,18 @@ pub(crate) enum Wire {
     Stripe,
     Firestore,
     Mail,
+    Slack,
 }
 
 impl Wire {
     /// The system, and the path as that system knows it.
     pub(crate) fn of(path: &str) -> (Self, &str) {
-        for (wire, root) in
-            [(Self::Stripe, "/stripe"), (Self::Firestore, "/firestore"), (Self::Mail, "/mail")]
-        {
+        for (wire, root) in [
+            (Self::Stripe, "/stripe"),
+            (Self::Firestore, "/firestore"),
+            (Self::Mail, "/mail"),
+            (Self::Slack, "/slack"),
+        ] {
             if let Some(rest) = path.strip_prefix(root)
                 && (rest.is_empty() || rest.starts_with('/'))
             {
@@ -42,6 +46,7 @@ impl Wire {
             Self::Platform => Answer::error(status, code, message),
             Self::Stripe => stripe::error(status, code, message),
             Self::Firestore => firestore::error(status, message),
+            Self::Slack => slack::refusal(status, code),
             Self::Mail => {
                 let body = json!({"error": message}).to_string();
                 Answer::json_bytes(status, body.into_bytes())
@@ -74,6 +79,7 @@ impl Wire {
             Self::Stripe => "stripe ",
             Self::Firestore => "firestore ",
             Self::Mail => "mail ",
+            Self::Slack => "slack ",
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::core::event::Decision;
 use crate::core::state::Ask;
 use crate::core::{AskKind, How, Shown, exhibited};
-use crate::plan::{Action, Auth, Body, Mode};
+use crate::plan::{Action, Auth, Body, Mode, Program, ProgramCall, ShellCall};
 use crate::runbook::template::{Rendered, Tree};
 
 /// The version of the text.
@@ -100,7 +100,7 @@ impl Approval {
     /// It is not exactly what [`Approval::text`] writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let all = lines(bytes)?;
-        let mut reader = Reader { lines: &all, at: 0 };
+        let mut reader = Reader::of(&all);
         let version = reader.take("consigne-approval")?;
         if version != VERSION {
             return Err(Malformed::start(format!(
@@ -220,13 +220,18 @@ impl Approval {
     }
 }
 
-struct Reader<'a> {
+/// Reads `key: value` lines, one after the other.
+pub(super) struct Reader<'a> {
     lines: &'a [Line<'a>],
     at: usize,
 }
 
-impl Reader<'_> {
-    fn malformed(&self, what: impl Into<String>) -> Malformed {
+impl<'a> Reader<'a> {
+    pub(super) const fn of(lines: &'a [Line<'a>]) -> Self {
+        Self { lines, at: 0 }
+    }
+
+    pub(super) fn malformed(&self, what: impl Into<String>) -> Malformed {
         match self.lines.get(self.at.saturating_sub(1)) {
             Some(line) => line.malformed(what),
             None => Malformed::start(what),
@@ -237,7 +242,7 @@ impl Reader<'_> {
         self.lines.get(self.at).is_some_and(|line| value(line.text, key).is_some())
     }
 
-    fn take(&mut self, key: &str) -> Result<String, Malformed> {
+    pub(super) fn take(&mut self, key: &str) -> Result<String, Malformed> {
         if !self.is_at(key) {
             self.at += 1;
             return Err(self.malformed(format!("expected a line `{key}: …`")));
@@ -249,11 +254,11 @@ impl Reader<'_> {
             .ok_or_else(|| line.malformed("not an escape that consigne writes"))
     }
 
-    fn take_number(&mut self, key: &str) -> Result<u32, Malformed> {
+    pub(super) fn take_number(&mut self, key: &str) -> Result<u32, Malformed> {
         self.take(key)?.parse().map_err(|_| self.malformed("not a number"))
     }
 
-    fn take_wire<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, Malformed> {
+    pub(super) fn take_wire<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, Malformed> {
         let text = self.take(key)?;
         serde_json::from_value(Value::from(text)).map_err(|_| self.malformed(format!("not a known `{key}`")))
     }
@@ -314,7 +319,7 @@ fn unescape(text: &str) -> Option<String> {
 }
 
 /// A name that fits into a file name between dots.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     name.chars().map(|c| if fits(c) { c } else { '-' }).take(60).collect()
 }
@@ -367,16 +372,44 @@ fn action_lines(action: &Action<Rendered>, put: &mut dyn FnMut(String)) {
                 Body::File(path) => put(format!("file {path}")),
             }
         }
-        Action::Shell(call) => {
-            call.script.lines().for_each(|line| put(format!("| {line}")));
-            around(&call.env, call.cwd.as_ref(), put);
+        Action::Shell(call) => script_lines(call, put),
+        Action::Argv(call) => program_lines(call, put),
+        Action::Remote(call) => {
+            let reach = call.reach.as_ref().map(|reach| format!(" ({})", reach.shown()));
+            put(format!("host {}{}", call.host, reach.unwrap_or_default()));
+            match &call.program {
+                Program::Shell(call) => script_lines(call, put),
+                Program::Argv(call) => program_lines(call, put),
+            }
         }
-        Action::Argv(call) => {
-            let words: Vec<String> = call.argv.iter().map(|word| quoted(&word.to_string())).collect();
-            put(format!("argv {}", words.join(" ")));
-            around(&call.env, call.cwd.as_ref(), put);
+        Action::Notify(notice) => {
+            for recipient in &notice.to {
+                let over: Vec<String> = recipient.channels.iter().map(crate::plan::Channel::shown).collect();
+                put(format!("to {}: {}", quoted(&recipient.name), over.join(", ")));
+            }
+            if notice.first {
+                put("only the first who can be reached".to_owned());
+            }
+            if let Some(mail) = &notice.mail {
+                put(format!("mail from {} by {}:{}", mail.from, mail.host, mail.port));
+            }
+            for (lang, subject, text) in notice.pages() {
+                put(format!("subject {lang} {}", quoted(&subject.to_string())));
+                text.to_string().lines().for_each(|line| put(format!("| {line}")));
+            }
         }
     }
+}
+
+fn script_lines(call: &ShellCall<Rendered>, put: &mut dyn FnMut(String)) {
+    call.script.lines().for_each(|line| put(format!("| {line}")));
+    around(&call.env, call.cwd.as_ref(), put);
+}
+
+fn program_lines(call: &ProgramCall<Rendered>, put: &mut dyn FnMut(String)) {
+    let words: Vec<String> = call.argv.iter().map(|word| quoted(&word.to_string())).collect();
+    put(format!("argv {}", words.join(" ")));
+    around(&call.env, call.cwd.as_ref(), put);
 }
 
 fn around(env: &[(String, Rendered)], cwd: Option<&Rendered>, put: &mut dyn FnMut(String)) {
@@ -460,6 +493,7 @@ pub(crate) mod tests {
             kind: crate::core::AskKind::Approve,
             opened: Timestamp::default(),
             expires: None,
+            glass: None,
             escalated: false,
             covers: Vec::new(),
             reason: None,

@@ -2,8 +2,8 @@
 //! this, so that they cannot tell different stories.
 
 use crate::clock::Timestamp;
-use crate::core::event::{Fact, Hidden, Override, SkipReason};
-use crate::core::state::Given;
+use crate::core::event::{Decision, Fact, Hidden, Override, SkipReason};
+use crate::core::state::{Ask, Given};
 use crate::core::{Actor, AskKind, Illegal, Shape, State, Status};
 use crate::journal::Entry;
 use crate::plan::{Graph, Kind, StepNode};
@@ -54,6 +54,14 @@ pub struct Deviation {
     pub step: String,
     pub how: Override,
     pub actor: Option<Actor>,
+}
+
+/// A question over which people took longer than its timebox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overtime {
+    pub step: String,
+    pub took_ms: u64,
+    pub timebox_ms: u64,
 }
 
 impl History {
@@ -168,10 +176,34 @@ impl History {
         found
     }
 
+    /// Questions over which people took longer than they should have.
+    pub fn overtimes(&self) -> Vec<Overtime> {
+        let over = |ask: &Ask| {
+            let node = self.state.shape().node(ask.step);
+            let (timebox_ms, last) = (node.timebox_ms?, ask.answers.last().filter(|_| ask.end.is_some())?);
+            let took_ms = last.at.since(ask.opened);
+            (took_ms > timebox_ms).then(|| Overtime { step: node.id.clone(), took_ms, timebox_ms })
+        };
+        self.state.asks().filter_map(over).collect()
+    }
+
+    /// Gates that somebody opened alone.
+    pub fn broken_glass(&self) -> Vec<GateAnswer<'_>> {
+        let mut found = self.gate_answers();
+        found.retain(|answer| answer.given.decision == Decision::BreakGlass);
+        found
+    }
+
     /// Whether a step went otherwise than planned.
     pub fn deviates(&self, at: usize) -> bool {
         let (node, step) = (self.state.shape().node(at), self.state.step(at));
         match step.status {
+            Status::Succeeded if node.timebox_ms.is_some() || node.gate.is_some() => {
+                let of_step = |ask: &Ask| ask.step == at;
+                step.granted > 0
+                    || self.overtimes().iter().any(|over| over.step == node.id)
+                    || self.state.asks().any(|ask| of_step(ask) && ask.broke_glass().is_some())
+            }
             Status::Succeeded => step.granted > 0,
             Status::Skipped => !matches!(
                 step.skipped,

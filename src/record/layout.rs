@@ -7,7 +7,10 @@ use crate::journal::{Hash, JournalError, file, files};
 
 pub const HEADS: &str = "heads";
 pub const APPROVALS: &str = "approvals";
+pub const REVIEWS: &str = "reviews";
 pub const PLAN: &str = "plan";
+/// Secrets that were born in the run, until it is over; runners alone look into it.
+pub const SEALED: &str = "sealed";
 pub const GRAPH: &str = "graph.json";
 pub const REPORT: &str = "report.md";
 pub const VERIFY: &str = "VERIFY.md";

@@ -1,5 +1,5 @@
-//! The ledger of a home directory: one line at the start and one at the end of every run, and one for each target that
-//! was taken away from a run, chained.
+//! The ledger of a home directory: one line at the start and one at the end of every run, one for each target that
+//! was taken away from a run, and one for each review of a gate that was opened alone, chained.
 //!
 //! A run that was deleted, or whose end was cut off, still stands here; the last line's hash, kept elsewhere, makes
 //! the ledger itself answer for its own end. Appended under a lock; half a line left by a crash is moved aside.
@@ -27,6 +27,8 @@ pub enum Moment {
     End,
     /// A target was taken away from the run.
     Unlocked,
+    /// Somebody has looked at a gate that was opened alone.
+    Reviewed,
 }
 
 /// One line.
@@ -49,7 +51,7 @@ pub struct Line {
     pub root: String,
     /// At the end: how it ended.
     pub status: Option<String>,
-    /// For a target that was taken away: which, by whom, why.
+    /// For a target that was taken away: which, by whom, why. For a review: of which gate, by whom, what and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -111,7 +113,7 @@ impl Ledger {
             kept.and_then(|()| out.set_len(whole as u64)).map_err(JournalError::io("cut", &path))?;
         }
         let (lines, prev) = self.parse(&bytes[..whole])?;
-        let once = about.moment != Moment::Unlocked;
+        let once = matches!(about.moment, Moment::Start | Moment::End);
         if once && lines.iter().any(|line| line.run == run && line.moment == about.moment) {
             return Ok(());
         }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod namespace;
 pub mod note;
 pub mod render;
+pub mod review;
 pub mod sshsig;
 mod summary;
 pub mod sums;

@@ -61,6 +61,8 @@ struct Report {
     deviations: usize,
     steps: Vec<StepRow>,
     overrides: Vec<OverrideRow>,
+    glass: Vec<GlassRow>,
+    overtimes: Vec<OvertimeRow>,
     approvals: Vec<ApprovalRow>,
     timeline: Vec<TimelineRow>,
     disclosed: Vec<DisclosedRow>,
@@ -88,6 +90,23 @@ struct OverrideRow {
     step: String,
     how: &'static str,
     by: String,
+}
+
+/// A gate that somebody opened alone.
+#[derive(Serialize)]
+struct GlassRow {
+    at: String,
+    step: String,
+    by: String,
+    /// Held back unless the report is opened.
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OvertimeRow {
+    step: String,
+    took: String,
+    timebox: String,
 }
 
 #[derive(Serialize)]
@@ -272,6 +291,8 @@ fn context(history: &History, commitments: &[Commitment], head: &TreeHead, host:
         deviations: steps.iter().filter(|s| s.deviates).count(),
         steps,
         overrides: override_rows(history),
+        glass: glass_rows(history, open),
+        overtimes: overtime_rows(history),
         approvals: approval_rows(history),
         timeline: timeline(history),
         disclosed: if open { disclosed(history) } else { Vec::new() },
@@ -320,6 +341,25 @@ fn override_rows(history: &History) -> Vec<OverrideRow> {
         step: o.step,
         how: o.how.name(),
         by: o.actor.as_ref().map(person).unwrap_or_default(),
+    });
+    rows.collect()
+}
+
+fn glass_rows(history: &History, open: bool) -> Vec<GlassRow> {
+    let rows = history.broken_glass().into_iter().map(|answer| GlassRow {
+        at: answer.given.at.to_string(),
+        step: answer.step.id.clone(),
+        by: person(&answer.given.actor),
+        why: answer.given.comment.clone().filter(|_| open),
+    });
+    rows.collect()
+}
+
+fn overtime_rows(history: &History) -> Vec<OvertimeRow> {
+    let rows = history.overtimes().into_iter().map(|over| OvertimeRow {
+        step: over.step,
+        took: duration(over.took_ms),
+        timebox: duration(over.timebox_ms),
     });
     rows.collect()
 }
@@ -374,9 +414,13 @@ fn details(event: &Event) -> String {
         Fact::StepSettled { status, reason } => format!("{}: {reason}", status.name()),
         Fact::StepOverridden { how } => how.name().to_owned(),
         Fact::AttemptStarted { role, .. } => role.name().to_owned(),
-        Fact::AttemptFinished { result, reason, code, started, finished, worker, .. } => {
+        Fact::AttemptFinished { result, reason, code, started, finished, worker, artifacts, .. } => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();
-            format!("{} ({reason}{code}), {} ms, {worker}", wire(result), finished.since(*started))
+            let left = artifacts
+                .iter()
+                .map(|(name, blob)| format!(", {name}: {} bytes, sha256 {}", blob.bytes, blob.sha256));
+            let millis = finished.since(*started);
+            format!("{} ({reason}{code}), {millis} ms, {worker}{}", wire(result), left.collect::<String>())
         }
         Fact::RetryScheduled { due } | Fact::WaitStarted { due } => due.to_string(),
         Fact::AskOpened { kind, reason, .. } => {

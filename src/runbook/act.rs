@@ -14,6 +14,8 @@ pub struct Act<'a> {
     pub argv: Option<&'a Spanned<Vec<Spanned<Template>>>>,
     pub env: Option<&'a Entries<Spanned<Template>>>,
     pub cwd: Option<&'a Spanned<Template>>,
+    /// Where a program runs that does not run here.
+    pub host: Option<&'a Spanned<Template>>,
     pub effect: Option<&'a Spanned<EffectWord>>,
     pub expect: Option<&'a Expect>,
     pub poll: Option<&'a Poll>,
@@ -32,6 +34,7 @@ macro_rules! acts {
                     argv: self.argv.as_ref(),
                     env: self.env.as_ref(),
                     cwd: self.cwd.as_ref(),
+                    host: self.host.as_ref(),
                     effect: self.effect.as_ref(),
                     expect: self.expect.as_ref(),
                     poll: self.poll.as_ref(),
@@ -47,6 +50,17 @@ acts!(Step, Verify, Undo, PutBack, ProbeDecl);
 
 /// Kinds of step that a runner does.
 pub const ACTIONS: [&str; 3] = ["http", "shell", "argv"];
+
+impl<'a> Act<'a> {
+    /// The same on the host of its step, unless it says its own. Calls are made from here.
+    #[must_use]
+    pub fn on(self, host: Option<&'a Spanned<Template>>) -> Self {
+        let program = self.shell.is_some() || self.argv.is_some();
+        Self { host: self.host.or(host.filter(|_| program)), ..self }
+    }
+}
+/// A kind that a runner does as well, and that no proof and no reversal can be.
+pub const NOTIFY: &str = "notify";
 
 impl Act<'_> {
     /// The action keys it was written with, also where their values could not be read.
@@ -110,8 +124,9 @@ impl Step {
         }
     }
 
+    /// Done by a runner.
     pub fn runs(&self) -> bool {
-        self.kind().is_some_and(|kind| ACTIONS.contains(&kind))
+        self.kind().is_some_and(|kind| kind == NOTIFY || ACTIONS.contains(&kind))
     }
 
     pub fn is_gate(&self) -> bool {
@@ -121,6 +136,7 @@ impl Step {
     pub fn effect_word(&self) -> EffectWord {
         match self.kind() {
             Some(kind) if ACTIONS.contains(&kind) => self.act().effect(),
+            Some(NOTIFY) => EffectWord::Notify,
             Some("manual") => self.effect.as_ref().map_or(EffectWord::Write, |effect| effect.value),
             _ => EffectWord::Read,
         }
@@ -133,7 +149,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 15] = [
     "http",
     "shell",
     "argv",
@@ -146,6 +162,7 @@ pub const KINDS: [&str; 14] = [
     "wait",
     "assert",
     "end",
+    NOTIFY,
     "group",
     "revert",
 ];

@@ -13,7 +13,7 @@ use super::flow;
 use super::folding::folded;
 use super::load::{self, Document};
 use super::scalar::{Day, Text};
-use super::schema::Category;
+use super::schema::{Category, WindowDecl};
 use crate::diag::Diagnostic;
 
 /// Folders below the first one.
@@ -56,6 +56,8 @@ pub struct Card {
     pub description: Words,
     pub owners: Vec<String>,
     pub review_by: Option<Day>,
+    /// When it may be run; without one, always.
+    pub windows: Vec<WindowDecl>,
     pub alerts: Vec<String>,
     pub links: Vec<(Words, String)>,
     pub changelog: Vec<Change>,
@@ -123,6 +125,7 @@ impl Card {
             description: runbook.description.as_ref().into(),
             owners: runbook.owners.iter().flatten().map(|owner| owner.value.clone()).collect(),
             review_by: runbook.review_by,
+            windows: runbook.windows.clone().unwrap_or_default(),
             alerts: runbook.alerts.iter().flatten().map(|alert| alert.value.clone()).collect(),
             links: runbook
                 .links

@@ -1,17 +1,25 @@
 //! Whether a runbook makes sense. Every rule is a function that adds diagnostics; none stops another.
 //!
-//! `shape` looks at one step at a time, `values` at values that mean nothing, `commands` at what it hands to shells,
-//! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
-//! read, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
-//! may answer.
+//! `shape` looks at one step at a time, `references` at the steps that it names, `asked` at what people are asked for,
+//! `values` at values that mean nothing, `commands` at what it hands to shells, `choices` at lists to choose from,
+//! `loops` at groups, lists, rounds and what is reverted, `names` at what its texts read, `secrets` at what nobody may
+//! see, `dominance` at gates in front of what is destructive, `gates` at all other things about gates, `people` at who
+//! may answer, `hosts` at what runs elsewhere and at files that steps leave, `notices` at what
+//! is sent to whom, `retries` at what is done again.
 
+mod asked;
 mod choices;
 mod commands;
 mod dominance;
 mod gates;
+mod hosts;
 mod loops;
 mod names;
+mod notices;
 mod people;
+mod references;
+mod retries;
+mod secrets;
 mod shape;
 mod values;
 
@@ -20,6 +28,7 @@ use std::sync::Arc;
 
 use super::environment::Environment;
 use super::flow::{self, Flow};
+use super::letters::Letters;
 use super::load::{self, Document};
 use super::schema::{Runbook, Step};
 use crate::diag::{self, Diagnostic, Source, Span};
@@ -80,11 +89,14 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         steps: flow::steps(runbook).collect(),
         flow: Flow::new(runbook),
         environment,
+        letters: &document.letters,
         problems: Vec::new(),
         unless_upstream: Vec::new(),
     };
     shape::check(&mut checker);
+    references::check(&mut checker);
     values::check(&mut checker);
+    retries::check(&mut checker);
     choices::check(&mut checker);
     commands::check(&mut checker);
     loops::check(&mut checker);
@@ -92,6 +104,8 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     dominance::check(&mut checker);
     gates::check(&mut checker);
     people::check(&mut checker);
+    hosts::check(&mut checker);
+    notices::check(&mut checker);
     checker.settle();
     let mut problems = checker.problems;
     diag::sort(&mut problems);
@@ -105,6 +119,7 @@ struct Checker<'a> {
     steps: Vec<&'a Step>,
     flow: Flow,
     environment: Option<&'a Environment>,
+    letters: &'a Letters,
     problems: Vec<Diagnostic>,
     /// Problems that stand unless the second step lies upstream of the first.
     unless_upstream: Vec<(usize, usize, Diagnostic)>,

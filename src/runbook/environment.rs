@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::decode::{Spanned, record, words};
+pub use super::hosts::HostDecl;
 use super::load;
 use super::scalar::{Data, Entries};
 use super::schema::{Expect, Http, Poll, SecretDecl, schema_of};
@@ -26,8 +27,10 @@ record! {
         may people: Entries<PersonDecl>,
         /// Role to the people who hold it.
         may roles: Entries<Vec<Spanned<String>>>,
-        /// Free notes on whom to call.
-        may contacts: Entries<Data>,
+        /// Whom messages can be sent to, besides people: a team, a channel, somebody on duty.
+        may contacts: Entries<ContactDecl>,
+        /// The server that takes our mail.
+        may mail: MailDecl,
         /// Variables that child processes inherit besides the fixed few.
         may env_inherit: Vec<Spanned<String>>,
         /// Destructive steps need a gate here, drills are refused.
@@ -38,9 +41,13 @@ record! {
         may identity: IdentityWord,
         /// Processes that a practice environment needs.
         may services: Entries<ServiceDecl>,
-        /// Variables whose hosts a practice environment may share with a protected one.
+        /// Variables and hosts that may lead where a protected environment leads as well (practice only).
         may shared: Vec<Spanned<String>>,
-    } later ["hosts", "require"]
+        /// Machines and containers that steps run on, by the names that `host` uses.
+        may hosts: Entries<HostDecl>,
+        /// What no reason gets round here.
+        may require: Vec<RequireWord>,
+    }
 }
 
 record! {
@@ -50,7 +57,66 @@ record! {
         may os_user: Spanned<String>,
         /// Principal of an SSH signature.
         may ssh: Spanned<String>,
+        /// Address for messages.
+        may mail: Spanned<String>,
+        /// Name of the secret that is the URL of a Slack-compatible incoming webhook.
+        may slack: Spanned<String>,
+        /// A program that is given the message: its text as input, `CONSIGNE_SUBJECT` and `CONSIGNE_TEXT` beside.
+        may command: Spanned<Vec<Spanned<Template>>>,
+        /// Language of messages; that of the run unless it says so.
+        may lang: LangWord,
     }
+}
+
+record! {
+    /// Whom messages can be sent to, over every channel that is given.
+    pub struct ContactDecl {
+        /// Address for messages.
+        may mail: Spanned<String>,
+        /// Name of the secret that is the URL of a Slack-compatible incoming webhook.
+        may slack: Spanned<String>,
+        /// A program that is given the message: its text as input, `CONSIGNE_SUBJECT` and `CONSIGNE_TEXT` beside.
+        may command: Spanned<Vec<Spanned<Template>>>,
+        /// Language of messages; that of the run unless it says so.
+        may lang: LangWord,
+        /// A number for people to call. Nothing is sent there.
+        may phone: Spanned<String>,
+        /// A note for people: opening hours, who else.
+        may note: Spanned<String>,
+    }
+}
+
+words! {
+    /// A language that people read.
+    pub enum LangWord { Fr = "fr", En = "en", }
+}
+
+record! {
+    /// The server that takes our mail.
+    pub struct MailDecl {
+        /// Host and port, such as `smtp.example.com:587`.
+        must server: Spanned<Template>,
+        /// Address that messages come from.
+        must from: Spanned<String>,
+        /// Whether the connection is encrypted; 465 begins so, any other port by STARTTLS.
+        may tls: Spanned<TlsWord>,
+        /// PEM file of additional trusted roots.
+        may ca_file: Spanned<String>,
+        /// User, where the server wants to know.
+        may user: Spanned<String>,
+        /// Name of the secret that is the password.
+        may password: Spanned<String>,
+    }
+}
+
+words! {
+    /// Whether a connection is encrypted.
+    pub enum TlsWord { Required = "required", None = "none", }
+}
+
+words! {
+    /// What no reason gets round. `window`: a runbook with windows is run in one of them.
+    pub enum RequireWord { Window = "window", }
 }
 
 words! {
@@ -80,10 +146,12 @@ record! {
 }
 
 record! {
-    /// When a service may be used.
+    /// When a service may be used: a call, or `tcp`.
     pub struct ReadyDecl {
         /// The call that must succeed.
-        must http: Box<Http>,
+        may http: Box<Http>,
+        /// As soon as its port takes connections.
+        may tcp: bool,
         /// What counts as success.
         may expect: Expect,
         /// How often it is asked, and for how long.
@@ -125,6 +193,13 @@ pub type Services = BTreeMap<String, ServiceAt>;
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceScope<'a>(pub &'a Services);
 
+impl ServiceScope<'_> {
+    /// A text of an environment as it is then; `None` where it names what is not there.
+    pub fn plain(&self, text: &Template) -> Option<String> {
+        text.render(self).ok()?.as_plain().map(str::to_owned)
+    }
+}
+
 impl Scope for ServiceScope<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {
         match (root, self.0.get(name)) {
@@ -138,6 +213,11 @@ impl Scope for ServiceScope<'_> {
 }
 
 impl Environment {
+    /// No reason gets round the windows of a runbook here.
+    pub fn requires_window(&self) -> bool {
+        self.decl.require.iter().flatten().any(|word| *word == RequireWord::Window)
+    }
+
     /// Reads an environment file. What could be read comes back even where some of it is wrong.
     pub fn load(path: &Path) -> (Option<Self>, Vec<Diagnostic>) {
         let source = match load::source(path) {
@@ -252,6 +332,10 @@ impl Environment {
                 problems.push(Diagnostic::error("empty", at, message).help(help));
             }
         }
+        for (name, host) in decl.hosts.iter().flat_map(Entries::iter) {
+            host.check(name, &self.source, problems);
+        }
+        super::contacts::check(self, problems);
         self.check_templates(problems);
     }
 
@@ -264,10 +348,13 @@ impl Environment {
             texts.extend(&secret.file);
             texts.extend(secret.command.iter().flat_map(|command| &command.value));
         }
+        texts.extend(decl.mail.iter().map(|mail| &mail.server));
+        texts.extend(self.contacts().flat_map(|contact| contact.command).flat_map(|argv| &argv.value));
         for (_, service) in decl.services.iter().flat_map(Entries::iter) {
             texts.extend(&service.argv);
             texts.extend(service.env.iter().flat_map(Entries::iter).map(|(_, text)| text));
         }
+        texts.extend(decl.hosts.iter().flat_map(Entries::iter).flat_map(|(_, host)| host.templates()));
         let services: Vec<&str> =
             decl.services.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();
         let expressions = texts.into_iter().flat_map(|text| Written::Template(text).exprs());
@@ -294,11 +381,30 @@ pub fn json_schema() -> serde_json::Value {
 
 /// A secret has exactly one source.
 pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) {
-    let sources: Vec<(&str, Span)> = secret.keys.iter().collect();
+    let sources: Vec<(&str, Span)> = secret.keys.iter().filter(|(name, _)| *name != "refresh").collect();
     if sources.len() != 1 && !secret.keys.foreign {
         let message = format!("a secret has exactly one source, found {}", sources.len());
         let at = sources.get(1).map_or(secret.span, |(_, span)| *span);
         problems.push(Diagnostic::error("secret-source", at.at(source), message).help(SOURCES));
+    }
+    if let Some(refresh) = &secret.refresh {
+        let problem = if refresh.value.0 < SHORTEST_REFRESH {
+            let message = "a secret that is fetched again all the time is no better known";
+            Some(
+                Diagnostic::error("bad-duration", refresh.span.at(source), message)
+                    .help("write how long it lives, such as 30m; at least 1s"),
+            )
+        } else if secret.prompt == Some(true) {
+            let message = "nobody can be asked for a secret again in the middle of a run";
+            let at = secret.keys.get("refresh").unwrap_or(refresh.span).at(source);
+            Some(
+                Diagnostic::error("secret-source", at, message)
+                    .help("`refresh` is for `command` and `file`; leave it out"),
+            )
+        } else {
+            None
+        };
+        problems.extend(problem);
     }
     let blank = |text: &str| text.trim().is_empty();
     let env = secret.env.as_ref().filter(|env| blank(&env.value)).map(|env| env.span);
@@ -312,6 +418,9 @@ pub fn check_secret(secret: &SecretDecl, source: &Arc<Source>, problems: &mut Ve
         problems.push(Diagnostic::error("empty", span.at(source), message).help(SOURCES));
     }
 }
+
+/// In milliseconds.
+const SHORTEST_REFRESH: u64 = 1_000;
 
 const SOURCES: &str = "one of: env: NAME, file: PATH, command: [program, …], prompt: true";
 
@@ -355,7 +464,14 @@ mod tests {
         assert_eq!(codes("vars: {a: \"{{ services.x.port }}\"}\n"), ["unknown-name"]);
         assert_eq!(codes("secrets: {a: {env: A, file: b}}\n"), ["secret-source"]);
         assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
-        assert_eq!(codes("hosts: {}\n"), ["not-built-yet"]);
+        assert_eq!(codes("require: {}\n"), ["not-built-yet"]);
+        assert!(codes("hosts: {a: {ssh: deploy@web-01, port: 22}, b: {via: [env]}}\n").is_empty());
+        assert_eq!(codes("hosts: {a: {ssh: b, via: [env]}, b: {}}\n"), ["bad-value", "bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: '-oProxyCommand=x'}}\n"), ["bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: 'ssh://b:1'}, b: {ssh: 'b c'}}\n"), ["bad-value", "bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, options: {ForwardAgent: 'yes'}}}\n"), ["bad-value"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, port: 70000}, b: {via: []}}\n"), ["bad-value", "empty"]);
+        assert_eq!(codes("hosts: {a: {ssh: b, port: '{{ services.x.port }}'}}\n"), ["unknown-name"]);
         let full = "services: {x: {argv: [p, \"{{ services.x.port }}\"], port: auto}}\nvars: {a: \"{{ services.x.port }}\"}\n";
         assert_eq!(codes(full), [""; 0]);
     }

@@ -286,6 +286,7 @@ fn cycle(graph: &DiGraph<(), (), usize>, needs: &[Vec<usize>], list: &[usize]) -
 
 #[cfg(test)]
 mod tests {
+    use super::super::reach::Reach;
     use super::*;
     use crate::diag::Source;
     use crate::runbook::load;
@@ -304,7 +305,7 @@ mod tests {
         );
         assert_eq!(flow.needs, [vec![], vec![0], vec![0], vec![1, 2], vec![], vec![3, 4]]);
         assert_eq!(flow.order().unwrap(), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(flow.upstream(&[0, 4], |_| true)[5], [0, 1]);
+        assert_eq!(flow.upstream(&[0, 4], Reach::Behind, |_| true)[5], [0, 1]);
         assert_eq!(flow.are_upstream(&[(3, 0), (3, 4), (5, 4)]), [true, false, true]);
     }
 
@@ -327,5 +328,59 @@ mod tests {
         let found = flow.are_upstream(&pairs);
         assert!(found[..299].iter().all(|yes| *yes) && !found[299]);
         assert_eq!(flow.path_to(2), [0, 1, 2]);
+    }
+
+    /// A group that holds a gate, a group that does not, and a step behind both.
+    const NESTED: &str = "  - id: a\n    group:\n      steps:\n        - {id: b, confirm: {}}\n        - id: c\n          group:\n            parallel: true\n            steps: [{id: d}, {id: e}]\n            on_failure: [{id: f}, {id: g}]\n  - {id: h, needs: [a]}\nfinally:\n  - {id: i}\n";
+
+    #[test]
+    fn a_list_of_its_own_for_each_group_and_what_it_does_on_a_failure() {
+        let flow = flow(NESTED);
+        let at = |id: &str| flow.find(id).unwrap();
+        assert_eq!(flow.needs[at("c")], [at("b")]);
+        assert!(flow.needs[at("d")].is_empty() && flow.needs[at("e")].is_empty());
+        assert_eq!(flow.needs[at("g")], [at("f")]);
+        assert_eq!(flow.needs[at("h")], [at("a")]);
+        assert_eq!((at("i"), flow.main), (8, 8));
+        assert_eq!(flow.lists.ends[at("a")], at("h"));
+        assert_eq!(flow.order().unwrap(), (0..9).collect::<Vec<_>>());
+        assert_eq!(flow.path_to(at("g")), [at("a"), at("b"), at("c"), at("f"), at("g")]);
+        assert_eq!(flow.lists.side_by_side(at("d"), at("h")), Some((at("a"), at("h"))));
+        assert_eq!(flow.lists.side_by_side(at("d"), at("c")), None);
+    }
+
+    #[test]
+    fn what_has_ended_and_what_was_opened_are_two_questions() {
+        let flow = flow(NESTED);
+        let at = |id: &str| flow.find(id).unwrap();
+        let all: Vec<usize> = (0..flow.len()).collect();
+        let ended = flow.upstream(&all, Reach::Ended, |_| true);
+        let names = |found: &[u32]| found.iter().map(|at| all[*at as usize]).collect::<Vec<_>>();
+        assert_eq!(names(&ended[at("f")]), [at("b"), at("d"), at("e")]);
+        assert_eq!(names(&ended[at("h")]), (0..7).collect::<Vec<_>>());
+        assert!(ended[at("i")].is_empty());
+        let open = flow.upstream(&[at("b")], Reach::Open, |_| true);
+        let behind: Vec<usize> = (0..flow.len()).filter(|at| !open[*at].is_empty()).collect();
+        assert_eq!(behind, ["c", "d", "e", "f", "g", "h"].map(at));
+        assert_eq!(
+            flow.are_upstream(&[(at("h"), at("g")), (at("f"), at("d")), (at("d"), at("f"))]),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn a_list_whose_steps_wait_for_later_ones_is_sorted_by_itself() {
+        let flow = flow(
+            "  - {id: a, needs: [b]}\n  - id: b\n    group:\n      steps: [{id: c, needs: [d]}, {id: d}]\n      on_failure: [{id: e}]\n",
+        );
+        let named: Vec<usize> =
+            ["b", "d", "c", "e", "a"].into_iter().map(|id| flow.find(id).unwrap()).collect();
+        assert!(flow.find("d").is_some());
+        // A step without `needs` waits for everything above it, and so for what waits for it.
+        assert_eq!(flow.order().unwrap_err().len(), 2);
+        let flow = self::flow(
+            "  - {id: a, needs: [b]}\n  - id: b\n    needs: []\n    group:\n      steps: [{id: c, needs: [d]}, {id: d, needs: []}]\n      on_failure: [{id: e}]\n",
+        );
+        assert_eq!(flow.order().unwrap(), named);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::decode::{Reader, Spanned};
 use super::load::{self, Document};
 use super::scalar::{Data, Entries};
-use super::schema::{InputDecl, TypeWord};
+use super::schema::{Class, InputDecl, TypeWord};
 use super::yaml::{self, Node};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Place, Source};
@@ -75,6 +75,10 @@ pub fn resolve(document: &Document, given: &Given) -> (BTreeMap<String, Value>, 
         document.runbook.inputs.iter().flat_map(Entries::iter).map(|(name, decl)| (name, decl)).collect();
     unknown(document, given, &declared, &mut problems);
     for (name, decl) in &declared {
+        if decl.class == Some(Class::Secret) {
+            problems.extend(told(document, given, name));
+            continue;
+        }
         let found = found_for(&name.value, decl, given);
         let declaration = name.span.at(&document.source);
         match found {
@@ -102,6 +106,23 @@ pub fn resolve(document: &Document, given: &Given) -> (BTreeMap<String, Value>, 
     (out, problems)
 }
 
+/// A secret that was given where others may read it: in a file, or among the arguments of a process.
+fn told(document: &Document, given: &Given, name: &Spanned<String>) -> Option<Diagnostic> {
+    let file = given.values.get(&name.value).map(|given| given.at.clone());
+    let option = given.options.iter().any(|(key, _)| *key == name.value);
+    if file.is_none() && !option {
+        return None;
+    }
+    let declaration = name.span.at(&document.source);
+    let message =
+        format!("input `{}` is a secret: it is typed when the run starts, and never given", name.value);
+    let problem = match file.flatten() {
+        Some(place) => Diagnostic::error("secret-use", place, message).also(declaration, "declared here"),
+        None => Diagnostic::error("secret-use", declaration, message).label("declared here"),
+    };
+    Some(problem.help("for a value from a file or a program, declare it under `secrets`"))
+}
+
 /// The value of one input, its default included; or why what was given does not fit, and where that stands.
 fn found_for(name: &str, decl: &InputDecl, given: &Given) -> Result<Option<Value>, (String, Option<Place>)> {
     let option = given.options.iter().rev().find(|(key, _)| key == name);
@@ -127,6 +148,7 @@ pub struct Lacking<'d> {
 pub fn lacking<'d>(document: &'d Document, given: &Given) -> Vec<Lacking<'d>> {
     let declared = document.runbook.inputs.iter().flat_map(Entries::iter);
     declared
+        .filter(|(_, decl)| decl.class != Some(Class::Secret))
         .filter_map(|(name, decl)| {
             let why = match found_for(&name.value, decl, given) {
                 Ok(Some(_)) => return None,

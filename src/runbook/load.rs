@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::decode::{Decode, Reader};
+use super::letters::{self, Letters};
+use super::lists;
 use super::schema::Runbook;
 use super::yaml;
 use crate::diag::{Diagnostic, Source, Span};
@@ -21,6 +23,8 @@ pub const MAX_STEPS: usize = 100_000;
 pub struct Document {
     pub source: Arc<Source>,
     pub runbook: Runbook,
+    /// What it sends people, by name.
+    pub letters: Letters,
 }
 
 /// Reads a file as text.
@@ -96,13 +100,14 @@ pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
         }
         return (None, problems);
     };
-    let steps = runbook.steps.len() + runbook.finally.as_ref().map_or(0, Vec::len);
+    let steps = lists::steps(&runbook).count();
     if steps > MAX_STEPS {
         let at = runbook.keys.get("steps").unwrap_or(Span::default()).at(source);
         problems.push(Diagnostic::error("limit", at, format!("{steps} steps, more than {MAX_STEPS}")));
         return (None, problems);
     }
-    (Some(Document { source: Arc::clone(source), runbook }), problems)
+    let letters = letters::load(&runbook, Path::new(source.name()), &mut problems);
+    (Some(Document { source: Arc::clone(source), runbook, letters }), problems)
 }
 
 #[cfg(test)]

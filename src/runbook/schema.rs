@@ -8,6 +8,7 @@ mod editor;
 mod lists;
 mod notes;
 mod people;
+mod targets;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
@@ -20,6 +21,7 @@ pub(super) use editor::schema_of;
 pub use lists::*;
 pub use notes::*;
 pub use people::*;
+pub use targets::*;
 
 record! {
     /// A procedure: what it needs to know, what it does, and in which order.
@@ -45,7 +47,9 @@ record! {
         /// What every call has in common.
         may defaults: Defaults,
         /// Names that no two runs may hold at once, such as `tenant/{{ inputs.tenant_id }}`.
-        may lock: Vec<Spanned<Template>>,
+        may lock: Locks,
+        /// When it may be run; without one, always. Drills may be run at any time.
+        may windows: Vec<WindowDecl>,
         /// What is done, in order: a step without `needs` waits for everything above it.
         must steps: Vec<Step>,
         /// Steps that run at every ending: success, failure, refusal, cancel.
@@ -60,7 +64,14 @@ record! {
         may links: Vec<LinkDecl>,
         /// What was changed in it, newest first.
         may changelog: Vec<ChangeDecl>,
-    } later ["guards", "windows"]
+    } later ["guards"]
+}
+
+impl Runbook {
+    /// The names that no two runs may hold at once.
+    pub fn locks(&self) -> impl Iterator<Item = &Spanned<Template>> {
+        self.lock.iter().flat_map(|lock| &lock.0.names)
+    }
 }
 
 words! {
@@ -142,7 +153,9 @@ record! {
         may command: Spanned<Vec<Spanned<Template>>>,
         /// Asked on the terminal, never echoed.
         may prompt: bool,
-    } later ["refresh"]
+        /// Fetched again when what is known is older than this.
+        may refresh: Spanned<Millis>,
+    }
 }
 
 record! {
@@ -208,6 +221,8 @@ record! {
         may assert: Assert,
         /// Kind: ends the run early.
         may end: EndWord,
+        /// Kind: a message to people, by mail, webhook or a program of theirs.
+        may notify: Box<NotifyDecl>,
         /// Kind: steps that belong together. It ends when they have.
         may group: GroupDecl,
         /// Kind: runs the `put_back` or the `undo` of these steps now, and not again later.
@@ -228,8 +243,12 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on, and those that prove it or take it back.
+        may host: Spanned<Template>,
         /// Names for parts of the result, by jq filter: read as `steps.ID.NAME`.
         may outputs: Entries<Output>,
+        /// Files that its program leaves, by name: kept beside the record once it has succeeded.
+        may artifacts: Entries<Artifact>,
         /// What counts as success, instead of exit 0 or a status of 2xx.
         may expect: Expect,
         /// The proof that it took effect: settles an attempt whose answer was lost.
@@ -254,6 +273,8 @@ record! {
         may allowed: bool,
         /// After which endings of the steps before it starts.
         may run_on: Spanned<RunOnWord>,
+        /// How long people should take over its questions. Nothing ends by it; what took longer is told.
+        may timebox: Spanned<Millis>,
         /// Who may answer.
         may by: By,
         /// Who may read its outputs in the record.
@@ -262,7 +283,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["notify", "runbook", "host", "timebox", "artifacts", "pool"]
+    } later ["runbook", "pool"]
 }
 
 record! {
@@ -310,7 +331,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 18] = [
+    const HOMES: [(&str, &[&str]); 19] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -322,6 +343,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`approve`", Approve::NAMES),
         ("`checklist`", Checklist::NAMES),
         ("`choice`", ChoiceDecl::NAMES),
+        ("`notify`", NotifyDecl::NAMES),
         ("`group`", GroupDecl::NAMES),
         ("`for_each`", EachDecl::NAMES),
         ("`canary`", CanaryDecl::NAMES),

@@ -19,6 +19,9 @@ use minijinja::{Environment, Expression, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The name of the run's scratch folder.
+pub const WORK: &str = "run.work";
+
 /// Instructions that one expression may take before it is stopped.
 pub const FUEL: u64 = 50_000;
 
@@ -71,6 +74,8 @@ pub enum Segment {
     Secret(String),
     /// An expression whose value is not known yet.
     Later(String),
+    /// The run's scratch folder, whose path the runner alone knows: a plan is the same on every machine.
+    Work,
 }
 
 /// Rendered text: literal pieces and references. Neighbouring literals are joined, so equal texts are equal.
@@ -91,6 +96,9 @@ pub enum Tree<S> {
     Map(Vec<(String, Tree<S>)>),
 }
 
+/// What every expression may name. Any other name is that of an item.
+pub const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
+
 /// What a name stands for at the moment of rendering.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
@@ -106,9 +114,19 @@ pub trait Scope {
     /// `root` is `inputs`, `vars`, `steps`, `step`, `run`, …; `name` the key below it.
     fn lookup(&self, root: &str, name: &str) -> Lookup;
 
+    /// Under which name a runner finds what a path stands for, where that is a secret.
+    fn secret(&self, _path: &str) -> Option<String> {
+        None
+    }
+
     /// For a name that is a value by itself, with nothing that has to be named below it.
     fn whole(&self, _root: &str) -> Option<Lookup> {
         None
+    }
+
+    /// How a host of that name is reached, as data.
+    fn host(&self, _name: &str) -> Lookup {
+        Lookup::Missing
     }
 }
 
@@ -195,6 +213,18 @@ impl Expr {
         (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')).then_some(name)
     }
 
+    /// The path that this expression is, when it is nothing else: `steps.rotate.key`.
+    pub fn path(&self) -> Option<&str> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+        (self.refs.len() == 1 && self.refs[0] == self.source && self.source.bytes().all(plain))
+            .then_some(&*self.source)
+    }
+
+    /// Whether it is exactly the run's scratch folder.
+    fn is_work(&self) -> bool {
+        self.source == WORK
+    }
+
     /// The value of the expression.
     ///
     /// # Errors
@@ -203,6 +233,7 @@ impl Expr {
         match self.evaluate(scope)? {
             Evaluated::Value(value) => Ok(value),
             Evaluated::Reference(Segment::Secret(_)) => Err(self.error("a secret cannot be used here")),
+            Evaluated::Reference(Segment::Work) => Err(self.error("only a runner knows the path")),
             Evaluated::Reference(_) => Err(self.error("its value is not known yet")),
         }
     }
@@ -220,6 +251,12 @@ impl Expr {
         if let Some(name) = self.secret() {
             return Ok(Evaluated::Reference(Segment::Secret(name.to_owned())));
         }
+        if let Some(name) = self.path().and_then(|path| scope.secret(path)) {
+            return Ok(Evaluated::Reference(Segment::Secret(name)));
+        }
+        if self.is_work() {
+            return Ok(Evaluated::Reference(Segment::Work));
+        }
         let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
         let mut wholes: BTreeMap<&str, Value> = BTreeMap::new();
         for path in &self.refs {
@@ -236,10 +273,13 @@ impl Expr {
             let (Some(root), Some(name)) = (names.next(), names.next()) else {
                 return Err(self.error(&format!("`{path}` is not a value: name something below it")));
             };
-            if root == "secrets" {
+            if root == "secrets" || scope.secret(path).is_some() {
                 return Err(
                     self.error("a secret is used whole, without filters or text beside it in the braces")
                 );
+            }
+            if path == WORK {
+                return Err(self.error("it is used whole: write text around the braces, no filters"));
             }
             match scope.lookup(root, name) {
                 Lookup::Known(value) => {
@@ -299,6 +339,11 @@ impl Rendered {
         })
     }
 
+    /// Whether it names the run's scratch folder.
+    pub fn uses_work(&self) -> bool {
+        self.0.contains(&Segment::Work)
+    }
+
     pub fn push_text(&mut self, text: &str) {
         if text.is_empty() {
             return;
@@ -332,6 +377,7 @@ impl fmt::Display for Rendered {
             Segment::Text(text) => f.write_str(text),
             Segment::Secret(name) => write!(f, "<secret {name}>"),
             Segment::Later(expr) => write!(f, "<decided later by {expr}>"),
+            Segment::Work => f.write_str("<run.work>"),
         })
     }
 }
@@ -511,6 +557,18 @@ mod tests {
     fn filters_on_secrets_are_refused() {
         assert!(render("{{ secrets.token | upper }}").is_err());
         assert!(render("{{ secrets.token ~ 'x' }}").is_err());
+    }
+
+    #[test]
+    fn the_scratch_folder_stays_a_reference_and_is_used_whole() {
+        let out = render("{{ run.work }}/{{ inputs.id }}.csv").unwrap();
+        assert_eq!(out.segments(), [Segment::Work, Segment::Text("/acme.csv".into())]);
+        assert!(out.uses_work());
+        assert_eq!(out.to_string(), "<run.work>/acme.csv");
+        assert_eq!(serde_json::to_string(&out).unwrap(), r#"["work",{"text":"/acme.csv"}]"#);
+        assert!(render("{{ run.work | upper }}").is_err());
+        assert!(render("{{ run.work ~ '/x' }}").is_err());
+        assert!(Expr::parse("run.work").unwrap().holds(&World).is_err());
     }
 
     #[test]

@@ -20,8 +20,12 @@ pub enum Use {
     Body,
     Argv,
     Folder,
+    /// The name of a host.
+    Host,
     /// Titles and messages, the words of people.
     Words,
+    /// What people are sent.
+    Letter,
     Condition,
     /// About one entry of a list, which is called `item` there.
     Entry,
@@ -41,6 +45,11 @@ impl Use {
         matches!(self, Self::Header | Self::Env | Self::Json)
     }
 
+    /// The path of the scratch folder may stand here.
+    pub const fn takes_work(self) -> bool {
+        matches!(self, Self::Argv | Self::Env | Self::Folder)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Url => "an address",
@@ -51,7 +60,8 @@ impl Use {
             Self::Body => "a body",
             Self::Argv => "an argument",
             Self::Folder => "a path",
-            Self::Words => "a text that people read",
+            Self::Host => "the name of a host",
+            Self::Words | Self::Letter => "a text that people read",
             Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
             Self::Other => "this place",
         }
@@ -62,7 +72,14 @@ impl Use {
     pub const fn is_target(self) -> bool {
         !matches!(
             self,
-            Self::Words | Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Other
+            Self::Words
+                | Self::Letter
+                | Self::Condition
+                | Self::Entry
+                | Self::List
+                | Self::Key
+                | Self::Until
+                | Self::Other
         )
     }
 
@@ -162,11 +179,18 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
+    for (_, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
+        all.one(Some(&artifact.path), Use::Folder);
+    }
     all.other(step.confirm.as_ref().and_then(|confirm| confirm.typed.as_ref()));
     all.other(step.wait.as_ref().and_then(|wait| wait.until.as_ref()));
     for claim in step.assert.iter().flat_map(|assert| &assert.that) {
         all.condition(Some(&claim.expr));
         all.words(claim.message.as_ref());
+    }
+    if let Some(notify) = &step.notify {
+        all.letter(notify.subject.as_ref());
+        all.letter(notify.text.as_ref());
     }
     if let Some(choice) = &step.choice {
         choice.options.iter().flat_map(|list| &list.value).for_each(|option| all.words(Some(&option.text)));
@@ -232,6 +256,10 @@ impl<'a> Collector<'a> {
         text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Words));
     }
 
+    fn letter(&mut self, text: Option<&'a Text>) {
+        text.into_iter().flat_map(Text::templates).for_each(|text| self.one(Some(text), Use::Letter));
+    }
+
     fn other(&mut self, text: Option<&'a Spanned<Template>>) {
         self.one(text, Use::Other);
     }
@@ -270,5 +298,6 @@ impl<'a> Collector<'a> {
         act.argv.iter().flat_map(|argv| &argv.value).for_each(|arg| self.one(Some(arg), Use::Argv));
         self.pairs(act.env, Use::Env);
         self.one(act.cwd, Use::Folder);
+        self.one(act.host, Use::Host);
     }
 }

@@ -4,11 +4,14 @@
 //! nothing happened and *unknown* where something may have. An output that cannot be taken after a successful
 //! write is *unknown* too: the effect took place, and *failed* would invite a retry.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
+use super::artifacts;
 use super::findings::{self, Findings};
 use super::judge::Breach;
 use super::{Call, CancelLevel, CancelToken, End, Observation, RunContext, Runner, TailSink, Trouble};
@@ -31,7 +34,7 @@ pub(super) async fn run(
     let timeout = Duration::from_millis(request.probe.timeout_ms.unwrap_or(request.timeout_ms));
     let accept = Arc::new(request.probe.accept.clone());
     let attempt = Attempt { runner, request, accept, context, cancel, tail, timeout };
-    let (seen, verdict) = if cancel.level() > CancelLevel::Go {
+    let (mut seen, mut verdict) = if cancel.level() > CancelLevel::Go {
         (Seen::default(), Verdict::cancelled())
     } else {
         match &request.probe.accept.poll {
@@ -43,7 +46,13 @@ pub(super) async fn run(
             }
         }
     };
-    attempt.outcome(started, seen, verdict)
+    if verdict.result == AttemptResult::Succeeded {
+        match artifacts::collect(request, context, cancel).await {
+            Ok(files) => seen.observation.blobs.extend(files),
+            Err(breach) => verdict = attempt.without_files(&breach),
+        }
+    }
+    attempt.outcome(started, seen, verdict).await
 }
 
 struct Attempt<'a> {
@@ -147,6 +156,13 @@ impl Attempt<'_> {
         Verdict::plain(result, breach.reason, Some(class)).because(&breach.message)
     }
 
+    /// It succeeded, and what it should have left is not there to be kept.
+    fn without_files(&self, breach: &Breach) -> Verdict {
+        let result =
+            if breach.reason == artifacts::UNKEPT { self.at_best_unknown() } else { AttemptResult::Failed };
+        Verdict::plain(result, breach.reason, Some(ErrorClass::Other)).because(&breach.message)
+    }
+
     fn at_best_unknown(&self) -> AttemptResult {
         if is_read(self.request) { AttemptResult::Failed } else { AttemptResult::Unknown }
     }
@@ -199,18 +215,25 @@ impl Attempt<'_> {
         Verdict::plain(AttemptResult::TimedOut, "within", Some(ErrorClass::Timeout)).because(&breach.message)
     }
 
-    fn outcome(&self, started: Timestamp, seen: Seen, mut verdict: Verdict) -> Outcome {
+    async fn outcome(&self, started: Timestamp, seen: Seen, mut verdict: Verdict) -> Outcome {
         let Seen { observation, findings } = seen;
-        let mut outputs = std::collections::BTreeMap::new();
+        let mut outputs = BTreeMap::new();
         if verdict.result == AttemptResult::Succeeded
             && let Some(findings) = findings
         {
             match findings.outputs {
                 Ok(taken) => outputs = taken,
+                Err(breach) => verdict = self.not_taken(&breach),
+            }
+        }
+        let mut sealed = BTreeSet::new();
+        if verdict.result == AttemptResult::Succeeded {
+            match self.seal(observation.born).await {
+                Ok(names) => sealed = names,
                 Err(breach) => {
-                    let plain =
-                        Verdict::plain(self.at_best_unknown(), breach.reason, Some(ErrorClass::Other));
-                    verdict = plain.because(&breach.message);
+                    // Of a body whose secrets nobody knows nothing may be kept, whatever a filter made of it.
+                    outputs.clear();
+                    verdict = self.not_taken(&breach);
                 }
             }
         }
@@ -227,11 +250,33 @@ impl Attempt<'_> {
             code: observation.code,
             retry_after_ms: observation.retry_after_ms,
             outputs,
+            sealed,
             excerpts,
             blobs: observation.blobs,
             started,
             finished: self.context.clock.now().max(started),
             worker: "local".to_owned(),
+        }
+    }
+
+    /// It did what it was to do, and what it gave cannot be used.
+    fn not_taken(&self, breach: &Breach) -> Verdict {
+        Verdict::plain(self.at_best_unknown(), breach.reason, Some(ErrorClass::Other))
+            .because(&breach.message)
+    }
+
+    /// Puts the secrets that were born where later steps find them: on disk before anybody hears that they are there.
+    async fn seal(
+        &self,
+        born: Result<BTreeMap<String, SecretString>, Breach>,
+    ) -> Result<BTreeSet<String>, Breach> {
+        let born = born?;
+        let names = born.keys().cloned().collect();
+        let key = &self.request.key;
+        let step = key.item.map_or_else(|| key.step.clone(), |item| format!("{}[{item}]", key.step));
+        match self.context.secrets.seal(&step, born).await {
+            Ok(()) => Ok(names),
+            Err(error) => Err(Breach { reason: "seal", message: error.to_string() }),
         }
     }
 }
@@ -256,7 +301,7 @@ fn unreachable(trouble: &Trouble) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, VecDeque};
+    use std::collections::VecDeque;
     use std::sync::Mutex;
 
     use indexmap::IndexMap;
@@ -279,6 +324,7 @@ mod tests {
             End::Answered(answer) => match answer.parts {
                 Parts::Http { status: code, .. } => status(code),
                 Parts::Program { exit: code, .. } => exit(code),
+                Parts::Notice { .. } => unreachable!("no script sends a message"),
             },
             End::Nothing(trouble) => End::Nothing(same(trouble)),
             End::Lost(trouble) => End::Lost(same(trouble)),
@@ -324,7 +370,7 @@ mod tests {
             role,
             part: None,
             effect,
-            probe: ProbeOf { action, accept, timeout_ms: None },
+            probe: ProbeOf { action, accept, timeout_ms: None, artifacts: Vec::new() },
             timeout_ms: 1_000,
             idempotency_key: None,
         }

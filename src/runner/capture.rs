@@ -6,8 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::RunContext;
 use super::blobs::{BlobError, BlobWriter, Blobs};
-use super::mask::{Masker, StreamMasker};
+use super::mask::{Masks, StreamMasker};
+use super::newborn::{NOT_KEPT, Raw};
 use super::tail::Tail;
 use crate::core::BlobRef;
 
@@ -21,7 +23,9 @@ const EXCERPT: usize = 4 * 1024;
 /// One stream being captured.
 pub(crate) struct Capture {
     blobs: Arc<Blobs>,
-    masker: Arc<Masker>,
+    masks: Arc<Masks>,
+    /// Kept as it came, because a secret is to be taken from it; nothing of it is masked, shown or written.
+    raw: Option<Raw>,
     stream: StreamMasker,
     /// All of it until it grows beyond the limit, then its beginning.
     head: Vec<u8>,
@@ -39,13 +43,16 @@ pub(crate) struct Captured {
     inline: Option<Vec<u8>>,
     pub(crate) excerpt: String,
     pub(crate) blob: Option<BlobRef>,
+    /// The stream as it came, where a secret is to be taken from it.
+    pub(super) raw: Raw,
 }
 
 impl Capture {
-    pub(crate) fn new(blobs: Arc<Blobs>, masker: Arc<Masker>, tail: Option<Tail>) -> Self {
+    pub(crate) fn new(blobs: Arc<Blobs>, masks: Arc<Masks>, tail: Option<Tail>) -> Self {
         Self {
             blobs,
-            masker,
+            masks,
+            raw: None,
             stream: StreamMasker::new(),
             head: Vec::new(),
             last: VecDeque::new(),
@@ -56,17 +63,34 @@ impl Capture {
         }
     }
 
+    /// Holds what comes in memory, for [`super::newborn`].
+    pub(crate) fn raw(context: &RunContext) -> Self {
+        let raw = Raw { whole: true, ..Raw::default() };
+        Self { raw: Some(raw), ..Self::new(Arc::clone(&context.blobs), context.secrets.masks(), None) }
+    }
+
     pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), BlobError> {
+        if let Some(raw) = &mut self.raw {
+            let fits = raw.bytes.len() as u64 + chunk.len() as u64 <= MEMORY_LIMIT;
+            raw.whole &= fits;
+            if raw.whole {
+                raw.bytes.extend_from_slice(chunk);
+            }
+            return Ok(());
+        }
         let mut out = std::mem::take(&mut self.out);
         out.clear();
-        self.stream.push(&self.masker, chunk, &mut out);
+        self.stream.push(&self.masks.now(), chunk, &mut out);
         let kept = self.keep(&out);
         self.out = out;
         kept
     }
 
     /// The stream is over, or nobody waits for the rest.
-    pub(crate) async fn finish(self) -> Result<Captured, BlobError> {
+    pub(crate) async fn finish(mut self) -> Result<Captured, BlobError> {
+        if let Some(raw) = self.raw.take() {
+            return Ok(Captured { raw, ..Captured::of_note(NOT_KEPT) });
+        }
         if self.blob.is_none() && self.head.len() + self.stream.held() <= INLINE_LIMIT {
             return self.settle();
         }
@@ -79,14 +103,14 @@ impl Capture {
     /// Blocks on the disk when there is a blob.
     fn settle(mut self) -> Result<Captured, BlobError> {
         let mut out = Vec::new();
-        std::mem::replace(&mut self.stream, StreamMasker::new()).finish(&self.masker, &mut out);
+        std::mem::replace(&mut self.stream, StreamMasker::new()).finish(&self.masks.now(), &mut out);
         self.keep(&out)?;
         if let Some(tail) = &mut self.tail {
             tail.finish();
         }
         let Some(blob) = self.blob.take() else {
             let excerpt = String::from_utf8_lossy(&self.head).into_owned();
-            return Ok(Captured { inline: Some(self.head), excerpt, blob: None });
+            return Ok(Captured { inline: Some(self.head), excerpt, ..Captured::default() });
         };
         let left_out = self.total - (self.head.len() + self.last.len()) as u64;
         let last: Vec<u8> = self.last.into();
@@ -95,7 +119,7 @@ impl Capture {
             String::from_utf8_lossy(&self.head),
             String::from_utf8_lossy(&last)
         );
-        Ok(Captured { inline: None, excerpt, blob: Some(blob.keep()?) })
+        Ok(Captured { excerpt, blob: Some(blob.keep()?), ..Captured::default() })
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
@@ -132,7 +156,19 @@ impl Capture {
     }
 }
 
+/// Masks and keeps what came before its secrets were known.
+pub(crate) async fn masked(context: &RunContext, bytes: &[u8]) -> Result<Captured, BlobError> {
+    let mut capture = Capture::new(Arc::clone(&context.blobs), context.secrets.masks(), None);
+    capture.push(bytes)?;
+    capture.finish().await
+}
+
 impl Captured {
+    /// Nothing but a note in its place.
+    pub(crate) fn of_note(note: &str) -> Self {
+        Self { inline: Some(Vec::new()), excerpt: note.to_owned(), ..Self::default() }
+    }
+
     /// The whole stream; `None` when it is larger than what may be held in memory.
     pub(crate) fn whole(&self, blobs: &Blobs) -> std::io::Result<Option<Vec<u8>>> {
         match (&self.inline, &self.blob) {
@@ -146,6 +182,7 @@ impl Captured {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mask::Masker;
     use super::*;
 
     const CANARY: &str = "canary-s3cret";
@@ -153,7 +190,7 @@ mod tests {
     fn capture(chunks: &[&[u8]]) -> (tempfile::TempDir, Arc<Blobs>, Captured) {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Arc::new(Blobs::below(folder.path().join("blobs")));
-        let mut capture = Capture::new(Arc::clone(&blobs), Arc::new(Masker::of([CANARY])), None);
+        let mut capture = Capture::new(Arc::clone(&blobs), Masks::of(Masker::of([CANARY])), None);
         for chunk in chunks {
             capture.push(chunk).unwrap();
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::blobs::Blobs;
 use super::leftovers::ProcJournal;
 use super::secrets::Secrets;
+use super::work::WorkFolder;
 use crate::clock::Clock;
 use crate::runbook::extract::Globals;
 
@@ -53,8 +54,12 @@ pub struct RunContext {
     /// What filters see as `$inputs` and `$vars`.
     pub globals: Globals,
     pub clock: Arc<dyn Clock>,
+    /// Language of messages to those who say nothing else: that of the run.
+    pub lang: String,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// The scratch folder of the run.
+    pub work: WorkFolder,
     pub(super) blobs: Arc<Blobs>,
     pub(super) procs: ProcJournal,
 }
@@ -77,7 +82,9 @@ impl RunContext {
             secrets,
             globals,
             clock,
+            lang: "en".to_owned(),
             grace: GRACE,
+            work: WorkFolder::of(run_dir),
             blobs: Arc::new(Blobs::below(run_dir.join("blobs"))),
             procs: ProcJournal::open(run_dir)?,
         })

@@ -1,4 +1,5 @@
-//! Filling: the last moment before an action, when references to secrets become their values.
+//! Filling: the last moment before an action, when references to secrets become their values, and that to the scratch
+//! folder its path.
 //!
 //! What is filled in lives in memory that is wiped, and is never part of anything that is returned.
 
@@ -7,9 +8,11 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::secrets::{SecretError, Secrets};
+use super::RunContext;
+use super::secrets::SecretError;
+use super::work::WorkError;
 use crate::plan::{Action, Auth, Body, Fill};
-use crate::runbook::template::{Rendered, Segment, Tree};
+use crate::runbook::template::{Rendered, Segment, Tree, WORK};
 
 /// Text that may hold secrets.
 pub(crate) type Plain = Zeroizing<String>;
@@ -24,17 +27,21 @@ pub(crate) struct Filled {
 pub(crate) enum FillError {
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Work(#[from] WorkError),
     #[error("`{0}` is not known at the time of the attempt")]
     Later(String),
 }
 
-/// Fetches the secrets of an action and puts them in.
-pub(crate) async fn fill(action: &Action<Rendered>, secrets: &Secrets) -> Result<Filled, FillError> {
+/// Fetches the secrets of an action and puts them in. Makes the scratch folder where the action names it.
+pub(crate) async fn fill(action: &Action<Rendered>, context: &RunContext) -> Result<Filled, FillError> {
     let mut fetched = BTreeMap::new();
     for name in action.secrets() {
-        fetched.insert(name.to_owned(), secrets.get(name).await?);
+        fetched.insert(name.to_owned(), context.secrets.get(name).await?);
     }
-    let action = action.fill(&mut Filler(&fetched))?;
+    let uses_work = action.texts().into_iter().any(Rendered::uses_work);
+    let work = if uses_work { Some(context.work.ready()?) } else { None };
+    let action = action.fill(&mut Filler { secrets: &fetched, work: work.as_deref() })?;
     Ok(Filled { action, secrets: fetched })
 }
 
@@ -45,7 +52,11 @@ impl Filled {
     }
 }
 
-struct Filler<'a>(&'a BTreeMap<String, SecretString>);
+struct Filler<'a> {
+    secrets: &'a BTreeMap<String, SecretString>,
+    /// Where the action names the scratch folder.
+    work: Option<&'a str>,
+}
 
 impl Fill<Rendered, Plain> for Filler<'_> {
     type Error = FillError;
@@ -72,10 +83,11 @@ impl<'a> Filler<'a> {
     {
         match segment {
             Segment::Text(text) => Ok(text),
-            Segment::Secret(name) => match self.0.get(name) {
+            Segment::Secret(name) => match self.secrets.get(name) {
                 Some(secret) => Ok(secret.expose_secret()),
                 None => Err(SecretError::Undeclared { name: name.clone() }.into()),
             },
+            Segment::Work => self.work.ok_or_else(|| FillError::Later(WORK.to_owned())),
             Segment::Later(expr) => Err(FillError::Later(expr.clone())),
         }
     }

@@ -15,6 +15,7 @@ use reqwest::{Client, Method, Request, Response, Url};
 use super::capture::{Capture, Captured};
 use super::fill::{Filled, Plain, auth_header, body_bytes, fill};
 use super::judge::{self, Answer, Parts};
+use super::newborn;
 use super::program::{lost, nothing, reason_of};
 use super::{Boxed, Call, CancelLevel, End, Observation, Runner, Trouble};
 use crate::clock::Timestamp;
@@ -53,7 +54,7 @@ impl Http {
 
     async fn call(&self, call: Call<'_>) -> Observation {
         let begun = call.context.clock.mono();
-        let filled = match fill(&call.request.probe.action, &call.context.secrets).await {
+        let filled = match fill(&call.request.probe.action, call.context).await {
             Ok(filled) => filled,
             Err(error) => return nothing(reason_of(&error), &error.to_string()),
         };
@@ -209,12 +210,20 @@ async fn exchange(
     let masker = call.context.secrets.masker();
     let status = response.status().as_u16();
     let is_json = is_json(response.headers());
-    let headers: BTreeMap<String, String> =
-        header_map(response.headers()).into_iter().map(|(name, value)| (name, masker.text(&value))).collect();
+    let headers = header_map(response.headers());
     let captured = match body(call, response).await {
         Ok(captured) => captured,
         Err(end) => return end,
     };
+    if call.bears_secrets() {
+        let parts = newborn::of_http(call, (status, headers, is_json), &captured.raw, observation).await;
+        let elapsed = call.context.clock.mono().saturating_sub(begun);
+        return match parts {
+            Ok(parts) => End::Answered(Answer::new(parts, elapsed)),
+            Err(error) => lost("capture", ErrorClass::Other, error.to_string()),
+        };
+    }
+    let headers = headers.into_iter().map(|(name, value)| (name, masker.text(&value))).collect();
     observation.excerpts.insert("body".to_owned(), captured.excerpt.clone());
     observation.blobs.extend(captured.blob.clone().map(|blob| ("body".to_owned(), blob)));
     let whole = if judge::needs_text(&call.request.probe.accept) {
@@ -234,7 +243,11 @@ async fn exchange(
 
 async fn body(call: &Call<'_>, mut response: Response) -> Result<Captured, End> {
     let blobs = Arc::clone(&call.context.blobs);
-    let mut capture = Capture::new(blobs, call.context.secrets.masker(), None);
+    let mut capture = if call.bears_secrets() {
+        Capture::raw(call.context)
+    } else {
+        Capture::new(blobs, call.context.secrets.masks(), None)
+    };
     let kept = |error: super::BlobError| lost("capture", ErrorClass::Other, error.to_string());
     loop {
         match response.chunk().await {

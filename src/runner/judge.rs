@@ -10,9 +10,12 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use regex::Regex;
+use secrecy::SecretString;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::mask::{MASK, Masker};
+use super::secrets::{LONGEST_SECRET, SHORTEST_SECRET};
 use crate::core::Json;
 use crate::plan::{Accept, Expect};
 use crate::runbook::extract::{self, Document, Globals};
@@ -30,8 +33,22 @@ pub struct Answer {
 
 #[derive(Debug)]
 pub(crate) enum Parts {
-    Http { status: u16, headers: BTreeMap<String, String>, body: Option<String>, is_json: bool },
-    Program { exit: i32, stdout: Option<String>, stderr: Option<String> },
+    Http {
+        status: u16,
+        headers: BTreeMap<String, String>,
+        body: Option<String>,
+        is_json: bool,
+    },
+    Program {
+        exit: i32,
+        stdout: Option<String>,
+        stderr: Option<String>,
+    },
+    /// Whom it was enough to reach: those who were, and those who were tried before them.
+    Notice {
+        sent: Vec<String>,
+        failed: Vec<String>,
+    },
 }
 
 /// The first condition that an answer does not meet.
@@ -76,13 +93,14 @@ impl Answer {
         match &self.parts {
             Parts::Http { status, .. } => i64::from(*status),
             Parts::Program { exit, .. } => i64::from(*exit),
+            Parts::Notice { .. } => 0,
         }
     }
 
     pub(crate) const fn status(&self) -> Option<u16> {
         match &self.parts {
             Parts::Http { status, .. } => Some(*status),
-            Parts::Program { .. } => None,
+            Parts::Program { .. } | Parts::Notice { .. } => None,
         }
     }
 
@@ -106,6 +124,10 @@ impl Answer {
                 let (stdout, stderr) = (quoted(stdout), quoted(stderr));
                 write!(out, r#"{{"exit":{exit},"stdout":{stdout},"stderr":{stderr},"json":{json}"#).ok()?;
             }
+            Parts::Notice { sent, failed } => {
+                let (sent, failed) = (serde_json::json!(sent), serde_json::json!(failed));
+                write!(out, r#"{{"sent":{sent},"failed":{failed}"#).ok()?;
+            }
         }
         write!(out, r#","elapsed_ms":{}}}"#, self.elapsed_ms).ok()?;
         Some(out)
@@ -116,6 +138,7 @@ impl Answer {
         match &self.parts {
             Parts::Http { body, .. } => body.as_deref(),
             Parts::Program { stdout, .. } => stdout.as_deref(),
+            Parts::Notice { .. } => None,
         }
     }
 
@@ -130,6 +153,7 @@ impl Answer {
             Parts::Program { stdout, .. } => {
                 Some(serde_json::from_str(stdout.as_deref()?).unwrap_or(Value::Null))
             }
+            Parts::Notice { .. } => None,
         }
     }
 }
@@ -208,6 +232,7 @@ fn code(answer: &Answer, expect: &Expect) -> Result<(), Breach> {
             let message = || format!("exit code {exit}, expected {wanted}");
             if fits { Ok(()) } else { Err(Breach { reason: "exit", message: message() }) }
         }
+        Parts::Notice { .. } => Ok(()),
     }
 }
 
@@ -237,6 +262,42 @@ pub fn outputs(
         out.insert(name.clone(), json);
     }
     Ok(out)
+}
+
+/// Takes the declared secrets from an answer that is not masked: all that can be taken, and why not the others. No
+/// reason quotes a value.
+pub(super) fn secrets(
+    answer: &Answer,
+    filters: &IndexMap<String, String>,
+    globals: &Globals,
+) -> (BTreeMap<String, SecretString>, Option<Breach>) {
+    let (mut out, mut breach) = (BTreeMap::new(), None);
+    for (name, filter) in filters {
+        match secret(answer, filter, globals) {
+            Ok(value) => drop(out.insert(name.clone(), value)),
+            Err(why) => {
+                let message = format!("secret output `{name}`: {why}");
+                breach.get_or_insert(Breach { reason: "extract", message });
+            }
+        }
+    }
+    (out, breach)
+}
+
+/// One trailing line break is cut, as from a file.
+fn secret(answer: &Answer, filter: &str, globals: &Globals) -> Result<SecretString, String> {
+    let document = answer.document().ok_or("the answer is too large, or no UTF-8 text")?;
+    let json = Zeroizing::new(extract::run(filter, document, globals).map_err(|error| error.to_string())?);
+    let text = serde_json::from_str::<Option<String>>(&json).map_err(|_| "the filter gives no text")?;
+    let text = Zeroizing::new(text.ok_or("the filter gives null")?);
+    let cut = super::secrets::without_line_break(&text);
+    if cut.len() < SHORTEST_SECRET {
+        return Err(format!("it is shorter than {SHORTEST_SECRET} bytes and could not be masked"));
+    }
+    if cut.len() > LONGEST_SECRET {
+        return Err(format!("it is longer than {LONGEST_SECRET} bytes"));
+    }
+    Ok(cut.into())
 }
 
 /// Holds a filter of `poll` over an answer; one that fails does not hold.

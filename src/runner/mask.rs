@@ -3,6 +3,8 @@
 //! Owns how a stream is masked so that it does not matter where its chunks end: what comes out equals the masking of
 //! the whole. Which forms of a secret are looked for is decided in [`super::forms`].
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use zeroize::Zeroizing;
 
@@ -96,6 +98,23 @@ impl Masker {
         let end = until.max(at);
         out.extend_from_slice(&bytes[at..end]);
         (end, at)
+    }
+}
+
+/// The masker of the moment: whoever keeps it sees what becomes known later.
+pub(crate) struct Masks(Mutex<Arc<Masker>>);
+
+impl Masks {
+    pub(crate) fn of(masker: Masker) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Arc::new(masker))))
+    }
+
+    pub(crate) fn now(&self) -> Arc<Masker> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn know(&self, masker: Masker) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(masker);
     }
 }
 

@@ -7,6 +7,7 @@
 //! An attempt goes: fill in the secrets ([`fill`]) · call the outside ([`Runner::observe`]) · judge the answer and
 //! take the outputs ([`judge`]) · again, where the step polls ([`attempt`]).
 
+mod artifacts;
 mod attempt;
 mod blobs;
 mod cancel;
@@ -19,12 +20,17 @@ mod http;
 mod judge;
 mod leftovers;
 mod mask;
+mod newborn;
+mod notify;
 mod process;
 mod program;
+mod remote;
+mod sealed;
 mod secrets;
 mod service;
 mod sweep;
 mod tail;
+mod work;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -37,10 +43,14 @@ pub use context::{ContextError, Inherited, RunContext};
 pub use judge::{Answer, Breach, OUTPUT_LIMIT, judge, outputs};
 pub use leftovers::{Leftover, LeftoverError, ProcKind, sweep_leftovers};
 pub use mask::{MASK, Masker};
+pub use notify::SENT_BEFORE;
+pub use remote::answers;
+pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
 pub use service::{LivingService, living_services};
 pub use sweep::{OwnedProcess, become_subreaper};
 pub use tail::{TailLine, TailSink};
+pub use work::{WorkError, WorkFolder};
 
 use crate::core::{AttemptRequest, Outcome};
 use crate::plan::{Action, ErrorClass};
@@ -71,7 +81,7 @@ impl Call<'_> {
 }
 
 /// What one call brought back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observation {
     pub end: End,
     /// Exit code or HTTP status, also where the call did not end well.
@@ -79,6 +89,21 @@ pub struct Observation {
     pub retry_after_ms: Option<u64>,
     pub excerpts: std::collections::BTreeMap<String, String>,
     pub blobs: std::collections::BTreeMap<String, crate::core::BlobRef>,
+    /// The secrets that it brought, or why they could not be taken.
+    pub(crate) born: Result<std::collections::BTreeMap<String, secrecy::SecretString>, Breach>,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self {
+            end: End::default(),
+            code: None,
+            retry_after_ms: None,
+            excerpts: std::collections::BTreeMap::new(),
+            blobs: std::collections::BTreeMap::new(),
+            born: Ok(std::collections::BTreeMap::new()),
+        }
+    }
 }
 
 /// How a call ended.
@@ -108,6 +133,8 @@ pub struct Runners {
     http: Box<dyn Runner>,
     shell: Box<dyn Runner>,
     argv: Box<dyn Runner>,
+    remote: Box<dyn Runner>,
+    notify: Box<dyn Runner>,
 }
 
 impl Default for Runners {
@@ -122,6 +149,8 @@ impl Runners {
             http: Box::new(http::Http::new()),
             shell: Box::new(program::Program),
             argv: Box::new(program::Program),
+            remote: Box::new(remote::Remote),
+            notify: Box::new(notify::Notify::new()),
         }
     }
 
@@ -137,6 +166,8 @@ impl Runners {
             Action::Http(_) => &self.http,
             Action::Shell(_) => &self.shell,
             Action::Argv(_) => &self.argv,
+            Action::Remote(_) => &self.remote,
+            Action::Notify(_) => &self.notify,
         };
         attempt::run(runner.as_ref(), &request, context, &cancel, &tail).await
     }

@@ -21,11 +21,14 @@ use tokio::time::{Instant, timeout};
 
 use super::blobs::BlobError;
 use super::capture::{Capture, Captured};
+use super::remote::Session;
 use super::sweep::{self, Mark, OwnedProcess};
 use super::{CancelLevel, CancelToken, RunContext};
 
 /// How long pipes may stay open after the leader has ended, before what holds them is removed.
 const READERS_DEADLINE: Duration = Duration::from_millis(250);
+/// How long what leads to another host may take to end after the far side has.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long they may stay open after that.
 const GIVE_UP: Duration = Duration::from_secs(1);
 
@@ -104,12 +107,38 @@ fn find(program: &OsStr, path: Option<&OsStr>, cwd: &Path) -> io::Result<PathBuf
 
 /// Runs a command to its end and removes whatever it leaves behind.
 pub(super) async fn run(
+    command: Command,
+    mark: &Mark,
+    context: &RunContext,
+    limit: Duration,
+    cancel: &CancelToken,
+    captures: [Capture; 2],
+) -> Result<Ran, RunError> {
+    attend(command, mark, context, limit, cancel, captures, None).await
+}
+
+/// As [`run`], a command that leads to another host, where `session` speaks with the program.
+pub(super) async fn converse(
     mut command: Command,
     mark: &Mark,
     context: &RunContext,
     limit: Duration,
     cancel: &CancelToken,
     captures: [Capture; 2],
+    session: &Session,
+) -> Result<Ran, RunError> {
+    command.stdin(Stdio::piped());
+    attend(command, mark, context, limit, cancel, captures, Some(session)).await
+}
+
+async fn attend(
+    mut command: Command,
+    mark: &Mark,
+    context: &RunContext,
+    limit: Duration,
+    cancel: &CancelToken,
+    captures: [Capture; 2],
+    session: Option<&Session>,
 ) -> Result<Ran, RunError> {
     let mut owned = OwnedProcess::announce();
     let child = command.kill_on_drop(true).spawn().map_err(RunError::Spawn)?;
@@ -121,21 +150,29 @@ pub(super) async fn run(
     }
     let mut leader = Leader { child, pid, owned: Some(owned), mark: mark.clone() };
     let (stdout, stderr) = (leader.child.stdout.take(), leader.child.stderr.take());
+    let stdin = leader.child.stdin.take();
     let [mut out, mut err] = captures;
     let (ended, mut open) = watch::channel(2_u8);
     let (give_up, gave_up) = watch::channel(false);
     let control = async {
-        let waited = leader.end(limit, context.grace, cancel).await;
+        let waited = leader.end(limit, context.grace, cancel, session).await;
+        session.iter().for_each(|session| session.hang_up());
         let _ = timeout(READERS_DEADLINE, open.wait_for(|open| *open == 0)).await;
         sweep::sweep(mark, pid).await;
         let _ = timeout(GIVE_UP, open.wait_for(|open| *open == 0)).await;
         give_up.send_replace(true);
         waited
     };
-    let (waited, read_out, read_err) = tokio::join!(
+    let speak = async {
+        if let (Some(session), Some(stdin)) = (session, stdin) {
+            session.speak(stdin).await;
+        }
+    };
+    let (waited, read_out, read_err, ()) = tokio::join!(
         control,
-        drain(stdout, &mut out, &ended, gave_up.clone()),
-        drain(stderr, &mut err, &ended, gave_up.clone()),
+        drain(stdout, &mut out, session, &ended, gave_up.clone()),
+        drain(stderr, &mut err, None, &ended, gave_up.clone()),
+        speak,
     );
     let (stop, status) = waited.map_err(RunError::Wait)?;
     read_out?;
@@ -147,6 +184,7 @@ pub(super) async fn run(
 async fn drain(
     pipe: Option<impl AsyncRead + Unpin>,
     capture: &mut Capture,
+    session: Option<&Session>,
     open: &watch::Sender<u8>,
     mut gave_up: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
@@ -163,21 +201,37 @@ async fn drain(
             match read {
                 Ok(0) => break,
                 // A blob that cannot be written must not block the program: the rest is read and dropped.
-                Ok(count) if failed.is_ok() => {
-                    failed = capture.push(&buffer[..count]).map_err(RunError::from)
+                // What the far side says about itself is heard all the same.
+                Ok(count) => {
+                    let heard = session.map(|session| session.hear(&buffer[..count]));
+                    let said = heard.as_ref().map_or(&buffer[..count], |heard| heard.as_slice());
+                    if failed.is_ok() {
+                        failed = capture.push(said).map_err(RunError::from);
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => {
                     failed = failed.and(Err(RunError::Wait(error)));
                     break;
                 }
             }
         }
+        if let Some(session) = session
+            && failed.is_ok()
+        {
+            failed = capture.push(&session.rest()).map_err(RunError::from);
+        }
         // Wiping all of it would cost more than the step.
         zeroize::Zeroize::zeroize(&mut buffer[..used]);
     }
     open.send_modify(|open| *open -= 1);
     failed
+}
+
+async fn over(session: Option<&Session>) {
+    match session {
+        Some(session) => session.over().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The process that a step started. Dropped before its end, it takes its group and what it left behind with it.
@@ -194,15 +248,26 @@ impl Leader {
         limit: Duration,
         grace: Duration,
         cancel: &CancelToken,
+        session: Option<&Session>,
     ) -> io::Result<(Stop, ExitStatus)> {
         let stop = tokio::select! {
             biased;
             status = self.child.wait() => return self.reaped(Stop::ByItself, status),
+            () = over(session) => return self.part(cancel).await,
             () = cancel.reached(CancelLevel::Stop) => Stop::Cancelled,
             () = tokio::time::sleep(limit) => Stop::TimedOut,
         };
         let until = Instant::now() + grace;
-        if cancel.level() < CancelLevel::Kill {
+        if let Some(session) = session.filter(|session| session.has_begun()) {
+            // The far side gives its program the same grace, and then says how it ended.
+            session.hang_up();
+            tokio::select! {
+                biased;
+                status = self.child.wait() => return self.reaped(stop, status),
+                () = tokio::time::sleep_until(until + FAREWELL) => {}
+                () = cancel.reached(CancelLevel::Kill) => {}
+            }
+        } else if cancel.level() < CancelLevel::Kill {
             self.signal(Signal::TERM);
             tokio::select! {
                 biased;
@@ -222,6 +287,19 @@ impl Leader {
         self.signal(Signal::KILL);
         let status = self.child.wait().await;
         self.reaped(stop, status)
+    }
+
+    /// The far side has said everything: what led there has a moment to end by itself.
+    async fn part(&mut self, cancel: &CancelToken) -> io::Result<(Stop, ExitStatus)> {
+        tokio::select! {
+            biased;
+            status = self.child.wait() => return self.reaped(Stop::ByItself, status),
+            () = tokio::time::sleep(FAREWELL) => {}
+            () = cancel.reached(CancelLevel::Kill) => {}
+        }
+        self.signal(Signal::KILL);
+        let status = self.child.wait().await;
+        self.reaped(Stop::ByItself, status)
     }
 
     fn reaped(&mut self, stop: Stop, status: io::Result<ExitStatus>) -> io::Result<(Stop, ExitStatus)> {

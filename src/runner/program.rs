@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::capture::{Capture, Captured};
 use super::fill::{FillError, Plain, fill};
 use super::judge::{self, Answer, Parts};
+use super::newborn;
 use super::process::{self, Ran, RunError, Stop};
 use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, RUN_MARK};
 use super::{Boxed, Call, End, Observation, Runner, Trouble};
@@ -27,7 +28,7 @@ impl Runner for Program {
 
 async fn observe(call: Call<'_>) -> Observation {
     let begun = call.context.clock.mono();
-    let filled = match fill(&call.request.probe.action, &call.context.secrets).await {
+    let filled = match fill(&call.request.probe.action, call.context).await {
         Ok(filled) => filled,
         Err(error) => return nothing(reason_of(&error), &error.to_string()),
     };
@@ -39,7 +40,9 @@ async fn observe(call: Call<'_>) -> Observation {
         Action::Argv(program) => {
             (program.argv.iter().map(|argument| argument.as_str()).collect(), &program.env, &program.cwd)
         }
-        Action::Http(_) => return nothing("request", "an http call is not a program"),
+        Action::Http(_) | Action::Remote(_) | Action::Notify(_) => {
+            return nothing("request", "it is not a program of this machine");
+        }
     };
     let mark = Mark { run: call.context.run.clone(), attempt: call.request.key.to_string() };
     let environment = environment(&call, env, &mark);
@@ -55,14 +58,11 @@ async fn observe(call: Call<'_>) -> Observation {
         Ok(command) => command,
         Err(error) => return nothing("spawn", &format!("cannot run `{program}`: {error}")),
     };
-    let captures = ["stdout", "stderr"].map(|stream| {
-        let tail = call.tail.stream(&call.request.key, stream);
-        Capture::new(call.context.blobs.clone(), call.context.secrets.masker(), tail)
-    });
+    let captures = ["stdout", "stderr"].map(|stream| capture(&call, stream));
     match process::run(command, &mark, call.context, call.timeout, call.cancel, captures).await {
         Ok(ran) => {
             let elapsed = call.context.clock.mono().saturating_sub(begun);
-            observed(&call, ran, elapsed)
+            observed(&call, ran, elapsed).await
         }
         Err(RunError::Spawn(error)) => nothing("spawn", &format!("cannot run `{program}`: {error}")),
         Err(error) => Observation {
@@ -72,7 +72,11 @@ async fn observe(call: Call<'_>) -> Observation {
     }
 }
 
-fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMap<String, OsString> {
+pub(super) fn environment(
+    call: &Call<'_>,
+    env: &[(String, Plain)],
+    mark: &Mark,
+) -> BTreeMap<String, OsString> {
     let mut out = call.context.inherited.variables().clone();
     out.extend(env.iter().map(|(name, value)| (name.clone(), OsString::from(value.as_str()))));
     out.insert(RUN_MARK.into(), mark.run.clone().into());
@@ -88,12 +92,27 @@ fn environment(call: &Call<'_>, env: &[(String, Plain)], mark: &Mark) -> BTreeMa
     out
 }
 
-fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
+/// Where one of its streams goes.
+pub(super) fn capture(call: &Call<'_>, stream: &'static str) -> Capture {
+    if call.bears_secrets() {
+        return Capture::raw(call.context);
+    }
+    let tail = call.tail.stream(&call.request.key, stream);
+    Capture::new(call.context.blobs.clone(), call.context.secrets.masks(), tail)
+}
+
+/// What it printed.
+pub(super) fn printed(ran: &Ran) -> Observation {
     let mut out = Observation::default();
     for (name, captured) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
         out.excerpts.insert(name.to_owned(), captured.excerpt.clone());
         out.blobs.extend(captured.blob.clone().map(|blob| (name.to_owned(), blob)));
     }
+    out
+}
+
+async fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
+    let mut out = printed(&ran);
     out.code = ran.status.code().map(i64::from);
     out.end = match (ran.stop, ran.status.code(), ran.status.signal()) {
         (Stop::TimedOut, ..) => {
@@ -101,7 +120,7 @@ fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
             lost("timeout", ErrorClass::Timeout, format!("it was ended after its time-out of {limit} ms"))
         }
         (Stop::Cancelled, ..) => lost("cancelled", ErrorClass::Other, "it was told to stop".to_owned()),
-        (Stop::ByItself, Some(exit), _) => answered(call, &ran, exit, elapsed_ms),
+        (Stop::ByItself, Some(exit), _) => answered(call, &ran, exit, elapsed_ms, &mut out).await,
         (Stop::ByItself, None, signal) => {
             let signal = signal.map_or_else(|| "a signal".to_owned(), |number| format!("signal {number}"));
             lost("signal", ErrorClass::Other, format!("it was ended by {signal}"))
@@ -110,7 +129,20 @@ fn observed(call: &Call<'_>, ran: Ran, elapsed_ms: u64) -> Observation {
     out
 }
 
-fn answered(call: &Call<'_>, ran: &Ran, exit: i32, elapsed_ms: u64) -> End {
+/// What it said, now that it has ended by itself.
+pub(super) async fn answered(
+    call: &Call<'_>,
+    ran: &Ran,
+    exit: i32,
+    elapsed_ms: u64,
+    out: &mut Observation,
+) -> End {
+    if call.bears_secrets() {
+        return match newborn::of_program(call, exit, (&ran.stdout.raw, &ran.stderr.raw), out).await {
+            Ok(parts) => End::Answered(Answer::new(parts, elapsed_ms)),
+            Err(error) => lost("capture", ErrorClass::Other, error.to_string()),
+        };
+    }
     let text = |captured: &Captured| -> std::io::Result<Option<String>> {
         if !judge::needs_text(&call.request.probe.accept) {
             return Ok(None);
@@ -129,6 +161,7 @@ fn answered(call: &Call<'_>, ran: &Ran, exit: i32, elapsed_ms: u64) -> End {
 pub(super) fn reason_of(error: &FillError) -> &'static str {
     match error {
         FillError::Secret(_) => "secret",
+        FillError::Work(_) => "work",
         FillError::Later(_) => "request",
     }
 }

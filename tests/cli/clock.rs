@@ -56,6 +56,7 @@ async fn a_clock_that_is_set_back() {
         frozen: BTreeMap::new(),
         lang: "en".to_owned(),
         first: Vec::new(),
+        waits: false,
     };
     let (_send, replies) = tokio::sync::mpsc::unbounded_channel();
     let answering = Answering { operator: Box::new(Unattended::new()), replies };

@@ -174,6 +174,12 @@ impl TestEnvironment {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// The texts of all decisions of a run.
+    pub fn approved(&self, run: &str) -> String {
+        let files = bytes_below(&self.run(run).join("approvals"));
+        files.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
     /// Polls until it holds.
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let start = Instant::now();

@@ -7,8 +7,10 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
 mod diagnostics;
+mod dominance;
 mod editing;
 mod editor;
+mod nesting;
 mod oracle;
 mod page;
 mod plans;

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use consigne::runbook::check_file;
-use consigne::runbook::environment::{Environment, EnvironmentDecl, PersonDecl, ReadyDecl, ServiceDecl};
+use consigne::runbook::environment::{
+    ContactDecl, Environment, EnvironmentDecl, HostDecl, MailDecl, PersonDecl, ReadyDecl, ServiceDecl,
+};
 use consigne::runbook::{environment, schema};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -214,6 +216,7 @@ fn what_is_not_built_yet_is_listed() {
         Claim,
         Confirm,
         Approve,
+        NotifyDecl,
         Form,
         ChoiceDecl,
         OptionDecl,
@@ -226,6 +229,7 @@ fn what_is_not_built_yet_is_listed() {
         Basic,
         HeaderAuth,
         OutputDecl,
+        ArtifactDecl,
         Expect,
         Verify,
         Undo,
@@ -234,9 +238,16 @@ fn what_is_not_built_yet_is_listed() {
         Retry,
         Poll,
         LinkDecl,
+        LockDecl,
+        WindowDecl,
+        GlassDecl,
+        ReviewDecl,
         ChangeDecl,
         EnvironmentDecl,
         PersonDecl,
+        ContactDecl,
+        HostDecl,
+        MailDecl,
         ServiceDecl,
         ReadyDecl,
         GroupDecl,

@@ -116,13 +116,14 @@ fn services_are_filled_in_with_what_was_chosen() {
     assert!(problems.is_empty());
     let environment = environment.unwrap();
     let needs = service::needs(&environment);
-    assert_eq!((needs.len(), needs[0].port, needs[0].state), (1, true, true));
-    let given =
-        Services::from([("platform".to_owned(), ServiceAt { port: Some(4321), state: "/s".to_owned() })]);
+    assert_eq!((needs.len(), needs[0].port, needs[0].state), (2, true, true));
+    let at = |port| ServiceAt { port: Some(port), state: "/s".to_owned() };
+    let given = Services::from([("platform".to_owned(), at(4321)), ("mailbox".to_owned(), at(4322))]);
     let services = service::services(&environment, &given).unwrap();
     assert_eq!(services[0].argv, ["consigne", "practice", "--port", "4321", "--state", "/s"]);
     let ready = serde_json::to_string(&services[0].ready).unwrap();
     assert!(ready.contains("http://127.0.0.1:4321/practice/requests"), "{ready}");
+    assert_eq!((services[0].tcp, services[1].tcp, &services[1].ready), (false, true, &None));
     let stored = serde_json::to_vec(&services).unwrap();
     assert_eq!(serde_json::from_slice::<Vec<consigne::plan::Service>>(&stored).unwrap(), services);
     assert!(service::services(&environment, &Services::new()).is_err());

@@ -37,8 +37,8 @@ fn drill(path: &Path) -> Plan {
     assert!(given.read_file(&path.with_extension("inputs.yaml")).is_empty());
     let (values, problems) = inputs::resolve(&document, &given);
     assert!(problems.is_empty(), "{}", render_all(&problems, Rendering::default(), 50));
-    let services =
-        Services::from([("platform".to_owned(), ServiceAt { port: Some(4321), state: "/state".to_owned() })]);
+    let at = |port| ServiceAt { port: Some(port), state: "/state".to_owned() };
+    let services = Services::from([("platform".to_owned(), at(4321)), ("mailbox".to_owned(), at(4322))]);
     let (others, _) = Environment::all(path);
     let request = BuildRequest {
         mode: Mode::Drill,
@@ -72,8 +72,9 @@ fn every_shipped_runbook_is_clean_and_can_be_planned() {
 fn a_suspension_is_planned_with_every_policy_explicit() {
     let plan = drill(&runbooks().join("tenants/suspend.yaml"));
     let ids: Vec<&str> = plan.graph.steps.iter().map(|step| step.id.as_str()).collect();
-    let wanted =
+    let main =
         ["before", "already", "is_active", "open_before", "go", "suspend", "tell_client", "control_points"];
+    let wanted = [&main[..], &["tell"]].concat();
     assert_eq!(ids, wanted);
     let step = |id: &str| plan.graph.steps.iter().find(|step| step.id == id).unwrap();
     let gate = step("go").gate.as_ref().unwrap();

@@ -46,6 +46,7 @@ pub fn gate(id: &str, kind: Kind, covers: &[&str]) -> Step {
         on_reject_continue: false,
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
+        break_glass: None,
     });
     values.title = both("Go ahead");
     (node, values)
@@ -124,7 +125,7 @@ pub fn request(method: &str, url: &str) -> Probe {
         auth: Auth::Bearer("admin_token".into()),
         ca_file: None,
     }));
-    Probe { action, accept: Default::default(), timeout_ms: None }
+    Probe { action, accept: Default::default(), timeout_ms: None, artifacts: Vec::new() }
 }
 
 /// A call that writes; `output` is read by a step named `reader` below.

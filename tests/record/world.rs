@@ -69,6 +69,7 @@ pub fn graph(kind: Kindness) -> Graph {
         on_reject_continue: false,
         covers: vec!["isolate".into()],
         typed: false,
+        break_glass: None,
     });
     let mut isolate = StepNode::new("isolate", Kind::Http, Effect::Write);
     isolate.needs = vec!["go".into()];
@@ -187,6 +188,8 @@ impl Run {
             finished: at.plus(40),
             worker: "local".into(),
             outputs: [("state".to_owned(), "\"active\"".to_owned())].into(),
+            sealed: Vec::new(),
+            artifacts: std::collections::BTreeMap::new(),
         };
         let blob = serde_json::to_string(&blob).unwrap();
         let fields = [("output.name", "\"Acme é\u{a0}1.50\""), ("blob.body", blob.as_str())];

@@ -61,7 +61,7 @@ pub fn request(action: Action<Rendered>, effect: Effect, timeout_ms: u64) -> Att
         role: Role::Do,
         part: None,
         effect,
-        probe: ProbeOf { action, accept: Accept::default(), timeout_ms: None },
+        probe: ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() },
         timeout_ms,
         idempotency_key: None,
     }

@@ -15,6 +15,13 @@ pub const COMMAND: &str = "cOmm4nd:p@ss/w0rd+with~per%cent?>";
 /// Typed at a terminal.
 pub const TYPED: &str = "tYp3d-by \"hand\"/+?>~é!";
 
+/// Born in an answer of a server.
+pub const BORN: &str = "b0Rn \"of\" a/call+<é>&?=~'k3y'%";
+/// Born in what a program prints.
+pub const MINTED: &str = "m1nt3d:by\\a/pr0gram+é>~\"q\"=?";
+
+const ALL: [&str; 6] = [ENV, FILE, COMMAND, TYPED, BORN, MINTED];
+
 /// A part of a canary that is this long counts as the canary.
 const FRAGMENT: usize = 12;
 
@@ -113,7 +120,7 @@ pub struct Nose {
 
 impl Nose {
     pub fn new() -> Self {
-        let traces: Vec<_> = [ENV, FILE, COMMAND, TYPED].into_iter().flat_map(traces).collect();
+        let traces: Vec<_> = ALL.into_iter().flat_map(traces).collect();
         let finder = aho_corasick::AhoCorasick::new(traces.iter().map(|(_, text)| text)).unwrap();
         Self { traces, finder }
     }
@@ -130,7 +137,7 @@ impl Nose {
 #[test]
 fn the_nose_smells_what_is_planted() {
     let nose = Nose::new();
-    for canary in [ENV, FILE, COMMAND, TYPED] {
+    for canary in ALL {
         for (what, text) in written(canary) {
             assert!(nose.smells(format!("before {text} after").as_bytes()).is_some(), "{what}: {text}");
         }

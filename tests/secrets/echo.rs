@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use super::canary::{COMMAND, ENV, FILE, written};
+use super::canary::{BORN, COMMAND, ENV, FILE, written};
 
 /// Serves until the test ends; gives its port.
 pub fn serve() -> u16 {
@@ -49,6 +49,10 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     let mut out = stream;
     match path {
         "/json" => chunked(&mut out, "200 OK", &headers, &json(&head, &body)),
+        "/born" => chunked(&mut out, "201 Made", &format!("{headers}X-Api-Key: {BORN}\r\n"), &born()),
+        "/born-error" => chunked(&mut out, "500 Oh", &headers, &born()),
+        "/born-text" => chunked(&mut out, "200 OK", &headers, &format!("made: {}", born())),
+        "/refused" => chunked(&mut out, "409 Taken", &headers, "{\"error\":\"the name is taken\"}"),
         "/error" => chunked(&mut out, "500 Oh", &headers, &json(&head, &body)),
         "/text" => chunked(&mut out, "404 No", &headers, &text(&head, &body)),
         "/away" => {
@@ -73,6 +77,11 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
 
 fn forms() -> impl Iterator<Item = (&'static str, String)> {
     [ENV, FILE, COMMAND].into_iter().flat_map(written)
+}
+
+fn born() -> String {
+    let all: Vec<String> = written(BORN).into_iter().map(|(_, text)| text).collect();
+    serde_json::json!({"id": "key_7", "key": BORN, "forms": all, "long": all.concat().repeat(9)}).to_string()
 }
 
 fn text(head: &str, body: &str) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::canary::{COMMAND, ENV, FILE, Nose, written};
+use super::canary::{BORN, COMMAND, ENV, FILE, MINTED, Nose, written};
 use super::echo;
 
 /// Longer than anything here takes on a busy machine.
@@ -26,6 +26,12 @@ impl House {
         house.write("print-secret", &format!("#!/bin/sh\necho '{COMMAND}'\necho '{COMMAND}' >&2\n"));
         let forms = [ENV, FILE, COMMAND].into_iter().flat_map(written);
         house.write("forms", &forms.map(|(what, text)| format!("{what}: {text} end\n")).collect::<String>());
+        house.write("born", BORN);
+        house.write("minted", MINTED);
+        let forms = || written(MINTED).into_iter().map(|(what, text)| format!("{what}: {text} end\n"));
+        house.write("minted-forms", &forms().collect::<String>());
+        let json = serde_json::json!({"token": MINTED, "forms": forms().collect::<Vec<_>>()});
+        house.write("minted.json", &json.to_string());
         house
     }
 

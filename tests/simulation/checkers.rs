@@ -23,12 +23,13 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 20] = [
+pub const RULES: [(&str, Rule); 21] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
     ("order", order),
     ("gate", gates),
+    ("glass", crate::glass::glass),
     ("choice", crate::choices::choice),
     ("binding", binding),
     ("unknown", unknown),
@@ -226,7 +227,7 @@ fn is_meant(model: &Model<'_>, names: &[String], place: &str, from: &str) -> boo
 /// No gate opens without enough entitled people, and nobody answers what is not his (rules 2, 4, 5, 6).
 fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
     match &event.fact {
-        Fact::AskAnswered { ask, .. } => {
+        Fact::AskAnswered { ask, decision, .. } if *decision != Decision::BreakGlass => {
             let ask = model.asks.get(ask).ok_or("nothing was asked")?;
             ensure(ask.end.is_none(), "the question is closed")?;
             let actor = event.actor.as_ref().ok_or("nobody said it")?;
@@ -238,9 +239,10 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
                 return Ok(());
             };
             let ask = model.asks.values().rfind(|ask| ask.step == node.id).ok_or("nobody was asked")?;
-            let (mut yes, mut no) = (BTreeSet::new(), 0);
+            let (mut yes, mut no, mut alone) = (BTreeSet::new(), 0, false);
             for (actor, _, decision) in &ask.answers {
                 match decision {
+                    Decision::BreakGlass => alone = true,
                     Decision::Approve | Decision::Yes => {
                         yes.insert(&actor.who);
                     }
@@ -248,7 +250,7 @@ fn gates(model: &Model<'_>, event: &Event) -> Result<(), String> {
                 }
             }
             ensure(ask.end == Some(AskEnd::Answered) && no == 0, "it was not answered with yes")?;
-            ensure(yes.len() >= gate.quorum.max(1) as usize, "too few different people said yes")
+            ensure(alone || yes.len() >= gate.quorum.max(1) as usize, "too few different people said yes")
         }
         Fact::StepOverridden { how } => {
             let Some((node, _)) = model.seen(event) else { return Ok(()) };

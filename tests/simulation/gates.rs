@@ -318,7 +318,8 @@ fn a_value_decided_later_does_not_void_an_approval() {
     let (write, mut write_values) = act("write", Effect::Write);
     let argv = vec![Template::parse("{{ steps.read.v }}").expect("well formed")];
     let action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
-    write_values.act = Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None });
+    write_values.act =
+        Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() });
     let plan = plan_of(vec![(read, values), (open, open_values), (write, write_values)]);
     let mut state = State::new(Arc::new(Shape::new(plan.graph.clone()).expect("well formed")), "run");
     let at = |ms| Timestamp::from_millis(ms);

@@ -4,6 +4,7 @@
 //! - `nests`: plans with groups, lists, rounds and reverts.
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
+//! - `glass`: gates that somebody opens alone.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `doctored`: the same for groups, lists, rounds and reverts.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
@@ -25,6 +26,7 @@ mod doctored;
 mod drive;
 mod exhaustive;
 mod gates;
+mod glass;
 mod laws;
 mod model;
 mod nests;

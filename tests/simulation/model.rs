@@ -51,6 +51,7 @@ pub struct Seen {
 pub struct AskSeen {
     pub step: String,
     pub kind: AskKind,
+    pub opened: Timestamp,
     pub answers: Vec<(Actor, Option<String>, Decision)>,
     pub end: Option<AskEnd>,
     pub escalated: bool,
@@ -169,15 +170,22 @@ impl<'a> Model<'a> {
             Some((Status::Succeeded | Status::Overridden, _)) => true,
             Some((Status::Skipped, Some(SkipReason::When | SkipReason::AlreadyDone))) => true,
             Some((Status::Skipped, Some(SkipReason::NotNeeded))) => !node.kind.is_gate(),
+            Some((Status::Failed | Status::TimedOut, _)) => Self::is_let_pass(node),
             _ => false,
         }
     }
 
+    /// Language rule 8: a message that reached nobody stops nothing, unless its runbook says so.
+    fn is_let_pass(node: &StepNode) -> bool {
+        node.kind == Kind::Notify && node.allowed && node.on_failure == Some(OnFailure::Continue)
+    }
+
     pub fn failed(&self, node: &StepNode) -> bool {
-        matches!(
-            self.steps[&node.id].settled,
-            Some((Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown, _))
-        )
+        !self.satisfied(node)
+            && matches!(
+                self.steps[&node.id].settled,
+                Some((Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown, _))
+            )
     }
 
     pub fn main_settled(&self) -> bool {
@@ -428,6 +436,7 @@ impl<'a> Model<'a> {
                 let opened = AskSeen {
                     step: name,
                     kind: *kind,
+                    opened: self.now,
                     answers: Vec::new(),
                     end: None,
                     escalated: false,

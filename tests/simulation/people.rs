@@ -47,6 +47,9 @@ impl Town<'_> {
         if !self.calm && self.rng.percent(self.rates.absent) {
             return said;
         }
+        if !self.calm && seen.kind == AskKind::Approve {
+            said.extend(self.breaks_glass(state, ask));
+        }
         let scripted = self.script.get(&seen.step).or_else(|| self.script.get(id_of(&seen.step))).copied();
         if let Some((fate, after)) =
             scripted.filter(|_| matches!(seen.kind, AskKind::Approve | AskKind::Confirm))
@@ -111,6 +114,7 @@ impl Town<'_> {
             json!("red"),
             json!(["red", "red"]),
             json!([]),
+            json!("break_glass"),
         ]);
         // Anybody at all, but nobody who may decide what happened: unknown outcomes are answered truthfully.
         let step = &self.historian.model.asks[&ask];

@@ -85,7 +85,8 @@ pub fn any_kind(rng: &mut Rng, id: &str) -> StepNode {
     let kind = match rng.upto(100) {
         0..=24 => Kind::Http,
         25..=34 => Kind::Shell,
-        35..=49 => Kind::Argv,
+        35..=43 => Kind::Argv,
+        44..=49 => Kind::Notify,
         50..=56 => Kind::Confirm,
         57..=66 => Kind::Approve,
         67..=69 => Kind::Input,
@@ -101,6 +102,7 @@ pub fn any_kind(rng: &mut Rng, id: &str) -> StepNode {
             rng.pick(&[Effect::Read, Effect::Write, Effect::Write, Effect::Destructive, Effect::Notify])
         }
         Kind::Manual => Effect::Write,
+        Kind::Notify => Effect::Notify,
         _ => Effect::Read,
     };
     StepNode::new(id, kind, effect)
@@ -121,6 +123,7 @@ pub fn put(rng: &mut Rng, plan: &mut Plan, mut node: StepNode, mut values: StepV
     policies(rng, &mut node);
     match node.kind {
         Kind::Http | Kind::Shell | Kind::Argv => run_kind(rng, plan, &mut node, &mut values),
+        Kind::Notify => notify(rng, plan, &mut node, &mut values),
         Kind::Confirm | Kind::Approve => gate(rng, plan, &mut node, &mut values),
         Kind::Input => form(rng, &mut node, &mut values),
         Kind::Choice => choice(rng, plan, &mut node, &mut values),
@@ -281,6 +284,17 @@ fn run_kind(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepVa
     }
 }
 
+/// A message: it has a key, no proof and nothing that takes it back, and mostly it is no obstacle.
+fn notify(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues) {
+    values.act = Some(act(rng, plan, node));
+    node.outputs.push(OutputNode { name: "v".into(), public: rng.percent(40), kind: InputKind::Any });
+    node.keyed = true;
+    if rng.percent(80) {
+        node.on_failure = Some(OnFailure::Continue);
+        node.allowed = rng.percent(80);
+    }
+}
+
 /// A call without any template.
 pub fn probe(what: &str) -> Probe {
     let argv = vec![Template::literal(what)];
@@ -288,6 +302,7 @@ pub fn probe(what: &str) -> Probe {
         action: Action::Argv(ProgramCall { argv, env: vec![], cwd: None }),
         accept: Accept::default(),
         timeout_ms: None,
+        artifacts: Vec::new(),
     }
 }
 
@@ -310,13 +325,24 @@ fn act(rng: &mut Rng, plan: &Plan, node: &StepNode) -> Probe {
         Kind::Shell => {
             Action::Shell(ShellCall { script: "act".into(), env: vec![("ONE".into(), one)], cwd: None })
         }
+        Kind::Notify => Action::Notify(Box::new(Notice {
+            to: vec![Recipient {
+                name: "bob".into(),
+                lang: None,
+                channels: vec![Channel::Mail("bob@example.com".into()), Channel::Slack("token".into())],
+            }],
+            first: rng.percent(20),
+            mail: None,
+            subject: Localized::both(text(rng, plan, node, false)),
+            text: Localized::both(text(rng, plan, node, false)),
+        })),
         _ => Action::Argv(ProgramCall {
             argv: vec![Template::literal("act"), one, other],
             env: vec![],
             cwd: None,
         }),
     };
-    ProbeOf { action, accept: Accept::default(), timeout_ms: None }
+    ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() }
 }
 
 /// A text that may read what other steps gave.
@@ -405,6 +431,12 @@ fn gate(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues
         on_reject_continue: rng.percent(25),
         covers: vec![],
         typed,
+        break_glass: (approve && rng.percent(30)).then(|| GlassNode {
+            roles: vec![rng.pick(&["boss", "ops"]).to_owned()],
+            after_ms: rng.pick(&[0, 100, 1_000]),
+            review_roles: vec!["boss".into()],
+            review_within_ms: 1_000,
+        }),
     });
     if typed {
         values.typed = Some(Template::parse("go-{{ inputs.color }}").expect("well formed"));
@@ -535,7 +567,8 @@ pub fn color_what_is_covered(plan: &mut Plan) -> usize {
         if let Some(values) = plan.values.steps.get_mut(name) {
             let argv = vec![parsed("paint"), parsed("{{ inputs.color }}")];
             let action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
-            values.act = Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None });
+            values.act =
+                Some(ProbeOf { action, accept: Accept::default(), timeout_ms: None, artifacts: Vec::new() });
         }
     }
     covered.len()

@@ -37,6 +37,7 @@ pub fn gate(id: &str, kind: Kind, quorum: u32, covers: &[&str]) -> (StepNode, St
         on_reject_continue: false,
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
+        break_glass: None,
     });
     (node, StepValues::default())
 }

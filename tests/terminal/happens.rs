@@ -129,3 +129,16 @@ fn a_narrow_terminal_is_not_overrun() {
     s.keys("\u{3}");
     assert_eq!(s.ends().1, Some(4));
 }
+
+#[test]
+fn that_the_timebox_is_over_is_said_and_ends_nothing() {
+    let desk = Desk::new(&GATE.replace("confirm: {}", "confirm: {}, timebox: 1s"));
+    let mut s = desk.drills();
+    s.sees("Timebox: ");
+    s.sees("(yes/no) > ");
+    s.sees("sure: its timebox is over (open for 0 min");
+    says_yes(s);
+    let (code, said) = desk.runs(&["show", "r1"]);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("over its timebox: sure took"), "{said}");
+}

@@ -2,6 +2,7 @@
 //! happen to a terminal in between. What is typed and read is real; so are the journal and the record afterwards.
 #![allow(clippy::disallowed_methods, reason = "what the core must not do, tests may")]
 
+mod busy;
 mod happens;
 mod kinds;
 mod looks;

@@ -73,6 +73,8 @@ fn finish(attempt: u32, result: AttemptResult, reason: &str) -> Event {
             finished: now(),
             worker: "local".into(),
             outputs: BTreeMap::new(),
+            sealed: Vec::new(),
+            artifacts: BTreeMap::new(),
         }),
     )
 }
@@ -118,6 +120,12 @@ fn plan(kind: Kind) -> Graph {
             on_reject_continue: false,
             covers: vec![],
             typed: false,
+            break_glass: Some(GlassNode {
+                roles: vec!["r".into()],
+                after_ms: 0,
+                review_roles: vec!["r".into()],
+                review_within_ms: 1,
+            }),
         });
     }
     if kind == Kind::Checklist {
@@ -192,10 +200,12 @@ fn states() -> Vec<(&'static str, State)> {
     );
     let ask = opened(1, AskKind::Approve);
     let yes = [ask.clone(), answered(1, Decision::Approve), closed(1, AskEnd::Answered)];
+    let alone = [ask.clone(), answered(1, Decision::BreakGlass), closed(1, AskEnd::Answered)];
     let no = [ask.clone(), answered(1, Decision::Reject), closed(1, AskEnd::Answered)];
     add("gate ready", Kind::Approve, &[]);
     add("gate waiting", Kind::Approve, std::slice::from_ref(&ask));
     add("gate waiting, approved", Kind::Approve, &yes);
+    add("gate waiting, opened alone", Kind::Approve, &alone);
     add("gate waiting, rejected", Kind::Approve, &no);
     add("gate waiting, timed out", Kind::Approve, &[ask, closed(1, AskEnd::TimedOut)]);
     add("gate succeeded", Kind::Approve, &[&yes[..], &[settled(Status::Succeeded)]].concat());
@@ -262,6 +272,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
         all.push(opened(new, kind));
     }
     all.push(answered(ask, Decision::Approve));
+    all.push(answered(ask, Decision::BreakGlass));
     all.push(of(Fact::AskEscalated { ask, expires: Some(later()) }));
     for how in [AskEnd::Answered, AskEnd::TimedOut, AskEnd::Withdrawn] {
         all.push(closed(ask, how));
@@ -295,6 +306,8 @@ fn label(event: &Event) -> String {
         .iter()
         .filter(|name| **name != "reason" || skipped)
         .find_map(|name| fact["data"][*name].as_str());
+    let alone = matches!(event.fact, Fact::AskAnswered { decision: Decision::BreakGlass, .. });
+    let field = field.or(alone.then_some("break_glass"));
     let items = fact["data"]["items"].as_u64().map(|items| items.to_string());
     let parts = [Some(event.fact.name()), field, items.as_deref()];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")

@@ -28,7 +28,9 @@ impl Office {
         let (_, vars) = rest.split_once("\nvars:").unwrap();
         let here = format!("{head}\nvars:{vars}")
             .replace("http://127.0.0.1:{{ services.platform.port }}", &platform.address())
-            .replace("{{ services.platform.state }}", &state.display().to_string());
+            .replace("{{ services.platform.state }}", &state.display().to_string())
+            // Nothing is mailed by these runbooks.
+            .replace("{{ services.mailbox.port }}", "9");
         fs::write(practice, here).unwrap();
         Self { house, platform, runbook }
     }

@@ -27,6 +27,9 @@ pub(super) fn blocks(known: &Known, act: Act<'_>, around: Surroundings<'_>) -> V
         ];
     }
     let mut lines: Vec<String> = Vec::new();
+    // In one line, whatever the name is computed from.
+    lines
+        .extend(act.host.map(|host| format!("# on {}", known.plain(&host.value).replace(['\n', '\r'], " "))));
     for (name, value) in act.env.iter().flat_map(|env| env.iter()) {
         lines.push(format!("export {}={}", name.value, quoted(&known.plain(&value.value))));
     }

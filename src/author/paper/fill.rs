@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::{Data, Text};
-use crate::runbook::template::{Expr, Lookup, Part, Scope, Segment, Template};
+use crate::runbook::template::{Expr, Lookup, Part, ROOTS, Scope, Segment, Template};
 
 /// What is known before the day the paper is used, and the numbers that the steps have on it.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ impl Scope for Known {
         };
         values.get(name).map_or(Lookup::Later, |value| Lookup::Known(value.clone()))
     }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        (!ROOTS.contains(&root)).then_some(Lookup::Later)
+    }
 }
 
 impl Known {
@@ -42,6 +46,7 @@ impl Known {
             Segment::Text(text) => text.clone(),
             Segment::Secret(name) => format!("<secret {name}>"),
             Segment::Later(expr) => format!("<{}>", self.placeholder(expr)),
+            Segment::Work => "<run.work>".to_owned(),
         };
         rendered.segments().iter().map(piece).collect()
     }
@@ -98,6 +103,11 @@ impl Known {
         let words = |fr: &str, en: &str| if self.french { fr.to_owned() } else { en.to_owned() };
         match source {
             "step.started_at" => words("heure de cette étape, RFC 3339", "time of this step, RFC 3339"),
+            "run.id" => words("numéro de cette exécution", "number of this run"),
+            "run.outcome" => words("issue : réussi, échoué…", "outcome: succeeded, failed…"),
+            "run.runbook" => words("nom du runbook", "name of the runbook"),
+            "run.mode" => words("réel ou exercice", "live or drill"),
+            "run.starter" => words("qui l'a lancée", "who started it"),
             "run.started_at" => words("heure du début, RFC 3339", "time of the start, RFC 3339"),
             source => {
                 let named = self.names(source);

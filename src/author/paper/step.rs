@@ -33,6 +33,7 @@ impl Paper<'_> {
             let word = self.say("Durée habituelle :", "Usually takes");
             blocks.push(format!("{word} {}.", duration(estimate.value)));
         }
+        blocks.extend(self.loops(known, step));
         blocks.extend(self.action(known, step));
         blocks.extend(self.result(known, step));
         blocks.extend(self.otherwise(known, step));
@@ -59,7 +60,13 @@ impl Paper<'_> {
             out.push(format!(
                 "**{}** {expression}. {}",
                 self.say("Seulement si", "Only if"),
-                self.say("Sinon, passer à la suivante.", "Otherwise go on to the next one.")
+                match step.group {
+                    Some(_) => self.say(
+                        "Sinon, passer aussi tout ce qui est en retrait.",
+                        "Otherwise leave out all that is set in below, too."
+                    ),
+                    None => self.say("Sinon, passer à la suivante.", "Otherwise go on to the next one."),
+                }
             ));
         }
         if let Some(needs) = &step.needs {
@@ -145,6 +152,7 @@ impl Paper<'_> {
             out.extend(self.call(known, step.act(), keyed));
             out.extend(step.poll.iter().map(|poll| self.poll(poll)));
         }
+        out.extend(step.notify.iter().flat_map(|notify| self.message(known, notify)));
         out.extend(step.confirm.iter().map(|confirm| self.confirm(known, confirm)));
         out.extend(step.approve.iter().flat_map(|approve| self.approve(known, step, approve)));
         for (name, field) in step.input.iter().flat_map(|form| form.fields.iter()) {
@@ -153,7 +161,7 @@ impl Paper<'_> {
             out.push(format!("{} {title} ({wanted}): {BLANK}", code(&name.value)));
         }
         out.extend(step.choice.iter().flat_map(|choice| self.choice(known, choice)));
-        out.extend(step.checklist.iter().flat_map(|list| self.checklist(known, list)));
+        out.extend(step.checklist.iter().flat_map(|list| self.checklist(known, list, step)));
         out.extend(step.manual.iter().filter_map(|manual| self.evidence(manual.evidence)));
         if let Some(wait) = &step.wait {
             let span = wait.r#for.as_ref().map(|millis| duration(millis.value));
@@ -267,16 +275,6 @@ impl Paper<'_> {
         out
     }
 
-    /// What an approval covers unless it says so: all that acts, up to the next gate.
-    fn behind(&self, gate: &Step) -> Vec<Spanned<String>> {
-        let runbook = &self.document.runbook;
-        let after = runbook.steps.iter().skip_while(|step| step.name() != gate.name()).skip(1);
-        let acting = after
-            .take_while(|step| !step.is_gate())
-            .filter(|step| (step.runs() || step.manual.is_some()) && step.effect_word() != EffectWord::Read);
-        acting.filter_map(|step| step.id.clone()).collect()
-    }
-
     const fn refused(&self, on_reject: Option<RejectWord>) -> &'static str {
         match on_reject {
             Some(RejectWord::Continue) => self.say(
@@ -315,7 +313,7 @@ impl Paper<'_> {
         out
     }
 
-    fn checklist(&self, known: &Known, list: &Checklist) -> Vec<String> {
+    fn checklist(&self, known: &Known, list: &Checklist, step: &Step) -> Vec<String> {
         let mode = match list.mode {
             Some(ModeWord::ReadDo) => {
                 self.say("Lire chaque point, le faire, le cocher.", "Read each item, do it, tick it.")
@@ -326,11 +324,11 @@ impl Paper<'_> {
             ),
         };
         std::iter::once(mode.to_owned())
-            .chain(list.items.value.iter().map(|item| self.item(known, item)))
+            .chain(list.items.value.iter().map(|item| self.item(known, item, step)))
             .collect()
     }
 
-    fn item(&self, known: &Known, item: &ItemDecl) -> String {
+    fn item(&self, known: &Known, item: &ItemDecl, step: &Step) -> String {
         let mut blocks = Vec::new();
         if let Some(probe) = &item.probe {
             let of_step = probe.step.as_ref().and_then(|step| known.numbers.get(&step.value));
@@ -338,7 +336,7 @@ impl Paper<'_> {
                 let words = self.say("Comme la preuve de l'étape", "As the proof of step");
                 blocks.push(format!("{words} {number}."));
             }
-            blocks.extend(self.probe(known, probe.act()));
+            blocks.extend(self.probe(known, probe.act().on(step.host.as_ref())));
         }
         blocks.extend(self.evidence(item.evidence));
         let head = format!("- [ ] {}", known.line(&item.text));
@@ -372,13 +370,13 @@ impl Paper<'_> {
     /// What has to come of it, and what to note.
     fn result(&self, known: &Known, step: &Step) -> Vec<String> {
         let mut out = Vec::new();
-        if step.runs() {
+        if step.runs() && step.notify.is_none() {
             out.extend(self.expected(step.act(), self.say("Attendu :", "Expected:")));
         }
         out.extend(step.outputs.iter().map(|outputs| self.outputs(outputs)));
         if let Some(verify) = &step.verify {
             out.push(format!("**{}**", self.say("Preuve que c'est fait :", "Proof that it is done:")));
-            out.extend(self.probe(known, verify.act()));
+            out.extend(self.probe(known, verify.act().on(step.host.as_ref())));
             if let Some(absent) = &verify.absent {
                 let words = self.in_words(absent).join(", ");
                 let none = self.say(
@@ -479,7 +477,7 @@ impl Paper<'_> {
         if let Some(undo) = &step.undo {
             out.push(self.reversal(
                 known,
-                undo.act(),
+                undo.act().on(step.host.as_ref()),
                 self.say(
                     "**Pour revenir en arrière**, si on le décide :",
                     "**To take it back**, should you decide so:",
@@ -491,13 +489,13 @@ impl Paper<'_> {
             let mut more = Vec::new();
             if let Some(probe) = &back.only_if {
                 more.push(self.say("Seulement si :", "Only if:").to_owned());
-                more.extend(self.probe(known, probe.act()));
+                more.extend(self.probe(known, probe.act().on(step.host.as_ref())));
             }
             let label = self.say(
                 "**À remettre en place** à la fin, la plus récente bascule d'abord :",
                 "**To be put back** at the end, what was switched last comes first:",
             );
-            out.push(self.reversal(known, back.act(), label, &more));
+            out.push(self.reversal(known, back.act().on(step.host.as_ref()), label, &more));
         }
         out
     }
@@ -511,6 +509,9 @@ impl Paper<'_> {
 
     fn failing(&self, step: &Step) -> String {
         let mut out = vec![format!("**{}**", self.say("Si cela échoue :", "If it fails:"))];
+        if let Some(words) = self.unreached(step) {
+            return format!("{} {words}", out.remove(0));
+        }
         if let Some(retry) = &step.retry {
             let delay = retry.delay.as_ref().map(|delay| duration(delay.value));
             let errors: Vec<&str> = retry.errors.iter().flatten().map(|error| error.value.name()).collect();
@@ -551,11 +552,11 @@ impl Paper<'_> {
     }
 }
 
-fn duration(millis: Millis) -> String {
+pub(super) fn duration(millis: Millis) -> String {
     humantime::format_duration(Duration::from_millis(millis.0)).to_string()
 }
 
-fn indented(block: &str) -> String {
+pub(super) fn indented(block: &str) -> String {
     let line = |line: &str| if line.is_empty() { String::new() } else { format!("  {line}") };
     block.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }

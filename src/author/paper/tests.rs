@@ -109,6 +109,18 @@ fn the_rest_of_the_language_on_paper() {
 }
 
 #[test]
+fn a_step_says_on_which_host_it_and_what_belongs_to_it_is_done() {
+    let document = document(
+        "consigne: v1\nid: t\ninputs: {h: {type: string}}\nsteps:\n  - id: a\n    shell: \"drain\"\n    \
+         host: \"{{ inputs.h }}\"\n    effect: write\n    verify: {argv: [drained], host: db}\n    \
+         undo: {argv: [undrain], effect: write}\n",
+    );
+    let text = paper(&document, None, &[("h", "web-01\nx".into())], false);
+    assert_eq!(text.matches("# on web-01 x\n").count(), 2, "{text}");
+    assert!(text.contains("# on db\ndrained"), "{text}");
+}
+
+#[test]
 fn an_environment_gives_values_and_people() {
     let report = suspend(Some("practice"));
     let document = report.document.unwrap();

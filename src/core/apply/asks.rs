@@ -22,7 +22,8 @@ impl State {
         let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
         let yes = yes.map(|a| &a.actor.who).collect::<BTreeSet<_>>().len();
         let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-        ask.end == Some(AskEnd::Answered) && !no && yes >= gate.quorum.max(1) as usize
+        let enough = yes >= gate.quorum.max(1) as usize || ask.broke_glass().is_some();
+        ask.end == Some(AskEnd::Answered) && !no && enough
     }
 
     pub(super) fn ask_opened(
@@ -76,6 +77,7 @@ impl State {
             kind,
             opened: at,
             expires: None,
+            glass: self.glass_from(step, at, kind),
             escalated: false,
             covers: Vec::new(),
             reason: None,
@@ -90,6 +92,12 @@ impl State {
         Ok(())
     }
 
+    /// From when on the question may be answered by breaking the glass.
+    fn glass_from(&self, step: usize, at: Timestamp, kind: AskKind) -> Option<Timestamp> {
+        let gate = self.shape.node(step).gate.as_ref().filter(|_| kind == AskKind::Approve)?;
+        Some(at.plus(gate.break_glass.as_ref()?.after_ms))
+    }
+
     pub(super) fn ask_answered(
         &mut self,
         at: Timestamp,
@@ -101,6 +109,9 @@ impl State {
         let actor = event.actor.clone().ok_or("an answer names who gave it")?;
         let ask = self.asks.get_mut(&id).filter(|ask| ask.end.is_none()).ok_or("no such open question")?;
         let step = ask.step;
+        if decision == Decision::BreakGlass {
+            need(ask.glass.is_some_and(|from| at >= from), "its glass may not be broken yet, or never")?;
+        }
         let (value, comment) = (event.hidden.0.get("value").cloned(), event.hidden.text("comment"));
         ask.answers.push(Given {
             actor: actor.clone(),

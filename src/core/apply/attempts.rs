@@ -183,16 +183,22 @@ impl State {
     }
 
     pub(super) fn attempt_finished(&mut self, step: usize, event: &Event) -> Applied {
-        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, .. } = &event.fact
+        let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, outputs, sealed, .. } =
+            &event.fact
         else {
             return Err("not a finish");
         };
+        let secrets = &self.shape.node(step).secrets;
+        need(sealed.iter().all(|name| secrets.contains(name)), "no such secret output is declared")?;
         let state = &mut self.steps[step];
         let running = state
             .running
             .take_if(|r| Some(r.attempt) == event.attempt)
             .ok_or("no such attempt is running")?;
         let values = outputs_of(event, outputs);
+        if matches!(running.role, Role::Do | Role::First | Role::Verify) {
+            state.sealed.extend(sealed.iter().cloned());
+        }
         state.last = Some(Last {
             attempt: running.attempt,
             role: running.role,

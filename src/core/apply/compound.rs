@@ -223,6 +223,35 @@ impl State {
         }
     }
 
+    /// Whether something inside a group or a loop waits for people who have not said yes. Then nobody may call it done:
+    /// what comes after it counts on that gate.
+    pub(in crate::core) fn holds_shut_gate(&self, step: usize) -> bool {
+        let shape = &self.shape;
+        if !shape.has_gate_inside(step) {
+            return false;
+        }
+        let mut within = vec![step];
+        while let Some(at) = within.pop() {
+            let node = shape.node(at);
+            let Some(members) = shape.members(at) else {
+                if node.kind.is_gate() && !self.satisfies(at) {
+                    return true;
+                }
+                continue;
+            };
+            let entered = self.steps[at].compound.as_ref().filter(|compound| compound.entered);
+            let own = &shape.lists()[members].members;
+            let all = entered.is_some_and(|compound| !shape.is_whole(at) || compound.begun == own.len());
+            if !all && shape.has_gate_inside(at) {
+                return true;
+            }
+            // Of rounds the last one counts.
+            let from = if node.repeat.is_some() { own.len().saturating_sub(1) } else { 0 };
+            within.extend(&own[from..]);
+        }
+        false
+    }
+
     fn may_be_empty(&self, step: usize) -> bool {
         self.shape.node(step).each.as_ref().is_some_and(|each| each.empty_ok)
     }

@@ -117,7 +117,7 @@ impl Draft<'_> {
         }
         let node = self.state.shape().node(step);
         match node.kind {
-            Kind::Http | Kind::Shell | Kind::Argv => {
+            Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify => {
                 let first = node.verify.is_some_and(|verify| verify.first);
                 if self.import(step) {
                     return true;
@@ -206,7 +206,7 @@ impl Draft<'_> {
             matches!(
                 state.step(need).status,
                 Status::Failed | Status::TimedOut | Status::Cancelled | Status::Unknown
-            )
+            ) && !state.satisfies(need)
         };
         let some_failed =
             shape.needs(step).iter().any(|need| failed(*need)) || above(course.first_failed).is_some();

@@ -1,7 +1,5 @@
 //! Answers: what people say to an open question. Admitted against the state as it is, then carried out.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value;
 
 use super::super::event::{
@@ -9,7 +7,8 @@ use super::super::event::{
 };
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
-use super::entitled::{entitled, same};
+use super::entitled::{entitled, may_break_glass, same};
+use super::needed::{needed_outputs, needed_secrets};
 use super::{Draft, Refused, choose, form};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, Plan};
@@ -38,7 +37,11 @@ pub(super) fn admit(
     if answer.actor.how == super::super::How::Policy {
         return Err(Refused::new("not-entitled", "only the runbook itself declares policy answers"));
     }
-    entitled(plan, state, ask, &answer.actor)?;
+    if ask.kind == AskKind::Approve && decision(ask, &answer.value) == Ok(Decision::BreakGlass) {
+        may_break_glass(plan, state, ask, &answer.actor, at)?;
+    } else {
+        entitled(plan, state, ask, &answer.actor)?;
+    }
     known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
         let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
@@ -164,6 +167,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
     hidden.put("value", &choice);
     let node = state.shape().node(ask.step);
     match ask.kind {
+        AskKind::Approve if decision == Decision::BreakGlass => need_reason(&answer, "breaking the glass")?,
         AskKind::Approve | AskKind::Canary => {}
         AskKind::Confirm => check_typed(ask, node, &answer, decision)?,
         AskKind::Input => form::fields(plan, state, ask.step, &answer.value, &mut hidden)?,
@@ -236,7 +240,12 @@ fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refus
 pub fn choices(ask: &Ask, part: bool) -> Vec<(&'static [&'static str], Decision)> {
     match ask.kind {
         AskKind::Approve => {
-            vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)]
+            let mut words: Vec<(&'static [&'static str], Decision)> =
+                vec![(&["approve", "yes"], Decision::Approve), (&["reject", "no"], Decision::Reject)];
+            if ask.glass.is_some() {
+                words.push((&["break_glass"], Decision::BreakGlass));
+            }
+            words
         }
         AskKind::Confirm | AskKind::Canary => vec![(&["yes"], Decision::Yes), (&["no"], Decision::No)],
         AskKind::Input | AskKind::Choice => Vec::new(),
@@ -394,6 +403,13 @@ fn override_fits(
     if !replaces {
         return Ok(());
     }
+    if state.shape().is_compound(ask.step) && state.holds_shut_gate(ask.step) {
+        return Err(Refused::new(
+            "gate-shut",
+            "a gate inside it is not open, and nobody but its people opens it",
+        )
+        .hint("`retry` asks again where that is possible, `end` ends the run"));
+    }
     need_reason(answer, "an override")?;
     let second = plan.graph.protected && node.effect == Effect::Destructive;
     let starter = state.run.starter.as_ref();
@@ -402,6 +418,11 @@ fn override_fits(
             "second-person",
             "a destructive step of a protected environment is overridden by a second person",
         ));
+    }
+    if let Some(name) = needed_secrets(plan, state, ask.step).first() {
+        let message = format!("a later step uses the secret `{name}`, which only this step itself can give");
+        return Err(Refused::new("secret-needed", message)
+            .hint("retry it: what was made before and is lost is best revoked; or end the run here"));
     }
     let given = answer.value.get("outputs").and_then(Value::as_object);
     let needed = needed_outputs(plan, state, ask.step);
@@ -423,33 +444,6 @@ fn override_fits(
         hidden.put(&format!("output.{name}"), value);
     }
     Ok(())
-}
-
-/// The outputs of a step that some step still to come reads.
-pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let node = state.shape().node(step);
-    let prefix = format!("steps.{}.", state.shape().written(step).id);
-    let declared: BTreeMap<&str, ()> = node.outputs.iter().map(|output| (output.name.as_str(), ())).collect();
-    let mut needed = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    for (at, (_, other)) in state.steps().enumerate() {
-        // What stands inside a list that is not known yet is still to come.
-        let mut reads = vec![&state.shape().written(at).id];
-        if state.shape().is_whole(at) && !other.settled {
-            reads.extend(state.shape().inside(at));
-        }
-        if other.settled || at == step {
-            continue;
-        }
-        reads.retain(|name| seen.insert(*name));
-        for path in
-            reads.into_iter().filter_map(|name| plan.values.steps.get(name)).flat_map(|values| values.refs())
-        {
-            let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('.').next());
-            needed.extend(name.filter(|name| declared.contains_key(name)).map(str::to_owned));
-        }
-    }
-    needed
 }
 
 impl Draft<'_> {
@@ -489,7 +483,7 @@ impl Draft<'_> {
                 let quorum =
                     self.state.shape().node(ask.step).gate.as_ref().map_or(1, |gate| gate.quorum.max(1));
                 let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-                no || ask.answers.len() >= quorum as usize
+                no || ask.answers.len() >= quorum as usize || ask.broke_glass().is_some()
             }
             AskKind::Checklist => {
                 !step.items.iter().any(|item| item.is_open() || *item == ItemState::Unprobed)

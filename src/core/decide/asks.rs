@@ -251,7 +251,11 @@ impl Draft<'_> {
         if ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No)) {
             self.reject(step, "rejected");
         } else {
-            let reason = if ask.kind == AskKind::Approve { "approved" } else { "confirmed" };
+            let reason = match ask.kind {
+                AskKind::Approve if ask.broke_glass().is_some() => "break_glass",
+                AskKind::Approve => "approved",
+                _ => "confirmed",
+            };
             self.settle(step, Status::Succeeded, reason);
         }
     }

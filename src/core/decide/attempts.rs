@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::attempt::{ABSENT, AttemptKey, AttemptRequest, AttemptResult, Outcome, Role};
+use super::super::attempt::{ABSENT, ARTIFACT, AttemptKey, AttemptRequest, AttemptResult, Outcome, Role};
 use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Ended, Event, Fact, Hidden, SkipReason, Status};
 use super::super::retry::{self, MAX_ATTEMPTS, MAX_INTERRUPTIONS};
@@ -34,8 +34,15 @@ impl Draft<'_> {
         for (name, text) in &outcome.excerpts {
             hidden.put_text(&format!("excerpt.{name}"), text);
         }
+        let mut artifacts = std::collections::BTreeMap::new();
         for (name, blob) in &outcome.blobs {
-            hidden.put(&format!("blob.{name}"), blob);
+            let artifact = name.strip_prefix(ARTIFACT).filter(|name| {
+                node.artifacts.iter().any(|artifact| artifact.public && artifact.name == *name)
+            });
+            match artifact {
+                Some(name) => drop(artifacts.insert(name.to_owned(), blob.clone())),
+                None => hidden.put(&format!("blob.{name}"), blob),
+            }
         }
         let fact = Fact::AttemptFinished {
             result: outcome.result,
@@ -47,6 +54,8 @@ impl Draft<'_> {
             finished: outcome.finished,
             worker: outcome.worker,
             outputs,
+            sealed: outcome.sealed.into_iter().collect(),
+            artifacts,
         };
         let event = self.about(at, fact);
         self.emit(Event { attempt: Some(key.attempt), hidden, ..event });

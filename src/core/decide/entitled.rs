@@ -3,6 +3,7 @@
 use super::super::event::{Actor, AskKind, How};
 use super::super::state::{Ask, State};
 use super::Refused;
+use crate::clock::Timestamp;
 use crate::plan::{Identity, Mode, Plan, Who};
 
 /// Whether `actor` may answer `ask`.
@@ -36,6 +37,34 @@ pub(super) fn entitled(plan: &Plan, state: &State, ask: &Ask, actor: &Actor) -> 
         },
         AskKind::Failure | AskKind::Unknown | AskKind::PutBack | AskKind::Canary => Ok(()),
     }
+}
+
+/// Whether `actor` may open the approval alone, by now.
+///
+/// # Errors
+/// The reason why not, for him to read.
+pub(super) fn may_break_glass(
+    plan: &Plan,
+    state: &State,
+    ask: &Ask,
+    actor: &Actor,
+    at: Timestamp,
+) -> Result<(), Refused> {
+    known_way(plan, actor)?;
+    personal(plan, actor)?;
+    let glass = state.shape().node(ask.step).gate.as_ref().and_then(|gate| gate.break_glass.as_ref());
+    let (Some(glass), Some(from)) = (glass, ask.glass) else {
+        return Err(refused("this gate has no glass to break", None));
+    };
+    holds_one(plan, actor, &glass.roles)?;
+    if at < from {
+        return Err(Refused::new(
+            "too-early",
+            format!("the glass of this gate may be broken from {from} on"),
+        )
+        .hint("those who may approve have until then"));
+    }
+    Ok(())
 }
 
 fn allowed_by(plan: &Plan, state: &State, at: usize, actor: &Actor, who: &Who) -> Result<(), Refused> {

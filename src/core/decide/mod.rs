@@ -15,11 +15,13 @@ mod ending;
 mod entitled;
 mod exhibit;
 mod form;
+mod needed;
 
-pub use answer::{choices, decision, needed_outputs};
+pub use answer::{choices, decision};
 pub use asks::Shown;
 pub use choose::{Choosable, listed, picked};
 pub use exhibit::{Exhibit, exhibited};
+pub use needed::{needed_outputs, needed_secrets};
 
 use std::collections::BTreeMap;
 

@@ -20,7 +20,7 @@ use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::LEDGER;
 use crate::record::trust::Trust;
 use crate::runbook::environment::AT_START;
-use crate::runner::{Inherited, Secrets};
+use crate::runner::{Inherited, Secrets, answers};
 
 /// How long a host may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -36,6 +36,7 @@ pub enum About {
     Program,
     Secret,
     Target,
+    Host,
     Gate,
     Signer,
     Key,
@@ -91,6 +92,7 @@ impl Look<'_> {
         let mut out = self.programs();
         out.extend(self.secrets().await);
         out.extend(self.targets().await);
+        out.extend(self.hosts().await);
         out.extend(self.gates());
         out.extend(self.signers());
         out.extend(self.key());
@@ -164,7 +166,8 @@ impl Look<'_> {
     }
 
     async fn targets(&self) -> Vec<Finding> {
-        let targets = preview::targets(self.plan);
+        let mut targets = preview::targets(self.plan);
+        targets.retain(|target| target.host.is_none());
         let mut tries = JoinSet::new();
         for (number, target) in targets.iter().enumerate() {
             if let Some((_, address)) = target.target.split_once("://").filter(|_| is_known(&target.target)) {
@@ -194,6 +197,30 @@ impl Look<'_> {
                 finding(About::Target, &target.target, verdict, detail)
             })
             .collect()
+    }
+
+    /// Hosts that programs run on: whether they would begin there.
+    async fn hosts(&self) -> Vec<Finding> {
+        let mut tries = JoinSet::new();
+        for (name, reach) in self.plan.values.hosts.clone() {
+            let (inherited, base_dir) =
+                (self.secrets.inherited().clone(), self.secrets.base_dir().to_owned());
+            tries.spawn(async move {
+                let shown = reach.shown();
+                if reach.begins_with_the_run() {
+                    let detail = said("lancé avec l'exécution", "started with the run");
+                    return finding(About::Host, &name, Verdict::NotChecked, detail);
+                }
+                let (verdict, detail) = match answers(&reach, &inherited, &base_dir).await {
+                    Ok(()) => (Verdict::Ok, as_is(shown)),
+                    Err(why) => (Verdict::Missing, as_is(format!("{shown}: {why}"))),
+                };
+                finding(About::Host, &name, verdict, detail)
+            });
+        }
+        let mut out = tries.join_all().await;
+        out.sort_by(|one, other| one.name.cmp(&other.name));
+        out
     }
 
     /// Gates that could never be opened by somebody who is not the person at this process.

@@ -141,9 +141,9 @@ fn attempt_facts() -> Vec<BoxedStrategy<Fact>> {
             prop::option::of(one_of(&[ErrorClass::TooMany, ErrorClass::Server])),
             prop::option::of((-1000..1000i64, integer())),
             (time(), time()),
-            texts(ascii(), json_text()),
+            (texts(ascii(), json_text()), prop::collection::vec(ascii(), 0..3)),
         )
-            .prop_map(|(result, (reason, worker), class, code, (started, finished), outputs)| {
+            .prop_map(|(result, (reason, worker), class, code, (started, finished), (outputs, sealed))| {
                 let retry_after_ms = code.map(|c| c.1);
                 let code = code.map(|c| c.0);
                 Fact::AttemptFinished {
@@ -156,6 +156,8 @@ fn attempt_facts() -> Vec<BoxedStrategy<Fact>> {
                     finished,
                     worker,
                     outputs,
+                    sealed,
+                    artifacts: BTreeMap::new(),
                 }
             })
             .boxed(),
@@ -312,6 +314,8 @@ fn what_no_line_can_hold_is_made_fit() {
         finished: Timestamp::from_millis(i64::MIN),
         worker: String::new(),
         outputs: [("n".to_owned(), " [1.50,\"\u{7f}\"]".to_owned())].into(),
+        sealed: Vec::new(),
+        artifacts: BTreeMap::new(),
     };
     let encoded = entry(vec![Event { fact, ..note(1) }]).encode(&mut SeededSalt::new(1)).unwrap();
     let back = Entry::parse(encoded.line.as_bytes(), &Disclosed::new()).unwrap().entry;

@@ -8,6 +8,7 @@ use super::super::history::History;
 use super::super::layout;
 use super::lines::Read;
 use super::{Aspect, Checker};
+use crate::core::Fact;
 use crate::journal::{Hash, JournalError, blobs, file};
 
 pub(super) fn check(
@@ -42,6 +43,9 @@ fn check_blobs(checker: &mut Checker<'_>, read: &Read) -> Result<(), JournalErro
                 digests(&value, &mut named);
             }
         }
+        if let Fact::AttemptFinished { artifacts, .. } = &event.fact {
+            named.extend(artifacts.values().map(|blob| blob.sha256.clone()));
+        }
     }
     for name in layout::names_in(checker.dir, blobs::DIR)? {
         let file = format!("{}/{name}", blobs::DIR);
@@ -70,7 +74,8 @@ fn digests(value: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// Names that belong to a run and need no cover: they are held back, checked elsewhere, or of the host's own use.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
+    layout::SEALED,
     file::WAL,
     file::DISCLOSURES,
     file::QUARANTINE,
@@ -97,7 +102,8 @@ fn uncovered(
     }
     let mut found: Vec<String> =
         layout::names_in(checker.dir, "")?.into_iter().filter(|name| !OWN.contains(&name.as_str())).collect();
-    found.retain(|name| name != layout::PLAN && name != layout::APPROVALS);
+    // Reviews come after the seal, and are judged where gates are.
+    found.retain(|name| ![layout::PLAN, layout::APPROVALS, layout::REVIEWS].contains(&name.as_str()));
     for below in [layout::PLAN, layout::APPROVALS] {
         layout::files_below(checker.dir, below, &mut found)?;
     }

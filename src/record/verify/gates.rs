@@ -9,6 +9,7 @@ use super::super::approval::{Approval, shown_lines};
 use super::super::encoding::base64;
 use super::super::history::{Attested, GateAnswer};
 use super::super::layout;
+use super::super::review::{self, Review};
 use super::super::sshsig::SshSignature;
 use super::lines::{Heads, Read, Story, root_at};
 use super::{Aspect, Authorisation, Checker};
@@ -30,6 +31,7 @@ pub(super) fn check(
     for answer in story.open.gate_answers() {
         entitled(checker, story, &answer);
     }
+    reviews(checker, read, story, heads)?;
     for ask in story.open.state.asks() {
         quorum(checker, story, ask);
         let texts: Vec<&Attested> = attested.iter().filter(|text| text.ask == ask.id).collect();
@@ -44,6 +46,43 @@ pub(super) fn check(
 fn refuse(checker: &mut Checker<'_>, seq: Option<u64>, what: String) {
     let line = seq.and_then(|seq| usize::try_from(seq).ok()).map(|seq| seq + 1);
     checker.fail(Aspect::Authorisation, EVENTS, line, what);
+}
+
+/// Every review counts, and what was opened alone and nobody has reviewed is worth knowing.
+fn reviews(checker: &mut Checker<'_>, read: &Read, story: &Story, heads: &Heads) -> Result<(), JournalError> {
+    let state = &story.open.state;
+    let mut reviewed = BTreeSet::new();
+    let plan = story.public.plan().remove(layout::GRAPH).unwrap_or_default();
+    for file in review::files_in(checker.dir)? {
+        let (bytes, armor) = (checker.bytes(&file)?, checker.bytes(&format!("{file}.sig"))?);
+        let (Some(bytes), armor) = (bytes, armor.unwrap_or_default()) else { continue };
+        let review = match Review::parse(&bytes) {
+            Ok(review) => review,
+            Err(malformed) => {
+                checker.malformed(&file, malformed);
+                continue;
+            }
+        };
+        let executor = heads.names().map(|(_, host)| format!("executor@{host}")).unwrap_or_default();
+        let root = root_at(read, review.head.0).map(|root| base64(root.as_bytes()));
+        let wrong = if review.plan != plan || root.as_ref() != Some(&review.head.1) {
+            Err("it is about another plan or another journal".to_owned())
+        } else {
+            review.fits(state).and_then(|()| review.check(&armor, checker.trust.signers(), state, &executor))
+        };
+        match wrong {
+            Ok(()) => drop(reviewed.insert(review.ask)),
+            Err(what) => checker.fail(Aspect::Authorisation, &file, None, what),
+        }
+    }
+    for gate in review::gates(state).into_iter().filter(|gate| !reviewed.contains(&gate.ask)) {
+        let what = format!(
+            "{} opened `{}` by breaking the glass, and nobody has reviewed it, due {}",
+            gate.by.who, gate.step, gate.due
+        );
+        checker.note(Aspect::Authorisation, EVENTS, what);
+    }
+    Ok(())
 }
 
 /// The line that holds an answer.
@@ -72,12 +111,26 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     if late {
         refuse(format!("{} answered `{step}` after it had expired", actor.who));
     }
+    let glass = answer.given.decision == Decision::BreakGlass;
     let mut roles = gate.who.roles.clone();
+    if glass {
+        let Some(glass) = &gate.break_glass else {
+            return refuse(format!("{} broke the glass of `{step}`, which has none", actor.who));
+        };
+        roles.clone_from(&glass.roles);
+        let from = ask.map(|ask| ask.opened.plus(glass.after_ms));
+        if from.is_none_or(|from| answer.given.at < from) {
+            refuse(format!("{} broke the glass of `{step}` before it was time", actor.who));
+        }
+        if answer.given.comment.as_ref().is_some_and(|comment| comment.trim().is_empty()) {
+            refuse(format!("{} broke the glass of `{step}` without a reason", actor.who));
+        }
+    }
     if answer.kind == AskKind::Approve {
         if matches!(actor.how, How::Policy | How::Answers) {
             refuse(format!("no policy and no file may answer `{step}`"));
         }
-        if was_escalated(story, answer.ask, line) {
+        if !glass && was_escalated(story, answer.ask, line) {
             roles.extend(gate.escalate_to.iter().cloned());
         }
         if roles.is_empty() {
@@ -92,7 +145,7 @@ fn entitled(checker: &mut Checker<'_>, story: &Story, answer: &GateAnswer<'_>) {
     if !roles.is_empty() && (!known || !roles.iter().any(holds)) {
         refuse(format!("{} holds none of the roles {} of `{step}`", actor.who, roles.join(", ")));
     }
-    if let Some(why) = excluded(story, &gate.who, answer) {
+    if let Some(why) = excluded(story, &gate.who, answer).filter(|_| !glass) {
         refuse(format!("{} answered `{step}`, but {why}", actor.who));
     }
 }
@@ -131,7 +184,8 @@ fn quorum(checker: &mut Checker<'_>, story: &Story, ask: &Ask) {
     let yes = ask.answers.iter().filter(|a| matches!(a.decision, Decision::Approve | Decision::Yes));
     let people: BTreeSet<&str> = yes.map(|given| given.actor.who.as_str()).collect();
     let no = ask.answers.iter().any(|a| matches!(a.decision, Decision::Reject | Decision::No));
-    if ask.end == Some(AskEnd::Answered) && !no && people.len() < gate.quorum.max(1) as usize {
+    let alone = ask.broke_glass().is_some();
+    if ask.end == Some(AskEnd::Answered) && !no && !alone && people.len() < gate.quorum.max(1) as usize {
         let what = format!("`{}` was opened by {} of {} people", step.id, people.len(), gate.quorum);
         refuse(checker, None, what);
     }

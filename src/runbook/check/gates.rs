@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dominance::dangers;
-use super::{Checker, shape};
+use super::{Checker, references};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::Act;
 use crate::runbook::coverage::covered;
@@ -167,7 +167,7 @@ fn coverage(checker: &mut Checker<'_>) {
         let mut named = Vec::new();
         for id in covers {
             let Some(step) = checker.flow.find(&id.value) else {
-                shape::unknown_step(checker, id, "covers");
+                references::unknown_step(checker, id, "covers");
                 continue;
             };
             if let Some(problem) = unbindable(checker, at, step, id.span) {

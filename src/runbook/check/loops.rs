@@ -1,6 +1,6 @@
 //! Groups, lists, rounds, and what is reverted: whether they can mean what they say.
 
-use super::{Checker, shape};
+use super::{Checker, references};
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::scalar::Millis;
 use crate::runbook::schema::{CanaryDecl, EachDecl, EffectWord, GroupDecl, RepeatDecl, ShareDecl, Step};
@@ -16,7 +16,7 @@ const TAKEN: [&str; 19] = [
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     let changing = changing(checker);
-    for at in 0..checker.steps.len() {
+    for (at, changing) in changing.into_iter().enumerate() {
         let step = checker.steps[at];
         if let Some(group) = &step.group {
             self::group(checker, group);
@@ -24,7 +24,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         if let Some(each) = &step.for_each {
             name(checker, at, each);
             counts(checker, each);
-            if let Some(what) = changing[at].filter(|_| !each.keys.has("max_targets") && !each.keys.foreign) {
+            if let Some(what) = changing.filter(|_| !each.keys.has("max_targets") && !each.keys.foreign) {
                 let message = format!(
                     "`for_each` without `max_targets`, and `{}` changes something",
                     checker.name(what)
@@ -214,7 +214,7 @@ fn revert(checker: &mut Checker<'_>, at: usize) {
     }
     for id in &named.value {
         let Some(found) = checker.flow.find(&id.value) else {
-            shape::unknown_step(checker, id, "revert");
+            references::unknown_step(checker, id, "revert");
             continue;
         };
         let step = checker.steps[found];

@@ -1,23 +1,30 @@
 //! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
 
-use super::{Checker, same_when};
+use super::{Checker, same_when, secrets};
 use crate::diag::Span;
 use crate::runbook::act::{Act, HUMAN};
 use crate::runbook::decode::Spanned;
+use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{RunOnWord, Step};
-use crate::runbook::template::Part;
+use crate::runbook::template::{Part, ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
-const RUN_NAMES: [&str; 2] = ["id", "started_at"];
-const RUN_LATER: [&str; 1] = ["work"];
-const ROOTS: [&str; 6] = ["inputs", "vars", "steps", "step", "run", "secrets"];
+const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
+/// What only people are told: no step does one thing in a drill and another for real.
+const TOLD_NAMES: [&str; 3] = ["runbook", "mode", "starter"];
+/// Decided when the steps are over.
+const OUTCOME: &str = "outcome";
+/// What a letter about a question may read of it.
+const ASK_NAMES: [&str; 4] = ["step", "title", "prompt", "expires"];
 const STEP_NAMES: [&str; 1] = ["started_at"];
 
 /// Who reads: a step, or the runbook itself (titles, locks, defaults), which knows inputs and variables only.
 #[derive(Clone, Copy)]
 enum Reader {
     Step(usize),
+    /// A letter about a question, which knows the run and the question.
+    Ask,
     Runbook,
     /// Templates of the defaults are read by the steps that use them.
     Defaults,
@@ -33,10 +40,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     let titles = runbook.links.iter().flatten().filter_map(|link| link.title.as_ref());
     let changes = runbook.changelog.iter().flatten().map(|change| &change.text);
-    for text in titles.chain(changes).flat_map(Text::templates) {
+    let windows = runbook.windows.iter().flatten().filter_map(|window| window.title.as_ref());
+    for text in titles.chain(changes).chain(windows).flat_map(Text::templates) {
         read(checker, Reader::Runbook, &plain(text, Use::Words));
     }
-    for lock in runbook.lock.iter().flatten() {
+    for lock in runbook.locks() {
         read(checker, Reader::Runbook, &plain(lock, Use::Other));
     }
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
@@ -49,15 +57,38 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         for text in texts::of_defaults(http) {
             read(checker, Reader::Defaults, &text);
         }
-        secret_name(checker, http.bearer.as_ref());
+        secret_name(checker, Reader::Defaults, http.bearer.as_ref(), false);
     }
     for at in 0..checker.steps.len() {
         let step = checker.steps[at];
         for text in texts::of_step(step) {
             read(checker, Reader::Step(at), &text);
         }
-        credentials(checker, step);
+        credentials(checker, at, step);
+        letters(checker, at);
     }
+}
+
+/// What a step sends by template is read like its own texts, where it stands.
+fn letters(checker: &mut Checker<'_>, at: usize) {
+    let step = checker.steps[at];
+    let named = step
+        .notify
+        .iter()
+        .filter_map(|notify| Some((Reader::Step(at), &notify.template.as_ref()?.value[..])));
+    let opens = step.approve.iter().filter(|approve| approve.notify == Some(true));
+    let opens = opens.map(|_| (Reader::Ask, letters::WANTED));
+    let escalates = step.approve.iter().filter(|approve| approve.escalates());
+    let escalates = escalates.map(|_| (Reader::Ask, letters::ESCALATED));
+    let (runbook, all) = (checker.source, checker.letters);
+    for (reader, name) in named.chain(opens).chain(escalates) {
+        for page in all.get(name).into_iter().flat_map(letters::Letter::pages) {
+            checker.source = &page.source;
+            read(checker, reader, &plain(&page.subject, Use::Letter));
+            read(checker, reader, &plain(&page.text, Use::Letter));
+        }
+    }
+    checker.source = runbook;
 }
 
 fn plain<'a>(text: &'a Spanned<crate::runbook::template::Template>, place: Use) -> TextRef<'a> {
@@ -115,6 +146,9 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             let span = expr.place(checker.source, path);
             let mut names = path.split('.');
             let root = names.next().unwrap_or("");
+            if secrets::is_secret(checker, path) && !secrets::may_stand(checker, text, &expr, path, span) {
+                continue;
+            }
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path, span),
                 ("item", _) if text.place == Use::Entry => {}
@@ -137,7 +171,13 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
                     declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
                 }
-                ("run", Some(name)) => of_run(checker, reader, name, span),
+                ("run", Some("work")) if matches!(reader, Reader::Step(_)) => {
+                    work(checker, text, &expr, span)
+                }
+                ("run", Some(name)) => of_run(checker, reader, text.place, name, span),
+                ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
+                    declared(checker, "name of the question", name, span, ASK_NAMES.to_vec());
+                }
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
                         declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
@@ -145,7 +185,16 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
                 },
                 ("steps", Some(id)) => match reader {
-                    Reader::Step(at) => output(checker, at, text, &expr, (id, names.next()), span),
+                    Reader::Ask => {
+                        let message = "a letter about a question reads the question, not the steps";
+                        checker.fail("not-upstream", span, message);
+                    }
+                    Reader::Step(at) => {
+                        let field = names.next();
+                        let defaulted = has_default(expr.expr.source(), id, field);
+                        let reading = Reading { at, place: text.place, after: text.after, defaulted };
+                        output(checker, reading, (id, field), span);
+                    }
                     Reader::Runbook | Reader::Defaults => {
                         checker.fail("not-upstream", span, "no step has run when this is read");
                     }
@@ -161,15 +210,35 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
 }
 
 /// `run.name`.
-fn of_run(checker: &mut Checker<'_>, reader: Reader, name: &str, span: Span) {
-    if RUN_LATER.contains(&name) {
-        let message = format!("`run.{name}` is known to the language, but this version cannot do it yet");
-        checker.fail("not-built-yet", span, message);
-    } else if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
+fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, span: Span) {
+    if place == Use::Letter && TOLD_NAMES.contains(&name) {
+        return;
+    }
+    if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
         let problem = checker.error("unknown-name", span, "no run has begun when this is read");
         checker.push(problem.help("inputs and variables are known here"));
+    } else if name == OUTCOME {
+        let ends = matches!(reader, Reader::Step(at) if at >= checker.flow.main);
+        if !ends {
+            let problem = checker.error("not-upstream", span, "how the run ends is not known yet");
+            checker.push(problem.help("read `run.outcome` in the steps of `finally`"));
+        }
     } else {
         declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
+    }
+}
+
+/// The scratch folder: a path on this machine, which the runner alone fills in.
+fn work(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, span: Span) {
+    if !text.place.takes_work() {
+        let message =
+            format!("the scratch folder cannot stand in {}: it is a path of this machine", text.place.name());
+        let problem = checker.error("work-use", span, message);
+        checker.push(problem.help("it may stand in arguments, in `env`, in `cwd` and in the paths of files"));
+    } else if expr.expr.source() != WORK {
+        let message = "the scratch folder is used whole: no filters, nothing beside it in the braces";
+        let problem = checker.error("work-use", span, message);
+        checker.push(problem.help("write text around the braces: \"{{ run.work }}/report.csv\""));
     }
 }
 
@@ -190,9 +259,10 @@ fn alone(checker: &mut Checker<'_>, name: &str, span: Span) {
     });
 }
 
-fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) {
+/// Whether it is; else that is said.
+fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) -> bool {
     if known.contains(&name) {
-        return;
+        return true;
     }
     let mut problem = checker.error("unknown-name", span, format!("no {what} is called `{name}`"));
     let before = problem.help.len();
@@ -201,75 +271,100 @@ fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known
         problem = problem.help(format!("there is: {}", known.join(", ")));
     }
     checker.push(problem);
+    false
 }
 
 fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, path: &str, span: Span) {
-    if !text.place.takes_secrets() {
-        let message = format!("a secret cannot stand in {}: its value would be seen", text.place.name());
-        let problem = checker.error("secret-use", span, message);
-        checker.push(
-            problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"),
-        );
+    if !secrets::may_stand(checker, text, expr, path, span) {
         return;
     }
-    let Some(name) = expr.expr.secret() else {
-        let message = "a secret is used whole: no filters, nothing beside it in the braces";
-        let problem = checker.error("secret-use", span, message);
-        checker.push(problem.help("write text around the braces: \"Token {{ secrets.name }}\""));
-        return;
-    };
-    debug_assert!(path.ends_with(name), "the path of a whole secret is its name");
+    // A path that goes deeper is caught below: no secret has that name.
+    let name = path.strip_prefix("secrets.").unwrap_or(path);
     let known =
         checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     declared(checker, "secret", name, span, known);
 }
 
 /// Auth fields name secrets without braces.
-fn credentials(checker: &mut Checker<'_>, step: &Step) {
-    let mut acts: Vec<Act<'_>> = vec![step.act()];
-    acts.extend(step.verify.iter().map(|verify| verify.act()));
-    acts.extend(step.undo.iter().map(|undo| undo.act()));
-    acts.extend(step.put_back.iter().map(|back| back.act()));
-    acts.extend(step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act())));
+fn credentials(checker: &mut Checker<'_>, at: usize, step: &Step) {
+    let mut acts: Vec<(Act<'_>, bool)> = vec![(step.act(), false)];
+    acts.extend(step.verify.iter().map(|verify| (verify.act(), true)));
+    acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
+    acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
+    acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), false))));
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
-    for http in acts.into_iter().filter_map(|act| act.http) {
-        secret_name(checker, http.bearer.as_ref().filter(|name| name.value != "none"));
-        secret_name(checker, http.basic.as_ref().map(|basic| &basic.secret));
-        secret_name(checker, http.header.as_ref().map(|header| &header.secret));
+    acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), false))));
+    for (http, after) in acts.into_iter().filter_map(|(act, after)| Some((act.http?, after))) {
+        let bearer = http.bearer.as_ref().filter(|name| name.value != "none");
+        let basic = http.basic.as_ref().map(|basic| &basic.secret);
+        let header = http.header.as_ref().map(|header| &header.secret);
+        for name in [bearer, basic, header] {
+            secret_name(checker, Reader::Step(at), name, after);
+        }
     }
 }
 
-fn secret_name(checker: &mut Checker<'_>, name: Option<&Spanned<String>>) {
+fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<String>>, after: bool) {
     let Some(name) = name else { return };
-    let known: Vec<&str> =
-        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
     if name.value.contains("{{") {
         let problem =
             checker.error("secret-use", name.span, "the name of a secret is wanted here, not its value");
         checker.push(problem.help("write the name alone, without braces"));
-    } else {
-        declared(checker, "secret", &name.value, name.span, known);
+        return;
+    }
+    let mut parts = name.value.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("steps"), Some(id), Some(field), None) => match reader {
+            Reader::Step(at) => {
+                let reading = Reading { at, place: Use::Header, after, defaulted: false };
+                if output(checker, reading, (id, Some(field)), name.span) {
+                    secrets::need_secret(checker, name);
+                }
+            }
+            Reader::Runbook | Reader::Defaults | Reader::Ask => {
+                checker.fail("not-upstream", name.span, "no step has run when this is read");
+            }
+        },
+        (Some("inputs"), Some(input), None, None) => {
+            let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
+            if declared(checker, "input", input, name.span, known.map(|key| key.value.as_str()).collect()) {
+                secrets::need_secret(checker, name);
+            }
+        }
+        _ => {
+            let known = checker.runbook.secrets.iter().flat_map(Entries::iter);
+            let known = known.map(|(key, _)| key.value.as_str()).collect();
+            declared(checker, "secret", &name.value, name.span, known);
+        }
     }
 }
 
-/// `steps.id.field`.
+/// A step reads an output.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: usize,
+    place: Use,
+    /// It belongs to the proof of the step.
+    after: bool,
+    /// There is a value that takes its place.
+    defaulted: bool,
+}
+
+/// `steps.id.field`. Whether there is such an output.
 fn output(
     checker: &mut Checker<'_>,
-    at: usize,
-    text: &TextRef<'_>,
-    expr: &ExprRef<'_>,
+    Reading { at, place, after, defaulted }: Reading,
     (id, field): (&str, Option<&str>),
     span: Span,
-) {
+) -> bool {
     let Some(target) = checker.flow.find(id) else {
         let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
         let problem = problem.suggest(id, checker.flow.ids());
         checker.push(problem);
-        return;
+        return false;
     };
-    let round = text.place == Use::Until && checker.flow.lists.belongs(target, at);
-    let own = target == at || text.place != Use::Until && checker.flow.lists.belongs(at, target);
+    let round = place == Use::Until && checker.flow.lists.belongs(target, at);
+    let own = target == at || place != Use::Until && checker.flow.lists.belongs(at, target);
     if let Some(field) = field {
         let written = checker.steps[target];
         let whole = (written.for_each.is_some() || written.repeat.is_some()) && !own;
@@ -277,31 +372,30 @@ fn output(
         if !known.iter().any(|name| name == field) {
             let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let problem = problem.suggest(field, names.iter().copied());
-            let problem = problem.help(format!("it has: {}", names.join(", ")));
+            let help = format!("it has: {}", names.join(", "));
+            let problem = problem.suggest(field, names.iter().copied()).help(help);
             checker.push(if whole && fields(checker.steps[target]).iter().any(|name| name == field) {
                 checker.inside_list(at, target, span)
             } else {
                 problem
             });
-            return;
+            return false;
         }
     }
     if target == at {
-        if !text.after {
+        if !after {
             let problem = checker.error("not-upstream", span, "a step cannot read what itself will give");
             let help = "an `undo` or `put_back` is written down before its step starts";
             let reverses = checker.steps[at].undo.is_some() || checker.steps[at].put_back.is_some();
             checker.push(if reverses { problem.help(help) } else { problem });
         }
-        return;
+        return true;
     }
     if checker.list_around(at, target).is_some_and(|list| list != target) {
         let problem = checker.inside_list(at, target, span);
         checker.push(problem);
-        return;
+        return false;
     }
-    let defaulted = field == Some("outcome") || has_default(expr.expr.source(), id, field);
     let ends_with_main = at >= checker.flow.main && target < checker.flow.main;
     if !ends_with_main && !round {
         let message = format!("step `{id}` does not come before `{}`", checker.name(at));
@@ -314,16 +408,25 @@ fn output(
         };
         checker.unless_upstream.push((at, target, problem));
     }
-    if defaulted {
-        return;
+    if defaulted || field == Some("outcome") {
+        return true;
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
-        let what = field.map_or_else(String::new, |field| format!(".{field}"));
-        let problem =
-            checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
-        let help = format!("write steps.{id}{what} | default(…), or give this step the same `when`");
-        checker.push(problem.help(help));
+        absent(checker, (id, field), span, reason);
     }
+    true
+}
+
+fn absent(checker: &mut Checker<'_>, (id, field): (&str, Option<&str>), span: Span, reason: &str) {
+    let what = field.map_or_else(String::new, |field| format!(".{field}"));
+    let problem =
+        checker.error("may-be-skipped", span, format!("`steps.{id}{what}` may not be there: {reason}"));
+    let secret = secrets::is_secret(checker, &format!("steps.{id}{what}"));
+    checker.push(problem.help(if secret {
+        "give this step the same `when`: nothing can stand in for a secret".to_owned()
+    } else {
+        format!("write steps.{id}{what} | default(…), or give this step the same `when`")
+    }));
 }
 
 /// Why an output of `target` may not exist when `at` reads it.
@@ -333,6 +436,9 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
     let (flow, lists) = (&checker.flow, &checker.flow.lists);
     if at >= flow.main && target < flow.main {
         return Some("`finally` runs at every ending, whatever was reached");
+    }
+    if checker.steps[target].notify.is_some() {
+        return Some("a message that reached nobody does not stop the run");
     }
     // The step itself, then the groups around it that the reader does not stand in.
     let mut node = target;

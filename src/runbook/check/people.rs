@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, shape};
+use super::{Checker, references};
 use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
-use crate::runbook::schema::{Approve, TimeoutWord};
+use crate::runbook::schema::{Approve, GlassDecl, TimeoutWord};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -24,6 +24,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 fn approve(checker: &mut Checker<'_>, approve: &Approve) {
     if approve.roles.value.is_empty() && checker.source.slice(approve.roles.span) == "[]" {
         checker.fail("empty-role", approve.roles.span, "an approve names at least one role");
+    }
+    if let Some(glass) = &approve.break_glass {
+        self::glass(checker, approve, glass);
     }
     let escalates = approve.escalate_to.iter().flatten();
     approve.roles.value.iter().chain(escalates).for_each(|role| known_role(checker, role));
@@ -50,6 +53,44 @@ fn approve(checker: &mut Checker<'_>, approve: &Approve) {
                 checker.fail("gate-policy", quorum.span, message);
             }
         }
+    }
+}
+
+/// Somebody may break the glass while the gate is still open, and somebody else looks at it afterwards.
+fn glass(checker: &mut Checker<'_>, approve: &Approve, glass: &GlassDecl) {
+    for (of, roles) in [("break_glass", &glass.roles), ("review", &glass.review.roles)] {
+        if roles.value.is_empty() {
+            checker.fail("empty-role", roles.span, format!("a `{of}` names at least one role"));
+        }
+        roles.value.iter().for_each(|role| known_role(checker, role));
+    }
+    if glass.review.within.value.0 == 0 {
+        let problem = checker.error(
+            "bad-duration",
+            glass.review.within.span,
+            "a review within nothing is always overdue",
+        );
+        checker.push(problem.help("write how long somebody has, such as 24h"));
+    }
+    let timeout = approve.timeout.as_ref().map_or(3_600_000, |timeout| timeout.value.0);
+    let escalates = approve.on_timeout.as_ref().is_some_and(|word| word.value == TimeoutWord::Escalate);
+    let open = if escalates { timeout.saturating_mul(2) } else { timeout };
+    if glass.after.value.0 >= open {
+        let message = "the gate is shut by the time its glass may be broken";
+        let problem = checker.error("gate-policy", glass.after.span, message);
+        checker
+            .push(problem.help("make `after` shorter than the `timeout` of the gate (1h unless it says so)"));
+    }
+    let Some(environment) = checker.environment else { return };
+    let holders = |roles: &[Spanned<String>]| -> BTreeSet<&str> {
+        let people = roles.iter().filter_map(|role| environment.role(&role.value)).flatten();
+        people.map(|person| person.value.as_str()).collect()
+    };
+    let (breakers, reviewers) = (holders(&glass.roles.value), holders(&glass.review.roles.value));
+    if reviewers.len() == 1 && reviewers.is_superset(&breakers) && !breakers.is_empty() {
+        let who = reviewers.into_iter().next().unwrap_or_default();
+        let message = format!("only {who} could review it, and only {who} could break the glass");
+        checker.fail("gate-policy", glass.review.roles.span, message);
     }
 }
 
@@ -81,7 +122,7 @@ fn exclusions(checker: &mut Checker<'_>, at: usize, exclude: Option<&[Spanned<St
         match checker.flow.find(id) {
             None => {
                 let named = Spanned { value: id.to_owned(), span: name.span };
-                shape::unknown_step(checker, &named, "exclude");
+                references::unknown_step(checker, &named, "exclude");
             }
             Some(other) => {
                 let human = checker.steps[other].kind().is_none_or(|kind| HUMAN.contains(&kind));

@@ -2,21 +2,16 @@
 
 use regex::Regex;
 
-use super::Checker;
+use super::{Checker, asked, secrets};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS};
+use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS, NOTIFY};
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
-use crate::runbook::schema::{
-    Class, EffectWord, ErrorWord, Expect, Http, InputDecl, Output, Poll, ProbeDecl, Retry, Step, TypeWord,
-};
+use crate::runbook::schema::{EffectWord, Expect, Http, Output, Poll, ProbeDecl, Step};
 use crate::runbook::template::Part;
-use crate::runbook::{extract, inputs, position};
-
-/// Attempts of one step, at most.
-const MAX_ATTEMPTS: u32 = 10_000;
+use crate::runbook::{extract, position};
 
 /// Output names that every step, or some kind of step, gives by itself.
 pub(super) const RESERVED: [&str; 6] = ["outcome", "items", "answer", "by", "at", "comment"];
@@ -32,7 +27,6 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         let step = checker.steps[at];
         kinds(checker, step);
         keys(checker, step);
-        references(checker, at);
         policies(checker, step);
         calls(checker, step);
     }
@@ -60,7 +54,8 @@ fn declarations(checker: &mut Checker<'_>) {
         expression_name(checker, name);
     }
     for (name, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
+        secrets::input(checker, decl);
     }
     for (_, secret) in runbook.secrets.iter().flat_map(Entries::iter) {
         check_secret(secret, checker.source, &mut checker.problems);
@@ -80,7 +75,7 @@ fn declarations(checker: &mut Checker<'_>) {
 }
 
 /// A name that expressions can read.
-fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
+pub(super) fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
     let mut bytes = name.value.bytes();
     let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -88,44 +83,6 @@ fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
         let message = format!("`{}` cannot be named in an expression: letters, digits and `_`", name.value);
         let problem = checker.error("bad-id", name.span, message);
         checker.push(problem.suggest_name(&name.value));
-    }
-}
-
-fn input(checker: &mut Checker<'_>, name: &str, decl: &InputDecl) {
-    let kind = decl.r#type.value;
-    match (kind, &decl.of) {
-        (TypeWord::List, None) => {
-            let problem = checker.error("missing-key", decl.r#type.span, "a list says what it is a list of");
-            checker.push(problem.help("add `of: string`, or another type"));
-        }
-        (TypeWord::List, Some(of)) if of.value == TypeWord::List => {
-            checker.fail("bad-value", of.span, "a list of lists cannot be given");
-        }
-        (TypeWord::List, Some(_)) | (_, None) => {}
-        (_, Some(of)) => checker.fail("key-not-for-kind", of.span, "`of` belongs to lists"),
-    }
-    let numeric = [kind, decl.of.as_ref().map_or(kind, |of| of.value)];
-    let numeric = numeric.iter().any(|kind| matches!(kind, TypeWord::Integer | TypeWord::Number));
-    for bound in decl.min.iter().chain(&decl.max).filter(|_| !numeric) {
-        checker.fail("key-not-for-kind", bound.span, "`min` and `max` belong to numbers");
-    }
-    if let (Some(min), Some(max)) = (&decl.min, &decl.max)
-        && min.value > max.value
-    {
-        checker.fail("bad-value", max.span, "`max` is less than `min`");
-    }
-    if let Some(pattern) = &decl.pattern {
-        regex(checker, pattern);
-    }
-    if let Some(default) = &decl.default
-        && let Err(message) = inputs::check_value(decl, &default.value.literal())
-    {
-        checker.fail("ill-typed", default.span, format!("the default of `{name}`: {message}"));
-    }
-    if let Some(span) = decl.keys.get("class").filter(|_| decl.class == Some(Class::Secret)) {
-        let message =
-            "a secret input is known to the language, but not built yet: it belongs under `secrets`";
-        checker.fail("not-built-yet", span, message);
     }
 }
 
@@ -192,21 +149,26 @@ fn kinds(checker: &mut Checker<'_>, step: &Step) {
 fn keys(checker: &mut Checker<'_>, step: &Step) {
     let Some(kind) = step.kind() else { return };
     let runs = ACTIONS.contains(&kind);
+    let sends = kind == NOTIFY;
     let program = matches!(kind, "shell" | "argv");
     let human = HUMAN.contains(&kind);
     for (name, span) in step.keys.iter() {
         let fits = match name {
-            "env" | "cwd" => program,
+            "env" | "cwd" | "artifacts" => program,
+            "host" => program || kind == "checklist",
+            "outputs" | "retry" | "idempotency_key" => runs || sends,
             _ if ACTION_KEYS.contains(&name) => runs,
-            "poll" | "deadline" => runs,
+            "poll" => runs,
+            "deadline" => runs || sends,
             "effect" => runs || kind == "manual",
             "ungated" => runs || matches!(kind, "manual" | "revert"),
-            "class" => runs || kind == "input",
-            "timeout" | "show" => runs || human,
+            "class" => runs || sends || kind == "input",
+            "timeout" | "show" => runs || sends || human,
             "by" => human && kind != "approve",
             "unattended" => human,
             "on_failure" => {
-                runs || human || matches!(kind, "assert" | "group" | "revert") || step.for_each.is_some()
+                let others = matches!(kind, "assert" | "group" | "revert");
+                runs || sends || human || others || step.for_each.is_some()
             }
             "for_each" => !matches!(kind, "end" | "revert"),
             "repeat" => kind == "group",
@@ -234,80 +196,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     }
 }
 
-fn references(checker: &mut Checker<'_>, at: usize) {
-    let step = checker.steps[at];
-    for id in step.needs.iter().flatten() {
-        match checker.flow.find(&id.value) {
-            None => unknown_step(checker, id, "needs"),
-            Some(found) if found == at => checker.fail("cycle", id.span, "a step cannot wait for itself"),
-            Some(found) if !checker.same_list(found, at) => another_list(checker, at, found, id),
-            Some(_) => {}
-        }
-    }
-    for id in
-        step.past.iter().flatten().filter(|id| checker.flow.find(&id.value).is_none()).collect::<Vec<_>>()
-    {
-        unknown_step(checker, id, "past");
-    }
-    for item in step.checklist.iter().flat_map(|list| &list.items.value) {
-        let Some(id) = item.probe.as_ref().and_then(|probe| probe.step.as_ref()) else { continue };
-        match checker.flow.find(&id.value) {
-            None => unknown_step(checker, id, "probe"),
-            Some(found) if checker.steps[found].verify.is_none() => {
-                let message = format!("step `{}` has no `verify` that could prove this item", id.value);
-                checker.fail("bad-value", id.span, message);
-            }
-            Some(found) if checker.list_around(at, found).is_some() => {
-                let problem = checker.inside_list(at, found, id.span);
-                checker.push(problem);
-            }
-            Some(found) => {
-                let message = format!("step `{}` does not come before this checklist", id.value);
-                let problem = checker.error("not-upstream", id.span, message);
-                checker.unless_upstream.push((at, found, problem));
-            }
-        }
-    }
-}
-
-/// `needs` name steps of the same list.
-fn another_list(checker: &mut Checker<'_>, at: usize, found: usize, id: &Spanned<String>) {
-    let lists = &checker.flow.lists;
-    if lists.places[found].finally != lists.places[at].finally {
-        let message = format!("`{}` is in another list: `finally` runs when the steps are over", id.value);
-        return checker.fail("unknown-step", id.span, message);
-    }
-    let beside = lists.side_by_side(at, found);
-    let around = beside.filter(|(at, found)| lists.of[*at] == lists.of[*found]);
-    let message = format!("`{}` is in another list, and a step waits for those of its own", id.value);
-    let problem = checker.error("inside-group", id.span, message);
-    let problem = match around {
-        Some((step, group)) if step == at => problem
-            .also(checker.id_span(group).at(checker.source), "it belongs to this group")
-            .help(format!("write `{}`: the group has ended when all of it has", checker.name(group))),
-        Some((group, other)) => problem.help(format!(
-            "write `needs: [{}]` of the group `{}`",
-            checker.name(other),
-            checker.name(group)
-        )),
-        None if beside.is_some() => {
-            problem.help("what a group does on a failure begins when all of its steps have ended")
-        }
-        None => problem.help("a group begins before its steps and ends after them"),
-    };
-    checker.push(problem);
-}
-
-pub(super) fn unknown_step(checker: &mut Checker<'_>, id: &Spanned<String>, key: &str) {
-    let message = format!("no step is called `{}` (in `{key}`)", id.value);
-    let problem = checker.error("unknown-step", id.span, message).suggest(&id.value, checker.flow.ids());
-    checker.push(problem);
-}
-
 fn policies(checker: &mut Checker<'_>, step: &Step) {
-    if let Some(retry) = &step.retry {
-        retries(checker, step, retry);
-    }
     if let Some(wait) = &step.wait
         && wait.keys.has("for") == wait.keys.has("until")
         && !wait.keys.foreign
@@ -331,11 +220,13 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
     }
     for (name, output) in step.verify.iter().flat_map(|v| v.outputs.iter()).flat_map(Entries::iter) {
         self::output(checker, name, output);
+        secrets::proof(checker, step, name, output);
     }
     for (name, decl) in step.input.iter().flat_map(|form| form.fields.iter()) {
         expression_name(checker, name);
         reserved(checker, name);
-        input(checker, &name.value, decl);
+        asked::input(checker, &name.value, decl);
+        secrets::field(checker, step, decl);
     }
 }
 
@@ -343,10 +234,7 @@ fn output(checker: &mut Checker<'_>, name: &Spanned<String>, output: &Output) {
     expression_name(checker, name);
     reserved(checker, name);
     filter(checker, &output.filter.value.0, output.filter.span);
-    if output.class == Some(Class::Secret) {
-        let message = "a secret that is born during a run is known to the language, but not built yet";
-        checker.fail("not-built-yet", output.filter.span, message);
-    }
+    secrets::output(checker, output);
 }
 
 fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
@@ -356,41 +244,9 @@ fn reserved(checker: &mut Checker<'_>, name: &Spanned<String>) {
     }
 }
 
-fn retries(checker: &mut Checker<'_>, step: &Step, retry: &Retry) {
-    let attempts = &retry.max_attempts;
-    if attempts.value == 0 || attempts.value > MAX_ATTEMPTS {
-        let message = format!("`max_attempts` counts the first attempt too: from 1 to {MAX_ATTEMPTS}");
-        checker.fail("retry-policy", attempts.span, message);
-    }
-    if let Some(backoff) = retry.backoff.as_ref().filter(|factor| !(1.0..=100.0).contains(&factor.value)) {
-        checker.fail("retry-policy", backoff.span, "`backoff` is a factor from 1 to 100");
-    }
-    if let (Some(delay), Some(max)) = (&retry.delay, &retry.max_delay)
-        && max.value < delay.value
-    {
-        checker.fail("retry-policy", max.span, "`max_delay` is shorter than `delay`");
-    }
-    let resolvable = step.verify.is_some() || step.idempotency_key.is_some();
-    if step.effect_word() == EffectWord::Read || resolvable {
-        return;
-    }
-    for word in retry.errors.iter().flatten() {
-        if matches!(word.value, ErrorWord::Timeout | ErrorWord::Server | ErrorWord::Expect) {
-            let message = format!(
-                "after `{}` the effect may have happened: repeating could do it twice",
-                word.value.name()
-            );
-            let problem = checker.error("retry-policy", word.span, message);
-            checker.push(
-                problem.help("add `idempotency_key: auto`, or a `verify` that tells whether it happened"),
-            );
-        }
-    }
-}
-
 /// The calls of a step, its proofs and reversals.
 fn calls(checker: &mut Checker<'_>, step: &Step) {
-    if step.runs() {
+    if step.runs() && step.notify.is_none() {
         let act = step.act();
         call(checker, act);
         if let Some(poll) = act.poll {
@@ -590,7 +446,7 @@ fn is_path(text: &str) -> bool {
     })
 }
 
-fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
+pub(super) fn regex(checker: &mut Checker<'_>, pattern: &Spanned<String>) {
     if let Err(error) = Regex::new(&pattern.value) {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or("").trim_start_matches("error: ");

@@ -8,6 +8,7 @@ use crate::runbook::decode::{Keys, Spanned};
 use crate::runbook::scalar::{Entries, Millis};
 use crate::runbook::schema::{EvidenceWord, Expect, ItemDecl, LinkDecl, Step};
 use crate::runbook::template::{Part, Template};
+use crate::runbook::window::{BadWindow, Window, zones};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     whole(checker);
@@ -38,8 +39,28 @@ fn acts(step: &Step) -> Vec<(Act<'_>, Option<&Expect>)> {
     acts
 }
 
+/// Windows that open some day, in a zone that there is.
+fn windows(checker: &mut Checker<'_>) {
+    for decl in checker.runbook.windows.iter().flatten() {
+        no_time(checker, "for", Some(decl.r#for.value), Some(decl.r#for.span));
+        let Err(bad) = Window::new(&decl.cron.value, &decl.zone.value, decl.r#for.value.0) else { continue };
+        let span = if matches!(bad, BadWindow::Zone(_)) { decl.zone.span } else { decl.cron.span };
+        let problem = checker.error("bad-window", span, bad.to_string());
+        checker.push(match &bad {
+            BadWindow::Zone(zone) => {
+                problem.suggest(zone, zones()).help("a name such as `Europe/Paris`, or `UTC`")
+            }
+            BadWindow::Cron { .. } => {
+                problem.help("minute, hour, day of the month, month, day of the week: \"0 22 * * 1-5\"")
+            }
+            BadWindow::Never(_) => problem,
+        });
+    }
+}
+
 /// What belongs to no step.
 fn whole(checker: &mut Checker<'_>) {
+    windows(checker);
     let runbook = checker.runbook;
     no_time(checker, "deadline", runbook.deadline, runbook.keys.get("deadline"));
     if let Some(http) = runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref()) {
@@ -54,7 +75,7 @@ fn whole(checker: &mut Checker<'_>) {
         let problem = checker.error("empty", name.span, "an alert without a name");
         checker.push(problem.help("write the name as the alerting system spells it"));
     }
-    for name in runbook.lock.iter().flatten().filter(|name| name.value.source().trim().is_empty()) {
+    for name in runbook.locks().filter(|name| name.value.source().trim().is_empty()) {
         let problem = checker.error("empty", name.span, "a lock without a name");
         checker.push(
             problem.help("name what no two runs may change at once, such as \"tenant/{{ inputs.id }}\""),
@@ -86,6 +107,10 @@ fn links(checker: &mut Checker<'_>, links: Option<&[LinkDecl]>) {
 fn times(checker: &mut Checker<'_>, step: &Step) {
     for (name, time) in [("timeout", &step.timeout), ("deadline", &step.deadline)] {
         no_time(checker, name, time.as_ref().map(|time| time.value), time.as_ref().map(|time| time.span));
+    }
+    if let Some(time) = step.timebox.as_ref().filter(|time| time.value.0 == 0) {
+        let problem = checker.error("bad-duration", time.span, "a timebox of nothing is always over");
+        checker.push(problem.help("write how long people should take, such as 15m, or leave `timebox` out"));
     }
     if let Some(time) = step.estimate.as_ref().filter(|time| time.value.0 == 0) {
         let problem = checker.error("bad-duration", time.span, "an estimate of nothing says nothing");

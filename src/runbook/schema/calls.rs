@@ -1,6 +1,7 @@
 //! What a step asks a machine to do, how the answer is judged, and when it is asked again.
 
 use super::Class;
+use crate::diag::{Diagnostic, Span};
 use crate::runbook::decode::{Decode, Reader, Spanned, record, words};
 use crate::runbook::scalar::{Data, Entries, Filter, Many, Millis};
 use crate::runbook::template::Template;
@@ -69,16 +70,40 @@ record! {
 pub struct Output {
     pub filter: Spanned<Filter>,
     pub class: Option<Class>,
+    /// Where it says, at once or by its class, that it is a secret.
+    pub secret: Option<Span>,
 }
 
 record! {
-    /// A filter, and who may read what it gives.
+    /// A filter, and who may read what it gives: exactly one of `filter` and `secret`.
     pub struct OutputDecl {
         /// jq filter over the result.
-        must filter: Spanned<Filter>,
+        may filter: Spanned<Filter>,
+        /// jq filter that gives a secret: kept sealed, usable by name, erased at the end.
+        may secret: Spanned<Filter>,
         /// Who may read it in the record.
         may class: Class,
-    } later ["secret"]
+    }
+}
+
+/// A file that a step leaves: its path, or its path and more about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artifact {
+    pub path: Spanned<Template>,
+    pub class: Option<Spanned<Class>>,
+    pub optional: bool,
+}
+
+record! {
+    /// A file that a step leaves.
+    pub struct ArtifactDecl {
+        /// Where it lies, from the folder that the program runs in.
+        must path: Spanned<Template>,
+        /// Who may read its size and hash in the record.
+        may class: Spanned<Class>,
+        /// The step succeeds without it, too.
+        may optional: bool,
+    }
 }
 
 record! {
@@ -112,6 +137,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How "done" looks.
@@ -142,6 +169,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -166,6 +195,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -196,6 +227,8 @@ record! {
         may env: Entries<Spanned<Template>>,
         /// Folder the program runs in.
         may cwd: Spanned<Template>,
+        /// Host of the environment that the program runs on: that of its step, unless it says so.
+        may host: Spanned<Template>,
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
@@ -260,13 +293,70 @@ words! {
     }
 }
 
+impl Output {
+    /// Whether what it gives is a secret; `step` is the class that its step gives to all its outputs.
+    pub fn is_secret(&self, step: Option<Class>) -> bool {
+        self.secret.is_some() || self.class.or(step) == Some(Class::Secret)
+    }
+}
+
+impl OutputDecl {
+    /// Its one filter. A wrong key was reported already, and may have been meant for either.
+    fn output(self, node: &Node, reader: &mut Reader<'_>) -> Option<Output> {
+        let class = self.class;
+        let secret = self.keys.get("secret");
+        match (self.filter, self.secret) {
+            (Some(filter), None) => Some(Output { filter, class, secret }),
+            (None, Some(filter)) => Some(Output { filter, class, secret }),
+            (Some(_), Some(_)) => {
+                let at = secret.unwrap_or(self.span).at(reader.source);
+                let message = "an output has one filter, found `filter` and `secret`";
+                let problem = Diagnostic::error("key-not-for-kind", at, message);
+                reader.problems.push(problem.help("keep `secret` for what nobody may read, else `filter`"));
+                None
+            }
+            (None, None) => {
+                if !self.keys.foreign && !self.keys.has("filter") && secret.is_none() {
+                    reader.missing(node, "filter");
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Decode for Artifact {
+    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Map { .. } = &node.value {
+            let decl: ArtifactDecl = reader.value(node)?;
+            return Some(Self { path: decl.path, class: decl.class, optional: decl.optional == Some(true) });
+        }
+        Some(Self { path: reader.value(node)?, class: None, optional: false })
+    }
+}
+
+impl schemars::JsonSchema for Artifact {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Artifact".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let path = generator.subschema_for::<Template>();
+        let full = generator.subschema_for::<ArtifactDecl>();
+        schemars::json_schema!({
+            "description": "The path of a file, or its path and more about it.",
+            "anyOf": [path, full]
+        })
+    }
+}
+
 impl Decode for Output {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Map { .. } = &node.value {
             let decl: OutputDecl = reader.value(node)?;
-            return Some(Self { filter: decl.filter, class: decl.class });
+            return decl.output(node, reader);
         }
-        Some(Self { filter: reader.value(node)?, class: None })
+        Some(Self { filter: reader.value(node)?, class: None, secret: None })
     }
 }
 

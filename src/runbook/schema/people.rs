@@ -35,7 +35,49 @@ record! {
         may covers: Vec<Spanned<String>>,
         /// What a rejection does.
         may on_reject: RejectWord,
-    } later ["break_glass", "filter", "max_targets"]
+        /// Who may open it alone, with a reason, when nobody comes.
+        may break_glass: GlassDecl,
+        /// Tells those who may approve as soon as it opens, where the environment says how to reach them.
+        may notify: bool,
+    } later ["filter", "max_targets"]
+}
+
+record! {
+    /// Opening an approval alone. It stands on a line of its own in the report, and in `list` until it is reviewed.
+    pub struct GlassDecl {
+        /// Roles whose members may, with a reason. Exclusions of the gate do not hold for them.
+        must roles: Spanned<Vec<Spanned<String>>>,
+        /// Not before the question has been open for so long; `0s`: at once.
+        must after: Spanned<Millis>,
+        /// Who looks at it afterwards.
+        must review: ReviewDecl,
+    }
+}
+
+record! {
+    /// The look that somebody else takes at it afterwards.
+    pub struct ReviewDecl {
+        /// Roles whose members may review it; never whoever broke the glass.
+        must roles: Spanned<Vec<Spanned<String>>>,
+        /// How long they have until it is called overdue.
+        must within: Spanned<Millis>,
+    }
+}
+
+record! {
+    /// A message to people: a `template`, or `subject` and `text`.
+    pub struct NotifyDecl {
+        /// Whom: `owners`, or names of contacts, roles and people of the environment.
+        must to: Spanned<Vec<Spanned<String>>>,
+        /// Only the first of them who can be reached, in this order; else all.
+        may first: bool,
+        /// Name of a template: `templates/NAME.fr.txt` and `.en.txt` beside the runbook or above it, or one of ours.
+        may template: Spanned<String>,
+        /// What it is about, in one line.
+        may subject: Text,
+        /// What it says.
+        may text: Text,
+    }
 }
 
 record! {
@@ -142,4 +184,11 @@ words! {
 words! {
     /// Whether a file must be attached.
     pub enum EvidenceWord { Required = "required", Optional = "optional", None = "none", }
+}
+
+impl Approve {
+    /// Others may open it when nobody answers in time.
+    pub fn escalates(&self) -> bool {
+        self.on_timeout.as_ref().is_some_and(|word| word.value == TimeoutWord::Escalate)
+    }
 }
