@@ -489,7 +489,9 @@ impl Loop {
         }
         let nobody = self.it.alone && open && self.it.replies.is_empty();
         let sleeps = self.it.no_wait && self.it.state.derived().loose.is_empty();
-        if (nobody && self.it.state.derived().loose.is_empty()) || sleeps {
+        let state = &self.it.state;
+        let stuck = state.derived().loose.iter().all(|step| state.waits_for_an_answer(*step));
+        if (nobody && stuck) || sleeps {
             let mut batch = Vec::new();
             let reason = if open { "unattended" } else { "waiting" };
             let actor = Actor { who: self.it.actor.who.clone(), how: How::OsUser, played_by: None };

@@ -10,5 +10,6 @@ mod points;
 mod services;
 mod signals;
 mod spoken;
+mod toggles;
 mod unbegun;
 mod world;

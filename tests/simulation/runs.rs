@@ -48,7 +48,7 @@ fn one_swarm(seed: u64) -> Result<u64, String> {
     judged(seed, &plan, || swarm(&plan, seed)).map(|_| 1)
 }
 
-pub fn one_nested_swarm(seed: u64) -> Result<u64, String> {
+fn one_nested_swarm(seed: u64) -> Result<u64, String> {
     let mut rng = Rng::stream(seed, 31);
     let most = rng.pick(&[2, 4, 6, 10, 16]);
     let plan = nests::random(&mut rng, most);
@@ -61,7 +61,7 @@ fn one_with_crashes(seed: u64) -> Result<u64, String> {
     every_crash(seed, &plans::random(&mut rng, most))
 }
 
-pub fn one_nested_with_crashes(seed: u64) -> Result<u64, String> {
+fn one_nested_with_crashes(seed: u64) -> Result<u64, String> {
     let mut rng = Rng::stream(seed, 34);
     let most = rng.pick(&[1, 2, 4, 8]);
     every_crash(seed, &nests::random(&mut rng, most))
@@ -179,7 +179,7 @@ fn rule_03_approvals_of_groups_and_lists_are_voided_when_what_they_cover_changes
     assert!(voided > count / 50, "{voided}");
 }
 
-pub fn one_nested_tampered(seed: u64) -> Result<u64, String> {
+fn one_nested_tampered(seed: u64) -> Result<u64, String> {
     one_tampered(seed, nests::random(&mut Rng::stream(seed, 51), 8), "color")
 }
 

@@ -345,6 +345,12 @@ impl State {
             .rposition(|r| r.end.is_none() && r.kind == Reversal::PutBack && r.scope == Some(group))
     }
 
+    /// A group or a revert that goes on once somebody has said what is to become of a toggle.
+    pub fn waits_for_an_answer(&self, at: usize) -> bool {
+        let next = self.newest_toggle(at).or_else(|| self.open_among(at));
+        next.is_some_and(|next| self.steps[self.reversals[next].step].ask.is_some())
+    }
+
     /// The newest open reversal that a revert names.
     pub(in crate::core) fn open_among(&self, revert: usize) -> Option<usize> {
         if self.shape.node(revert).kind != Kind::Revert {
