@@ -304,7 +304,8 @@ impl State {
         let state = &self.steps[step];
         need(!state.settled && state.running.is_none(), "it is running, or settled already")?;
         let asked = state.last_ask.and_then(|id| self.asks.get(&id));
-        let what_now = asked.is_some_and(|ask| matches!(ask.kind, AskKind::Failure | AskKind::Unknown));
+        let what_now =
+            asked.is_some_and(|ask| matches!(ask.kind, AskKind::Failure | AskKind::Unknown | AskKind::Guard));
         need(state.ask.is_none() && what_now, "nobody was asked about it")?;
         let outputs = event.hidden.outputs();
         match how {

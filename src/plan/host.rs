@@ -92,13 +92,15 @@ pub fn used(plan: &Plan) -> Vec<UsedHost> {
     let values = &plan.values;
     let known = Known::of(values);
     let mut out: Vec<UsedHost> = Vec::new();
-    for (at, node) in plan.graph.steps.iter().enumerate() {
-        for name in plan.step_values(at).into_iter().flat_map(named) {
+    let steps = plan.graph.steps.iter().map(|node| (&node.id, values.steps.get(&node.id)));
+    let guards = plan.graph.guards.iter().map(|node| (&node.id, values.guards.get(&node.id)));
+    for (id, own) in steps.chain(guards) {
+        for name in own.into_iter().flat_map(named) {
             let name = name.render(&known).ok().and_then(|name| name.as_plain().map(str::to_owned));
             match out.iter_mut().find(|used| used.name == name) {
-                Some(used) if used.steps.contains(&node.id) => {}
-                Some(used) => used.steps.push(node.id.clone()),
-                None => out.push(UsedHost { name, steps: vec![node.id.clone()] }),
+                Some(used) if used.steps.contains(id) => {}
+                Some(used) => used.steps.push(id.clone()),
+                None => out.push(UsedHost { name, steps: vec![id.clone()] }),
             }
         }
     }
@@ -121,9 +123,8 @@ pub(super) fn of(
 ) -> BTreeMap<String, Reach> {
     let known = Known::of(values);
     let names: BTreeSet<Option<String>> = values
-        .steps
-        .values()
-        .flat_map(named)
+        .all()
+        .flat_map(|(_, own)| named(own))
         .map(|name| name.render(&known).ok().and_then(|name| name.as_plain().map(str::to_owned)))
         .collect();
     let mut out = BTreeMap::new();

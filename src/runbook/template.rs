@@ -9,6 +9,7 @@ mod address;
 mod called;
 mod parse;
 mod time;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -384,53 +385,6 @@ impl fmt::Display for Rendered {
             Segment::Secret(name) => write!(f, "<secret {name}>"),
             Segment::Later(expr) => write!(f, "<decided later by {expr}>"),
             Segment::Work => f.write_str("<run.work>"),
-        })
-    }
-}
-
-impl<S> Tree<S> {
-    pub fn from_value(value: &Value) -> Self
-    where
-        S: From<String>,
-    {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(yes) => Self::Bool(*yes),
-            Value::Number(number) => Self::Number(number.to_string()),
-            Value::String(text) => Self::Text(S::from(text.clone())),
-            Value::Array(list) => Self::List(list.iter().map(Self::from_value).collect()),
-            Value::Object(map) => {
-                Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_value(v))).collect())
-            }
-        }
-    }
-
-    /// Every text in the structure.
-    pub fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
-        match self {
-            Self::Text(text) => out.push(text),
-            Self::List(list) => list.iter().for_each(|tree| tree.texts(out)),
-            Self::Map(map) => map.iter().for_each(|(_, tree)| tree.texts(out)),
-            Self::Null | Self::Bool(_) | Self::Number(_) => {}
-        }
-    }
-}
-
-impl Tree<Template> {
-    /// # Errors
-    /// As [`Template::render`].
-    pub fn render(&self, scope: &dyn Scope) -> Result<Tree<Rendered>, RenderError> {
-        Ok(match self {
-            Self::Null => Tree::Null,
-            Self::Bool(yes) => Tree::Bool(*yes),
-            Self::Number(number) => Tree::Number(number.clone()),
-            Self::Text(template) => template.render_tree(scope)?,
-            Self::List(list) => Tree::List(list.iter().map(|t| t.render(scope)).collect::<Result<_, _>>()?),
-            Self::Map(map) => Tree::Map(
-                map.iter()
-                    .map(|(k, t)| Ok((k.clone(), t.render(scope)?)))
-                    .collect::<Result<_, RenderError>>()?,
-            ),
         })
     }
 }

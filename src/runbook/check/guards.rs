@@ -1,6 +1,6 @@
 //! Guards: names of their own, questions alone, at intervals, and nothing in them that a run gives only later.
 
-use super::{Checker, commands, names, shape, values};
+use super::{Checker, commands, hosts, names, shape, values};
 use crate::runbook::schema::GuardDecl;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -17,6 +17,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         let timeout = guard.timeout.as_ref();
         values::no_time(checker, "timeout", timeout.map(|time| time.value), timeout.map(|time| time.span));
         commands::of_act(checker, guard.act(), true);
+        hosts::of_guard(checker, guard.act());
         names::of_guard(checker, guard);
     }
 }

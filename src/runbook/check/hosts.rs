@@ -17,13 +17,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         }
         artifacts(checker, step);
         for act in parts(step) {
-            if let Some(host) = act.host.filter(|_| act.http.is_some()) {
-                let message = "a call is made from this machine, not from a host";
-                let problem = checker.error("key-not-for-kind", host.span, message);
-                checker.push(problem.help("leave `host` out, or let a program there make the call"));
-            } else if let Some(host) = act.host {
-                named(checker, host);
-            }
+            place(checker, act);
         }
         let own = step.runs().then(|| step.act());
         for act in own.into_iter().chain(parts(step)) {
@@ -32,6 +26,24 @@ pub(super) fn check(checker: &mut Checker<'_>) {
                 elsewhere(checker, act);
             }
         }
+    }
+}
+
+/// What a guard asks, and where.
+pub(super) fn of_guard(checker: &mut Checker<'_>, act: Act<'_>) {
+    place(checker, act);
+    if act.host.is_some() && act.http.is_none() {
+        elsewhere(checker, act);
+    }
+}
+
+fn place(checker: &mut Checker<'_>, act: Act<'_>) {
+    if let Some(host) = act.host.filter(|_| act.http.is_some()) {
+        let message = "a call is made from this machine, not from a host";
+        let problem = checker.error("key-not-for-kind", host.span, message);
+        checker.push(problem.help("leave `host` out, or let a program there make the call"));
+    } else if let Some(host) = act.host {
+        named(checker, host);
     }
 }
 

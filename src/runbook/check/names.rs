@@ -199,21 +199,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                     }
                     _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
                 },
-                ("steps", Some(id)) => match reader {
-                    Reader::Ask => {
-                        let message = "a letter about a question reads the question, not the steps";
-                        checker.fail("not-upstream", span, message);
-                    }
-                    Reader::Step(at) => {
-                        let field = names.next();
-                        let defaulted = has_default(expr.expr.source(), id, field);
-                        let reading = Reading { at, place: text.place, after: text.after, defaulted };
-                        output(checker, reading, (id, field), span);
-                    }
-                    Reader::Runbook | Reader::Defaults | Reader::Guard => {
-                        before_any_step(checker, reader, span)
-                    }
-                },
+                ("steps", Some(id)) => of_step(checker, reader, text, &expr, (id, names.next()), span),
                 _ => {
                     let problem = checker.error("unknown-name", span, format!("nothing is called `{root}`"));
                     let names = known.get_or_insert_with(|| items(checker, reader, text.place));
@@ -221,6 +207,29 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 }
             }
         }
+    }
+}
+
+/// `steps.id.field`, wherever it is read.
+fn of_step(
+    checker: &mut Checker<'_>,
+    reader: Reader,
+    text: &TextRef<'_>,
+    expr: &ExprRef<'_>,
+    (id, field): (&str, Option<&str>),
+    span: Span,
+) {
+    match reader {
+        Reader::Ask => {
+            let message = "a letter about a question reads the question, not the steps";
+            checker.fail("not-upstream", span, message);
+        }
+        Reader::Step(at) => {
+            let defaulted = has_default(expr.expr.source(), id, field);
+            let reading = Reading { at, place: text.place, after: text.after, defaulted };
+            output(checker, reading, (id, field), span);
+        }
+        Reader::Runbook | Reader::Defaults | Reader::Guard => before_any_step(checker, reader, span),
     }
 }
 
