@@ -88,12 +88,26 @@ pub(super) fn bind(
         if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
             let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
             binds.digests.insert(name.clone(), digest_of(&action));
-            if shape.all_of(name, frame).is_empty() {
+            if to_come(state, name, frame) {
                 shown.insert(name.clone(), action);
             }
         }
     }
     Ok((binds, shown))
+}
+
+/// Whether something of it may still be begun that is not known by now: items of a list that nobody could read, rounds.
+fn to_come(state: &State, name: &str, frame: usize) -> bool {
+    let shape = state.shape();
+    let frame = shape.shared(name, frame);
+    let laid_out = |whole: usize| {
+        let compound = state.step(whole).compound.as_ref();
+        shape.node(whole).each.is_some() && compound.is_some_and(|compound| compound.batches > 0)
+    };
+    shape.loops_with(name).into_iter().skip(shape.depth(frame)).any(|of| {
+        let wholes = shape.wholes_of(&of, frame);
+        wholes.is_empty() || !wholes.into_iter().all(laid_out)
+    })
 }
 
 impl Binds {

@@ -362,6 +362,9 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "item-settled" => "ce point est déjà réglé",
         "name-the-item" => "ce qui reste se traite point par point",
         "stale-view" => "ce qui était affiché n'est plus ce qui est demandé",
+        "gate-shut" => {
+            "une porte à l'intérieur n'est pas ouverte, et seules les personnes désignées l'ouvrent"
+        }
         "conflict" => "quelqu'un a déjà répondu autrement",
         "question-closed" => "la question est close",
         "bad-signature" => "cette signature ne compte pas",

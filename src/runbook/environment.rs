@@ -464,7 +464,8 @@ mod tests {
         assert_eq!(codes("vars: {a: \"{{ services.x.port }}\"}\n"), ["unknown-name"]);
         assert_eq!(codes("secrets: {a: {env: A, file: b}}\n"), ["secret-source"]);
         assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
-        assert_eq!(codes("require: {}\n"), ["not-built-yet"]);
+        assert!(codes("require: [window]\n").is_empty());
+        assert_eq!(codes("require: {}\n"), ["wrong-type"]);
         assert!(codes("hosts: {a: {ssh: deploy@web-01, port: 22}, b: {via: [env]}}\n").is_empty());
         assert_eq!(codes("hosts: {a: {ssh: b, via: [env]}, b: {}}\n"), ["bad-value", "bad-value"]);
         assert_eq!(codes("hosts: {a: {ssh: '-oProxyCommand=x'}}\n"), ["bad-value"]);

@@ -125,8 +125,9 @@ impl Sshd {
 fn serve(dir: &Path) -> Option<(u16, Child)> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = dir.display();
+    // A home of its own: what the shell of this user reads there may take any time.
     let config = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/authorized\n\
+        "SetEnv HOME={place}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/authorized\n\
          StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n\
          KbdInteractiveAuthentication no\nMaxStartups 100\n"
     );

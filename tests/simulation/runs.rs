@@ -142,7 +142,8 @@ fn everything_comes_about() {
         for event in driven.entries.iter().flat_map(|entry| &entry.events) {
             let fact = serde_json::to_value(&event.fact).expect("facts are JSON");
             *seen.entry(event.fact.name().to_owned()).or_default() += 1;
-            let list = event.step.as_ref().is_some_and(|step| nests::find(&plan, step).each.is_some());
+            let of = |step: &String| plan.graph.steps.iter().find(|node| node.id == *step);
+            let list = event.step.as_ref().and_then(of).is_some_and(|node| node.each.is_some());
             if list && event.fact.name() == "step.expanded" && !laid_out.insert(event.place()) {
                 *seen.entry("step.expanded again".to_owned()).or_default() += 1;
             }

@@ -117,7 +117,7 @@ fn a_step_says_on_which_host_it_and_what_belongs_to_it_is_done() {
     );
     let text = paper(&document, None, &[("h", "web-01\nx".into())], false);
     assert_eq!(text.matches("# on web-01 x\n").count(), 2, "{text}");
-    assert!(text.contains("# on db\ndrained"), "{text}");
+    assert!(text.contains("# on db\n  drained"), "{text}");
 }
 
 #[test]

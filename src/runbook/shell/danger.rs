@@ -289,6 +289,12 @@ fn call(rest: &[Word]) -> Option<(Level, String)> {
     }
 }
 
+/// Whether signals go to this shell, its children and its jobs alone.
+fn own(rest: &[Word]) -> bool {
+    let mut targets = rest.iter().filter(|word| word.own_process() || !word.is_option()).peekable();
+    targets.peek().is_some() && targets.all(|word| word.own_process() || word.start().starts_with('%'))
+}
+
 fn git(rest: &[Word]) -> Option<(Level, &'static str)> {
     let at = past_options(rest, 0, &["-C", "-c", "--git-dir", "--work-tree"]);
     let (verb, rest) = (rest.get(at)?.whole()?, &rest[at + 1..]);
@@ -400,6 +406,8 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         "systemctl" | "service" => {
             said(Level::Changes, first(2, &["stop", "disable", "mask", "restart", "start", "enable", "kill"]))
         }
+        // A signal to oneself, or to what one started, is nobody else's matter.
+        "kill" if own(rest) => None,
         "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
             Some((Level::Changes, format!("`{name}`")))
         }

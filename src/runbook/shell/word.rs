@@ -96,6 +96,21 @@ impl Word {
         texts.collect()
     }
 
+    /// This shell, its group, or what it started last: `$$`, `-$$`, `$!`, `0`.
+    pub(super) fn own_process(&self) -> bool {
+        let group = |text: &str| text.is_empty() || text == "-";
+        let expanded = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Open(open) => Some(open.name.as_deref()),
+            Piece::Text(_) => None,
+        });
+        let names: Vec<Option<&str>> = expanded.collect();
+        match names.as_slice() {
+            [] => self.text() == "0",
+            [Some(name)] => matches!(*name, "$" | "!" | "BASHPID") && group(&self.text()),
+            _ => false,
+        }
+    }
+
     /// The literal text that it begins with.
     pub(super) fn start(&self) -> &str {
         match self.pieces.first() {
@@ -188,6 +203,10 @@ impl Word {
 
 /// `$NAME`, `${NAME:?…}`, `${#NAME}`.
 fn open(written: &str) -> Open {
+    // Always there: the shell itself, and what it started last.
+    if let Some(own) = written.strip_prefix('$').filter(|name| matches!(*name, "$" | "!")) {
+        return Open { name: Some(own.to_owned()), guarded: true };
+    }
     let inner = written.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
     if inner.starts_with('#') {
         return Open { name: None, guarded: true };
