@@ -1,6 +1,7 @@
 //! The places of a run, as the model of these tests sees them: a step that is done once has its own name, what stands
 //! inside a list or a round has a name with a number for each item. Plain and slow, and no code of the core.
 
+use sha2::Digest;
 use std::collections::BTreeMap;
 
 use consigne::plan::*;
@@ -90,7 +91,7 @@ impl Places {
             node.conditional = step.conditional && about_each;
             (node.each, node.repeat, node.above, node.allowed) = (None, None, false, false);
             (node.needs, node.gates, node.run_on) = (Vec::new(), Vec::new(), RunOn::Success);
-            let spoken = of.clone().unwrap_or_else(|| (number + 1).to_string());
+            let spoken = of.as_deref().map_or_else(|| (number + 1).to_string(), spoken);
             let around = whole.label.strip_prefix(&step.id).unwrap_or_default();
             label = format!("{}{around}:{spoken}", step.id);
             (key, nth) = (of, Some(number));
@@ -213,4 +214,20 @@ impl Places {
 /// The name that a step has in the graph.
 pub fn id_of(place: &str) -> &str {
     place.split('[').next().unwrap_or_default()
+}
+
+/// A key as the language writes it in the name of an item: as it is, or its slug and a short hash.
+fn spoken(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=60).contains(&key.len()) && key.chars().all(plain) {
+        return key.to_owned();
+    }
+    let digest = sha2::Sha256::digest(key);
+    let hash: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let dashed = |c: char| if plain(c.to_ascii_lowercase()) { c.to_ascii_lowercase() } else { '-' };
+    let slug: String = key.chars().take(40).map(dashed).collect();
+    match slug.trim_matches('-') {
+        "" => hash,
+        slug => format!("{slug}-{hash}"),
+    }
 }
