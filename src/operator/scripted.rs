@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_opens_an_approval_only_by_role_play() {
+    fn rule_05_a_file_opens_an_approval_only_by_role_play() {
         let steps = || vec![gate("go", Kind::Approve, &["s"]), call("s")];
         let mut world = World::new(Mode::Live, false, "en", steps());
         let (mut operator, seen, mut replies) = scripted(&[("go", says(json!("approve")))]);

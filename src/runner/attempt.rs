@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_read_polls_with_until_fail_if_and_steady() {
+    async fn rule_16_a_read_polls_with_until_fail_if_and_steady() {
         let read = |poll: Poll| {
             let accept = Accept { poll: Some(poll), ..Accept::default() };
             request(Role::Do, Effect::Read, accept)

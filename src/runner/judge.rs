@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_their_documented_form() {
+    fn rule_12_the_documents_have_their_documented_form() {
         assert_eq!(
             http(200, r#"{"n":1.10}"#).document().unwrap().text(),
             r#"{"status":200,"headers":{"content-type":"application/json"},"body":{"n":1.10},"elapsed_ms":7}"#
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_given_means_exit_0_or_2xx() {
+    fn rule_11_nothing_given_means_exit_0_or_2xx() {
         let expect = Expect::default();
         assert_eq!(reason(&http(204, ""), &expect), None);
         assert_eq!(reason(&http(302, ""), &expect), Some("status"));

@@ -79,7 +79,7 @@ fn a_person_may_have_it_repeated_or_end_the_run() {
 }
 
 #[test]
-fn unattended_it_pauses() {
+fn rule_05_unattended_it_pauses() {
     let lab = Lab::new("unattended", PLAIN, &lost("drop_after_effect"));
     let said = lab.run(&["--unattended", "--json"]).exits(4);
     assert_eq!(said.json()["asks"][0]["kind"], "unknown", "{said:?}");
@@ -106,7 +106,7 @@ fn an_override_needs_a_reason_and_a_second_word_is_a_conflict() {
 }
 
 #[test]
-fn an_answers_file_settles_it_with_a_reason() {
+fn rule_05_an_answers_file_settles_it_with_a_reason() {
     let lab = Lab::new("file", PLAIN, &lost("drop_after_effect"));
     let answers = "act: {answer: done, comment: \"it is in the outbox\"}\n";
     std::fs::write(lab.house.books().join("answers.yaml"), answers).unwrap();
