@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::fill::{Plain, fill};
 use super::process::{self, Ran, RunError, Stop};
 use super::program::{self, lost, nothing, reason_of};
-use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, RUN_MARK};
+use super::sweep::{ATTEMPT_MARK, DIR_MARK, Mark, OwnedProcess, RUN_MARK};
 use super::{Boxed, Call, Inherited, Observation, Runner, Trouble};
 use crate::plan::{Action, ErrorClass, Program, Reach, RemoteCall, SshHost};
 
@@ -185,7 +185,10 @@ pub async fn answers(reach: &Reach, inherited: &Inherited, base_dir: &Path) -> R
     let mut command = process::command(&argv, inherited.variables(), base_dir)
         .map_err(|error| format!("{}: {error}", argv.first().map_or("", String::as_str)))?;
     command.stdin(std::process::Stdio::piped()).kill_on_drop(true);
+    // Ours while it lives: no sweep takes it for something left behind.
+    let mut owned = OwnedProcess::announce();
     let mut child = command.spawn().map_err(|error| error.to_string())?;
+    child.id().into_iter().for_each(|pid| owned.is(pid));
     let session = Session::new(&mark, preamble);
     let look = async {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
