@@ -5,12 +5,19 @@
 //! evaluates a filter, looks at the host or asks anybody. The JSON of a [`Preview`] is a format: fields are added,
 //! never removed or reused.
 
+mod forks;
 mod lists;
+mod people;
+mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use forks::{Fork, ForkKind, On, Then, Way};
+pub use people::PeopleTime;
+pub use touched::{ListPreview, Touched, TouchedKind};
 
 use super::graph::{InputKind, Kind, Populace, StepNode, Who};
 use super::host;
@@ -55,11 +62,17 @@ pub struct Preview {
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
     pub targets: Vec<Target>,
+    /// The same and whatever else is touched, by effect.
+    pub touched: Vec<Touched>,
+    pub lists: Vec<ListPreview>,
     pub machine_time: MachineTime,
+    pub people_time: PeopleTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+    /// Where it can go one way or another, in the order of the steps.
+    pub forks: Vec<Fork>,
     pub steps: Vec<StepPreview>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<StepPreview>,
@@ -82,11 +95,13 @@ pub struct Target {
     pub host: Option<String>,
 }
 
-/// How long machines may take at most, along the longest way through the plan. People, what they have repeated, and
-/// reversals come on top.
+/// How long machines may take at most, along the longest way through the plan. People and what they have repeated,
+/// reversals and guards come on top.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MachineTime {
     pub at_most_ms: u64,
+    /// What it may take to undo and to put back whatever can be: on top of it.
+    pub reversals_ms: u64,
     /// Steps that wait until an instant: their time is not in it.
     pub open_ended: Vec<String>,
     /// Lists without a limit: the time of one item is in it.
@@ -158,6 +173,8 @@ pub enum Foreseen {
 pub struct Branch {
     pub expr: String,
     pub reads: Vec<String>,
+    /// The steps that decide it, and `run` for what only the run brings; empty where it is known.
+    pub decided_by: Vec<String>,
     pub known: Option<bool>,
 }
 
@@ -258,9 +275,13 @@ impl Preview {
             deadline_ms: graph.deadline_ms,
             max_in_flight: graph.max_in_flight,
             targets: targets(plan),
+            touched: touched::touched(plan),
+            lists: touched::lists(plan),
             machine_time: machine_time(plan),
+            people_time: people::time(plan),
             estimate: estimate(plan),
             links: values.links.clone(),
+            forks: forks::forks(plan),
             steps: steps.collect(),
             guards: guards.collect(),
         })
@@ -298,12 +319,10 @@ impl<'a> Beforehand<'a> {
         Link { url, title: self.texts(&link.title) }
     }
 
-    fn branch(&self, expr: &Expr) -> Branch {
-        Branch {
-            expr: expr.source().to_owned(),
-            reads: expr.refs().to_vec(),
-            known: expr.holds(&self.0).ok(),
-        }
+    fn branch(&self, plan: &Plan, node: &StepNode, expr: &Expr) -> Branch {
+        let known = expr.holds(&self.0).ok();
+        let decided_by = if known.is_some() { Vec::new() } else { touched::deciders(plan, node, expr) };
+        Branch { expr: expr.source().to_owned(), reads: expr.refs().to_vec(), decided_by, known }
     }
 }
 
@@ -335,9 +354,9 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         title: view.texts(&values.title),
         message: view.texts(&values.message),
         show: values.show.iter().map(|text| view.text(text)).collect(),
-        when: values.when.as_ref().map(|when| view.branch(when)),
+        when: values.when.as_ref().map(|when| view.branch(plan, node, when)),
         each: values.each.clone(),
-        repeat_until: values.repeat_until.as_ref().map(|until| view.branch(until)),
+        repeat_until: values.repeat_until.as_ref().map(|until| view.branch(plan, node, until)),
         act: view.foreseen(values.act.as_ref()),
         verify: view.foreseen(values.verify.as_ref()),
         undo: view.foreseen(values.undo.as_ref()),
@@ -365,7 +384,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
             .assertions
             .iter()
             .map(|claim| AssertionPreview {
-                claim: view.branch(&claim.expr),
+                claim: view.branch(plan, node, &claim.expr),
                 message: view.texts(&claim.message),
             })
             .collect(),
@@ -474,7 +493,8 @@ fn machine_time(plan: &Plan) -> MachineTime {
     let waits = |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.until.is_some());
     let open_ended = plan.graph.steps.iter().filter(waits).map(|node| node.id.clone()).collect();
     let at_most_ms = lists::along(plan, |node, values| longest(plan, node, values), lists::at_most);
-    MachineTime { at_most_ms, open_ended, of_one_item: lists::without_limit(plan) }
+    let reversals_ms = people::reversals(plan);
+    MachineTime { at_most_ms, reversals_ms, open_ended, of_one_item: lists::without_limit(plan) }
 }
 
 /// `None` when no step says anything.
