@@ -139,8 +139,14 @@ pub struct GraphArgs {
     /// The runbook
     pub file: PathBuf,
     /// Print Mermaid text
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["svg", "json"])]
     pub mermaid: bool,
+    /// Print an SVG file
+    #[arg(long, conflicts_with = "json")]
+    pub svg: bool,
+    /// Print steps, arrows and branches as JSON
+    #[arg(long)]
+    pub json: bool,
     /// Language of the picture
     #[arg(long, value_enum)]
     pub lang: Option<Lang>,

@@ -5,6 +5,7 @@
 //! evaluates a filter, looks at the host or asks anybody. The JSON of a [`Preview`] is a format: fields are added,
 //! never removed or reused.
 
+mod drawn;
 mod forks;
 mod lists;
 mod people;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+pub use drawn::{Drawn, DrawnStep};
 pub use forks::{Fork, ForkKind, On, Then, Way};
 pub use people::PeopleTime;
 pub use touched::{ListPreview, Touched, TouchedKind};
@@ -281,7 +283,7 @@ impl Preview {
             people_time: people::time(plan),
             estimate: estimate(plan),
             links: values.links.clone(),
-            forks: forks::forks(plan),
+            forks: forks::forks(plan, true),
             steps: steps.collect(),
             guards: guards.collect(),
         })

@@ -117,8 +117,8 @@ impl Sheet {
                     format!("{} {after}", self.pick(", observés", ", watched for"))
                 };
                 match self.lang {
-                    Lang::Fr => format!("les {limit} premiers réussis{soak}"),
-                    Lang::En => format!("the first {limit} went well{soak}"),
+                    Lang::Fr => format!("canari de {limit} réussi{soak}"),
+                    Lang::En => format!("canary of {limit} went well{soak}"),
                 }
             }
             On::TooManyFailed => match self.lang {
@@ -138,6 +138,10 @@ impl Sheet {
             }
             On::Failed => self.pick("échec", "failed").to_owned(),
             On::ScopeSucceeded => self.pick("fin réussie", "end in success").to_owned(),
+            On::Otherwise if kind == ForkKind::PutBack => {
+                self.pick("toute autre fin", "any other end").to_owned()
+            }
+            On::Otherwise if kind == ForkKind::Proof => self.pick("pas de preuve", "no proof").to_owned(),
             On::Otherwise => self.pick("sinon", "otherwise").to_owned(),
         }
     }

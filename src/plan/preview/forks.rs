@@ -139,17 +139,19 @@ fn way(on: On, then: Then) -> Way {
     Way { on, then, option: None, after_ms: None, limit: None, names: Vec::new(), skips: Vec::new() }
 }
 
-pub(super) fn forks(plan: &Plan) -> Vec<Fork> {
+/// `given`: whether the plan has its inputs and variables.
+pub(super) fn forks(plan: &Plan, given: bool) -> Vec<Fork> {
     let mut out = Vec::new();
     for (at, node) in plan.graph.steps.iter().enumerate() {
         let Some(values) = plan.step_values(at) else { continue };
-        out.extend(Of { plan, at, node, values }.all());
+        out.extend(Of { plan, given, at, node, values }.all());
     }
     out
 }
 
 struct Of<'a> {
     plan: &'a Plan,
+    given: bool,
     at: usize,
     node: &'a StepNode,
     values: &'a StepValues,
@@ -205,7 +207,7 @@ impl Of<'_> {
             return Some(self.fork(ForkKind::End, None, vec![always]));
         };
         let ways = vec![yes.unwrap_or_else(|| way(On::Yes, Then::Taken)), way(On::No, Then::Skipped)];
-        let known = when.holds(&Known::of(&self.plan.values)).ok();
+        let known = when.holds(&Known::of(&self.plan.values)).ok().filter(|_| self.given);
         let fork = self.fork(ForkKind::When, Some(when), ways);
         Some(if known.is_some() { Fork { decided_by: Vec::new(), known, ..fork } } else { fork })
     }
@@ -283,7 +285,7 @@ impl Of<'_> {
     /// Which conditions an option settles.
     fn option(&self, id: &str) -> Way {
         let mut out = Way { option: Some(id.to_owned()), ..way(On::Option, Then::GoesOn) };
-        if self.node.many.is_some() {
+        if self.node.many.is_some() || !self.given {
             return out;
         }
         let chosen = Chosen { known: Known::of(&self.plan.values), step: &self.node.id, answer: id };
