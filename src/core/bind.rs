@@ -8,7 +8,7 @@ use super::attempt::Role;
 use super::scope::{ANY_ITEM, Names};
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
-use crate::plan::{Action, Plan, Probe, ProbeOf};
+use crate::plan::{Action, Plan, Probe, ProbeOf, StepValues};
 use crate::runbook::template::{RenderError, Rendered, Segment, Template};
 
 /// A request ready to run: only secrets stand as references.
@@ -55,13 +55,29 @@ pub(super) fn digest_of(action: &Action<Rendered>) -> String {
     hex(&Sha256::digest(canonical(&serde_json::json!(action))))
 }
 
+/// A request as people read it, with what would reverse it.
+pub(super) struct Seen {
+    pub action: Action<Rendered>,
+    pub undo: Option<Action<Rendered>>,
+    pub put_back: Option<Action<Rendered>>,
+}
+
+impl Seen {
+    /// A reversal that cannot be rendered by now is none that could be shown.
+    fn of(action: Action<Rendered>, values: Option<&StepValues>, names: &Names<'_>) -> Self {
+        let reversal = |probe: Option<&Probe>| probe.and_then(|probe| probe.action.render(names).ok());
+        let undo = reversal(values.and_then(|values| values.undo.as_ref()));
+        Self { action, undo, put_back: reversal(values.and_then(|values| values.put_back.as_ref())) }
+    }
+}
+
 /// What an approval that opens now binds, and each request as people read it, by what it is called.
 pub(super) fn bind(
     plan: &Plan,
     state: &State,
     gate: usize,
     covers: &[String],
-) -> Result<(Binds, BTreeMap<String, Action<Rendered>>), RenderError> {
+) -> Result<(Binds, BTreeMap<String, Seen>), RenderError> {
     let shape = state.shape();
     let frame = shape.frame(gate);
     let acts = || covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?.act.as_ref()?)));
@@ -80,16 +96,18 @@ pub(super) fn bind(
     let mut shown = BTreeMap::new();
     for (name, act) in acts() {
         for at in shape.all_of(name, frame) {
-            let action = act.action.render(&Names::as_of(plan, state, at, &known))?;
+            let names = Names::as_of(plan, state, at, &known);
+            let action = act.action.render(&names)?;
             binds.digests.insert(shape.node(at).id.clone(), digest_of(&action));
-            shown.insert(shape.node(at).id.clone(), action);
+            shown.insert(shape.node(at).id.clone(), Seen::of(action, plan.values.steps.get(name), &names));
         }
         // Items and rounds still to come are bound by what they have in common.
         if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
-            let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
+            let names = Names::not_yet(plan, state, frame, &binds.later);
+            let action = act.action.render(&names)?;
             binds.digests.insert(name.clone(), digest_of(&action));
             if to_come(state, name, frame) {
-                shown.insert(name.clone(), action);
+                shown.insert(name.clone(), Seen::of(action, plan.values.steps.get(name), &names));
             }
         }
     }

@@ -193,6 +193,12 @@ impl<'a> Layout<'a> {
             let step = harmless(&shown.step);
             let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
             self.action(&shown.action, "     ");
+            for (text, back) in [(Text::ToUndo, &shown.undo), (Text::ToPutBack, &shown.put_back)] {
+                if let Some(back) = back {
+                    self.line(&format!("     {}", self.text(text)));
+                    self.action(back, "       ");
+                }
+            }
         }
     }
 

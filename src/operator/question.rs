@@ -327,6 +327,8 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
         effect: node.effect,
         digest: String::new(),
         action: probe.action,
+        undo: None,
+        put_back: None,
     });
     shown.into_iter().collect()
 }

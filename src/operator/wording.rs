@@ -88,6 +88,8 @@ wording! {
     EffectNotify: "notification", "notify";
 
     WillBeDone: "Ce qui sera fait :", "What will be done:";
+    ToUndo: "pour défaire :", "to undo it:";
+    ToPutBack: "remis en place par :", "put back by:";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
     Tried: "Ce qui a été tenté :", "What was tried:";
     Happened: "Résultat : {reason}{code}, tentative {attempt}", "Result: {reason}{code}, attempt {attempt}";

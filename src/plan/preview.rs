@@ -33,6 +33,8 @@ use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Templ
 
 /// Name and version of the format.
 pub const FORMAT: &str = "consigne.plan/v1";
+/// The field of the document that is over all others.
+const DIGEST: &str = "plan_digest";
 /// Where a request goes whose host is not known yet.
 pub const DECIDED_LATER: &str = "<decided later>";
 
@@ -287,6 +289,22 @@ impl Preview {
             steps: steps.collect(),
             guards: guards.collect(),
         })
+    }
+}
+
+impl Preview {
+    /// The plan as scripts read it: with `plan_digest`, the SHA-256 over its canonical form (RFC 8785) without that
+    /// field.
+    ///
+    /// # Errors
+    /// Something in it cannot be written as JSON.
+    pub fn document(&self) -> Result<Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        let digest = digest::sha256(&serde_json_canonicalizer::to_vec(&value)?);
+        if let Some(document) = value.as_object_mut() {
+            document.insert(DIGEST.to_owned(), digest.into());
+        }
+        Ok(value)
     }
 }
 

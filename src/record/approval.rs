@@ -346,6 +346,11 @@ pub fn shown_lines(ask: &Ask) -> Option<Vec<String>> {
     for request in requests {
         out.push(format!("{} ({}) sha256:{}", request.step, wire(&request.effect), request.digest));
         action_lines(&request.action, &mut |line| out.push(format!("  {line}")));
+        for (word, back) in [("undo", &request.undo), ("put_back", &request.put_back)] {
+            if let Some(action) = back {
+                action_lines(action, &mut |line| out.push(format!("  {word} {line}")));
+            }
+        }
     }
     Some(out)
 }

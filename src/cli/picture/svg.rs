@@ -277,7 +277,7 @@ fn outline(shape: Shape, x: i32, y: i32, width: i32, height: i32) -> String {
     match shape {
         Shape::Read => rect(6),
         Shape::Group => rect(3),
-        Shape::End => rect(height / 2),
+        Shape::End => rect((height / 2).min(22)),
         Shape::Write => rect(0),
         Shape::Gate => {
             let (middle, cut) = (y + height / 2, 16.min(width / 3));

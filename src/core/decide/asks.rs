@@ -18,6 +18,11 @@ pub struct Shown {
     pub effect: Effect,
     pub digest: String,
     pub action: Action<Rendered>,
+    /// What would undo it and what would put it back, as far as that is known. Said, not bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Action<Rendered>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<Action<Rendered>>,
 }
 
 impl Draft<'_> {
@@ -43,11 +48,13 @@ impl Draft<'_> {
             covers = self.covered(step, &covers);
             let mut shown: Vec<Shown> = actions
                 .into_iter()
-                .map(|(name, action)| Shown {
+                .map(|(name, seen)| Shown {
                     effect: self.effect_of(&name),
                     digest: binds.digests.get(&name).cloned().unwrap_or_default(),
                     step: name,
-                    action,
+                    action: seen.action,
+                    undo: seen.undo,
+                    put_back: seen.put_back,
                 })
                 .collect();
             // They are read in the order in which they will run.
