@@ -17,7 +17,7 @@ pub struct PeopleTime {
 }
 
 pub(super) fn time(plan: &Plan) -> PeopleTime {
-    let at_most_ms = lists::along(plan, |node, _| patience(node).unwrap_or(0), lists::at_most);
+    let at_most_ms = lists::along(plan, |node, _| patience(node).unwrap_or(0), lists::in_turns);
     let waits = |node: &&StepNode| {
         let canary =
             node.each.as_ref().and_then(|each| each.canary.as_ref()).is_some_and(|canary| canary.ask);

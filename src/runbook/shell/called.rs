@@ -43,8 +43,8 @@ pub fn called_by(words: &[Word]) -> Vec<Called> {
     let program = |(nth, at): (usize, &usize)| {
         let name = words[*at].program()?;
         let own = &words[at + 1..all.get(nth + 1).copied().unwrap_or(words.len())];
-        // What stands behind `sudo` and its kin is counted by itself.
-        let counts = !wrapper::is_wrapper(&name) || own.is_empty();
+        // What stands behind `sudo` and its kin counts in their stead.
+        let counts = !wrapper::is_wrapper(&name) || nth + 1 == all.len();
         let cluster = CLUSTER.contains(&name.as_str()).then(|| pointed(own));
         counts.then_some(Called { program: name, cluster })
     };
