@@ -213,9 +213,9 @@ fn overwrites(path: &str) -> bool {
 /// What the program at that place does with the words behind it.
 fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
     let name = words[at].program()?;
-    let end =
-        words[at..].iter().position(|word| word.is_one_of(&[";", "+"])).map_or(words.len(), |end| at + end);
-    let rest = &words[at + 1..end];
+    let behind = &words[at + 1..];
+    let end = behind.iter().position(|word| word.is_one_of(&[";", "+"])).unwrap_or(behind.len());
+    let rest = &behind[..end];
     let removes = |what: &str| {
         Some((Level::Removes, format!("`{name}{}{what}`", if what.is_empty() { "" } else { " " })))
     };

@@ -28,6 +28,7 @@ fn rule_19_a_value_in_a_script_becomes_a_variable() {
             r#"echo --x="${CSG_1}" "${CSG_1}" "${CSG_2}""#,
         ),
         ("v={{ inputs.x }}; a=({{ inputs.x }} b)", r#"v="${CSG_1}"; a=("${CSG_1}" b)"#),
+        ("a=([0]={{ inputs.x }} [x]={{ inputs.x }})", r#"a=([0]="${CSG_1}" [x]="${CSG_1}")"#),
         ("export V={{ inputs.x }}", r#"export V="${CSG_1}""#),
         ("v=\"$(printf '%s' \"{{ inputs.x }}\")\"", r#"v="$(printf '%s' "${CSG_1}")""#),
         ("A={{ inputs.x }} cmd", r#"A="${CSG_1}" cmd"#),
@@ -41,13 +42,16 @@ fn rule_19_a_value_in_a_script_becomes_a_variable() {
         ("cat <<< {{ inputs.x }}", r#"cat <<< "${CSG_1}""#),
         ("echo x > out/{{ inputs.x }}", r#"echo x > out/"${CSG_1}""#),
         (
-            "while read -r l; do echo \"$l\"; done < <(printf {{ inputs.x }})",
-            r#"while read -r l; do echo "$l"; done < <(printf "${CSG_1}")"#,
+            "while read -r l; do echo \"$l\"; done < <(printf %s {{ inputs.x }})",
+            r#"while read -r l; do echo "$l"; done < <(printf %s "${CSG_1}")"#,
         ),
         ("bash -c 'echo \"$1\"' bash {{ inputs.x }}", r#"bash -c 'echo "$1"' bash "${CSG_1}""#),
         ("ssh -p {{ inputs.x }} -- web-01 uptime", r#"ssh -p "${CSG_1}" -- web-01 uptime"#),
         ("echo {{ inputs.x }} | grep -q a", r#"echo "${CSG_1}" | grep -q a"#),
         ("l=(a b); echo ${#l[@]} {{ inputs.x }}", r#"l=(a b); echo ${#l[@]} "${CSG_1}""#),
+        ("python3 report.py {{ inputs.x }}", r#"python3 report.py "${CSG_1}""#),
+        ("python3 -c 'import sys' {{ inputs.x }}", r#"python3 -c 'import sys' "${CSG_1}""#),
+        ("awk -f sum.awk {{ inputs.x }}", r#"awk -f sum.awk "${CSG_1}""#),
         ("docker ps --format \"{{ '{{.Names}}' }}\"", r#"docker ps --format "${CSG_1}""#),
         ("f() { echo {{ inputs.x }}; }; f", r#"f() { echo "${CSG_1}"; }; f"#),
         ("jq --arg x {{ inputs.x }} '.a == $x' f", r#"jq --arg x "${CSG_1}" '.a == $x' f"#),
@@ -108,6 +112,19 @@ fn rule_19_a_value_that_bash_would_read_again_is_refused() {
         ("(( {{ inputs.x }} ))", Refused::Calculated("((…))")),
         ("for ((i=0; i<{{ inputs.x }}; i++)); do echo; done", Refused::Calculated("for ((…))")),
         ("a[{{ inputs.x }}]=1", Refused::Calculated("the index of an array")),
+        ("a=([{{ inputs.x }}]=1)", Refused::Calculated("the index of an array")),
+        ("a=([ {{ inputs.x }} ]=1)", Refused::Calculated("the index of an array")),
+        ("a+=(b [x{{ inputs.x }}]+=1)", Refused::Calculated("the index of an array")),
+        ("printf {{ inputs.x }} b", variable("printf")),
+        ("printf \"{{ inputs.x }}%s\" b", variable("printf")),
+        ("printf -v n {{ inputs.x }} b", variable("printf")),
+        ("python3 -W ignore {{ inputs.x }}", program()),
+        ("node \"./{{ inputs.x }}\"", program()),
+        ("awk -f {{ inputs.x }} data", program()),
+        ("make {{ inputs.x }}", code("make")),
+        ("make deploy TO={{ inputs.x }}", code("make")),
+        ("redis-cli -h h EVAL {{ inputs.x }} 0", code("redis-cli")),
+        ("redis-cli -h h EVAL \"return '{{ inputs.x }}'\" 0", code("redis-cli")),
         ("[[ {{ inputs.x }} -eq 1 ]]", Refused::Calculated("[[ … ]] with a comparison of numbers")),
         ("echo ${a:-{{ inputs.x }}}", Refused::Place("${…}")),
         ("echo \"${a:-\"{{ inputs.x }}\"}\"", Refused::Place("${…}")),
@@ -303,6 +320,18 @@ fn rule_6_what_a_line_would_remove_is_seen() {
         assert!(in_argv(&words(line)).iter().any(|danger| danger.level == Level::Removes), "{line}");
     }
     assert_eq!(in_argv(&words("echo|rm -rf x")), []);
+}
+
+#[test]
+fn a_script_that_nobody_can_read_is_judged_by_its_words() {
+    for script in
+        ["echo $(( {{ x }} + 1 ))", "+ rm -r x ((", "; ((", "find . -exec + ; ((", "echo $(( + ; + ))"]
+    {
+        in_script(script);
+    }
+    for words in [vec!["+"], vec![";"], vec!["sudo", "+"], vec!["find", "-exec", ";"]] {
+        in_argv(&words.into_iter().map(Word::literal).collect::<Vec<_>>());
+    }
 }
 
 #[test]
