@@ -405,3 +405,55 @@ fn depth_and_length_are_only_time() {
         }
     }
 }
+
+#[test]
+fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
+    let found = |script: &str| carried(script, &["V".to_owned()], "CSG_");
+    for script in [
+        "echo $((V + 1))",
+        "n=$V; echo $(( n * 2 ))",
+        "n=\"a $V\"; m=$n; (( m > 3 ))",
+        "[[ $V -gt 3 ]]",
+        "[[ V -gt 3 ]]",
+        "a[$V]=1",
+        "echo \"${a[V]}\"",
+        "for ((i=0; i<V; i++)); do echo; done",
+        "for x in a \"$V\"; do (( x )); done",
+        "read -r a b <<< \"$V\"; let c=$b",
+        "set -- \"$V\"; eval \"$1\"",
+        "f() { (( $1 )); }; f \"$V\"",
+        "f() { local -i n=$1; }; f \"$V\"",
+        "eval \"$V\"",
+        "$V foo",
+        "bash -c \"$V\"",
+        "ssh h \"ls $V\"",
+        "psql -c \"select '$V'\"",
+        "sh <<< \"$V\"",
+        "sh <<E\nls $V\nE",
+        "echo \"$V\" | sudo sh",
+        "echo \"${!V}\"",
+        "unset \"$V\"",
+        "test -v \"$V\"",
+        "[ -v \"$V\" ] && [[ -v $V ]]",
+        "printf -v \"$V\" x",
+        "x=$(echo \"$V\"); eval \"$x\"",
+    ] {
+        assert!(!found(script).is_empty(), "{script}");
+        assert_eq!(carried(script, &["W".to_owned()], "CSG_"), [], "{script}");
+    }
+    for script in [
+        "echo $V \"${V:-a}\" ${#V} $((${#V} + 1))",
+        "n=$V; [ \"$n\" -gt 3 ]; [[ $n == a && -n $n ]]; test \"$n\" -gt 3",
+        "if [ \"$V\" = a ] || test \"$V\" = b -o \"$V\" = c; then true; fi",
+        "f() { local x=\"$1\"; echo \"$x\"; }; f \"$V\"; n=0; (( n + 1 ))",
+        "declare -A m; m[$V]=1",
+        "bash -c 'echo \"$1\"' bash \"$V\"",
+        "cat <<E\n$V\nE",
+        "echo \"$V\" | grep a | wc -l",
+        "n=$(grep -c \"$V\" f); (( $(wc -l < \"$V\") > 3 ))",
+        "case $V in a) ;; esac; rm -- \"$V\"; export A=\"$V\"; PATH=\"$V:$PATH\" ls",
+        "for x in \"$V\"; do echo \"$x\"; done; set -- \"$V\"; echo $((n + 1)) \"$1\"",
+    ] {
+        assert_eq!(found(script), [], "{script}");
+    }
+}
