@@ -254,6 +254,20 @@ const REMOVES: &[&str] = &[
         "trap 'rm -rf x' EXIT",
         "> x rm -rf y",
         "rm 2>/dev/null -rf y",
+        "rm /srv/data.db",
+        "curl -sX DELETE http://x",
+        "aws s3 sync a s3://b --delete",
+        "gsutil -m rsync -d a gs://b",
+        "rclone sync a b",
+        "heroku apps:destroy",
+        "mysqladmin drop x",
+        "apt-get remove x",
+        "virsh undefine x",
+        "kafka-topics --delete --topic x",
+        "python3 -c \"import shutil; shutil.rmtree('x')\"",
+        "cqlsh -e 'DROP KEYSPACE x'",
+        "iptables -F",
+        "tar --remove-files -cf x y",
 ];
 
 #[rustfmt::skip]
@@ -268,6 +282,12 @@ const CHANGES: &[&str] = &[
         "systemctl restart x",
         "echo a | sudo tee /etc/x",
         "sed -i s/a/b/ x",
+        "mv /srv/a b",
+        "cp /dev/null /srv/b",
+        "chmod -R 000 /srv",
+        "git checkout -- .",
+        "umount x",
+        "parted /dev/sda rm 1",
 ];
 
 #[rustfmt::skip]
@@ -292,6 +312,16 @@ const HARMLESS: &[&str] = &[
         "aws s3 ls",
         "kubectl get pod delete",
         "docker run --rm x true",
+        "rm /tmp/x",
+        "cp /srv/a .",
+        "mv a b",
+        "fdisk -l",
+        "apt-get update",
+        "pip list",
+        "virsh list",
+        "grep unlink x",
+        "aws s3 sync s3://b a",
+        "curl -sS http://x",
 ];
 
 #[test]
