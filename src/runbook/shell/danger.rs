@@ -419,6 +419,36 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
             said(Level::Removes, first(2, &["rm", "rmi", "prune", "down"]))
                 .or_else(|| said(Level::Changes, first(2, &["stop", "kill", "restart", "push", "up"])))
         }
+        "zfs" | "zpool" => said(Level::Removes, first(1, &["destroy", "rollback"])),
+        "restic" | "borg" => said(Level::Removes, first(2, &["forget", "prune", "delete"])),
+        "vault" | "consul" | "etcdctl" => said(Level::Removes, first(2, &["delete", "destroy", "del"])),
+        "redis-cli" => {
+            said(Level::Removes, first(9, &["del", "DEL", "unlink", "UNLINK", "flushall", "flushdb"]))
+        }
+        "rabbitmqctl" => said(
+            Level::Removes,
+            first(1, &["reset", "delete_queue", "purge_queue", "delete_vhost", "delete_user"]),
+        ),
+        "systemctl" | "service" => {
+            said(Level::Changes, first(2, &["stop", "disable", "mask", "restart", "start", "enable", "kill"]))
+        }
+        // A signal to oneself, or to what one started, is nobody else's matter.
+        "kill" if own(rest) => None,
+        "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
+            Some((Level::Changes, format!("`{name}`")))
+        }
+        _ => manager(name, rest),
+    }
+}
+
+/// Programs that look after packages, machines, disks and queues.
+fn manager(name: &str, rest: &[Word]) -> Option<(Level, String)> {
+    let plain: Vec<String> = rest.iter().filter(|word| !word.is_option()).filter_map(Word::whole).collect();
+    let first = |count: usize, verbs: &[&str]| {
+        plain.iter().take(count).find(|word| verbs.contains(&word.as_str())).cloned()
+    };
+    let said = |level: Level, verb: Option<String>| verb.map(|verb| (level, format!("`{name} {verb}`")));
+    match name {
         "apt" | "apt-get" | "yum" | "dnf" | "zypper" | "pip" | "pip3" | "npm" | "snap" | "flatpak"
         | "apk" => said(
             Level::Removes,
@@ -453,24 +483,6 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         "kafka-topics" | "kafka-topics.sh" | "kafka-consumer-groups.sh" | "kafka-configs.sh" => {
             let deletes = rest.iter().any(|word| word.is("--delete")).then(|| "--delete".to_owned());
             said(Level::Removes, deletes)
-        }
-        "zfs" | "zpool" => said(Level::Removes, first(1, &["destroy", "rollback"])),
-        "restic" | "borg" => said(Level::Removes, first(2, &["forget", "prune", "delete"])),
-        "vault" | "consul" | "etcdctl" => said(Level::Removes, first(2, &["delete", "destroy", "del"])),
-        "redis-cli" => {
-            said(Level::Removes, first(9, &["del", "DEL", "unlink", "UNLINK", "flushall", "flushdb"]))
-        }
-        "rabbitmqctl" => said(
-            Level::Removes,
-            first(1, &["reset", "delete_queue", "purge_queue", "delete_vhost", "delete_user"]),
-        ),
-        "systemctl" | "service" => {
-            said(Level::Changes, first(2, &["stop", "disable", "mask", "restart", "start", "enable", "kill"]))
-        }
-        // A signal to oneself, or to what one started, is nobody else's matter.
-        "kill" if own(rest) => None,
-        "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
-            Some((Level::Changes, format!("`{name}`")))
         }
         _ => None,
     }
