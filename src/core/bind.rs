@@ -64,9 +64,18 @@ pub(super) fn bind(
 ) -> Result<(Binds, BTreeMap<String, Action<Rendered>>), RenderError> {
     let shape = state.shape();
     let frame = shape.frame(gate);
-    let acts = || covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?.act.as_ref()?)));
+    // With its own request go those that would take it back: whoever starts it arms them.
+    let acts = || {
+        let values = covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?)));
+        values.filter_map(|(name, values)| Some((name, values, values.act.as_ref()?))).flat_map(
+            |(name, values, act)| {
+                let back = values.reversals().map(|(role, probe, _)| (part(role), probe));
+                std::iter::once((String::new(), act)).chain(back).map(move |(part, act)| (name, part, act))
+            },
+        )
+    };
     let mut binds = Binds::default();
-    for (name, act) in acts() {
+    for (name, _, act) in acts() {
         let open = |name: &str| shape.resolve(name, frame).is_none_or(|at| !state.step(at).settled);
         for path in act.action.texts().into_iter().flat_map(Template::refs) {
             let of = path.strip_prefix("steps.").and_then(|rest| rest.split('.').next());
@@ -78,22 +87,40 @@ pub(super) fn bind(
     let known: BTreeSet<String> =
         binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).cloned().collect();
     let mut shown = BTreeMap::new();
-    for (name, act) in acts() {
+    for (name, part, act) in acts() {
         for at in shape.all_of(name, frame) {
             let action = act.action.render(&Names::as_of(plan, state, at, &known))?;
-            binds.digests.insert(shape.node(at).id.clone(), digest_of(&action));
-            shown.insert(shape.node(at).id.clone(), action);
+            let called = format!("{}{part}", shape.node(at).id);
+            binds.digests.insert(called.clone(), digest_of(&action));
+            shown.insert(called, action);
         }
         // Items and rounds still to come are bound by what they have in common.
         if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
             let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
-            binds.digests.insert(name.clone(), digest_of(&action));
+            let called = format!("{name}{part}");
+            binds.digests.insert(called.clone(), digest_of(&action));
             if to_come(state, name, frame) {
-                shown.insert(name.clone(), action);
+                shown.insert(called, action);
             }
         }
     }
     Ok((binds, shown))
+}
+
+/// What stands behind the name of a step for one of its reversals. No name of a step has a space.
+fn part(role: &str) -> String {
+    format!(" ({role})")
+}
+
+/// Whether what would take a step back is no longer what an approval bound. Those of earlier versions bound none.
+pub(super) fn reversed_otherwise(plan: &Plan, state: &State, step: usize, binds: &Binds) -> bool {
+    let later = binds.later_of(state, step);
+    let values = state.values(plan, step).into_iter();
+    values.flat_map(crate::plan::StepValues::reversals).any(|(role, probe, _)| {
+        let now = || probe.action.render(&Names::as_of(plan, state, step, &later));
+        let bound = binds.of(state, step, &part(role));
+        bound.is_some_and(|bound| now().map_or(true, |action| digest_of(&action) != *bound))
+    })
 }
 
 /// Whether something of it may still be begun that is not known by now: items of a list that nobody could read, rounds.
@@ -111,22 +138,27 @@ fn to_come(state: &State, name: &str, frame: usize) -> bool {
 }
 
 impl Binds {
-    /// What of a step the approval binds: its own request as it was then, or what all items have in common.
-    pub(super) fn of(&self, state: &State, step: usize) -> Option<&String> {
-        self.named(state, step).or_else(|| self.digests.get(&state.shape().written(step).id))
+    fn of_part(&self, id: &str, part: &str) -> Option<&String> {
+        self.digests.get(&format!("{id}{part}"))
     }
 
-    fn named(&self, state: &State, step: usize) -> Option<&String> {
+    /// What of a step the approval binds: its own request as it was then, or what all items have in common. `part`
+    /// is nothing, or one of its reversals.
+    pub(super) fn of(&self, state: &State, step: usize, part: &str) -> Option<&String> {
+        self.named(state, step, part).or_else(|| self.of_part(&state.shape().written(step).id, part))
+    }
+
+    fn named(&self, state: &State, step: usize, part: &str) -> Option<&String> {
         let shape = state.shape();
-        let own = self.digests.get(&shape.node(step).id).filter(|_| !shape.is_whole(step));
+        let own = self.of_part(&shape.node(step).id, part).filter(|_| !shape.is_whole(step));
         // An item that is done again is the same item.
-        let before = || shape.same_item(step).into_iter().find_map(|at| self.digests.get(&shape.node(at).id));
-        own.or_else(before)
+        let mut before = shape.same_item(step).into_iter();
+        own.or_else(|| before.find_map(|at| self.of_part(&shape.node(at).id, part)))
     }
 
     /// What was not known about it then.
     pub(super) fn later_of(&self, state: &State, step: usize) -> BTreeSet<String> {
-        let named = self.named(state, step).is_some();
+        let named = self.named(state, step, "").is_some();
         self.later.iter().filter(|name| !(named && name.starts_with(ANY_ITEM))).cloned().collect()
     }
 }

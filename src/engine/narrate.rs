@@ -5,7 +5,7 @@ use super::messengers::Report;
 use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
-use crate::plan::{Action, Effect, Mode, Plan, Program};
+use crate::plan::{Action, Mode, Plan, Program};
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
 
@@ -72,8 +72,9 @@ pub(super) fn overtime(question: &Question, now: Timestamp) -> String {
     let french = question.lang == Lang::Fr;
     let over = pick(french, "le temps prévu est écoulé", "its timebox is over");
     let since = pick(french, "ouverte depuis", "open for");
-    let minutes = now.since(question.opened) / 60_000;
-    format!("{}: {over} ({since} {minutes} min, {})", question.step, entitled(question))
+    let seconds = now.since(question.opened) / 1_000;
+    let open = if seconds < 60 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+    format!("{}: {over} ({since} {open}, {})", question.step, entitled(question))
 }
 
 /// Nobody can speak to this process from elsewhere.
@@ -174,7 +175,14 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             let by =
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
-            format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
+            let chosen = event.hidden.0.get("value").filter(|_| *said == crate::core::Decision::Chosen);
+            let chosen = chosen.map(|value| format!(" {value}")).unwrap_or_default();
+            format!(
+                "  {step}{part}: {} {}{chosen}{}",
+                who.who,
+                language.decision(*said),
+                by.unwrap_or_default()
+            )
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
         Fact::StepExpanded { items } => format!("  {step}: {}", laid_out(state, event, *items)?),
@@ -240,7 +248,7 @@ pub(super) fn told(report: &Report) -> String {
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     // A guard is asked time and again: only what is wrong with one is news.
-    let (at, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
+    let (_, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
     let script = |script: &str| script.lines().next().unwrap_or_default().to_owned();
@@ -260,9 +268,7 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     };
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
-    let effect = state.shape().node(at).effect;
-    let effect = if request.role.is_probe() { Effect::Read } else { effect };
-    let mark = Lang::of(&state.run.lang).effect(effect);
+    let mark = Lang::of(&state.run.lang).effect(request.effect);
     let what: String = what.chars().take(160).collect();
     Some(format!("{role}{part}[{mark}] {what}"))
 }

@@ -159,10 +159,19 @@ impl<'a> Layout<'a> {
             self.action(action, "    ");
         }
         let code = tried.code.map(|code| format!(" {code}")).unwrap_or_default();
-        let reason = q.reason.as_deref().unwrap_or(&tried.reason);
+        let left = match q.reason.as_deref().filter(|_| q.kind == AskKind::PutBack) {
+            Some("run_not_clean") => Some(Text::NotClean),
+            Some("only_if_false") => Some(Text::NotFit),
+            Some("only_if_unreadable") => Some(Text::NotAsked),
+            _ => None,
+        };
+        let reason = q.reason.as_deref().filter(|_| left.is_none()).unwrap_or(&tried.reason);
         let attempt = tried.attempt.to_string();
         let line = self.fill(Text::Happened, &[("reason", reason), ("code", &code), ("attempt", &attempt)]);
         self.styled(ALARM, &harmless(&line));
+        if let Some(left) = left {
+            self.styled(ALARM, self.text(left));
+        }
         for (name, text) in tried.excerpts.iter().filter(|(_, text)| !text.trim().is_empty()) {
             self.line(&format!("  {name}:"));
             let text = harmless(text);

@@ -176,7 +176,7 @@ impl Question {
             environment: plan.graph.environment.clone(),
             lang,
             title: text(ask, "title"),
-            prompt: text(ask, "prompt"),
+            prompt: text(ask, "prompt").or_else(|| lang.begun(state, ask)),
             show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
             estimate_ms: state.values(plan, ask.step).and_then(|values| values.estimate_ms),
@@ -186,7 +186,7 @@ impl Question {
             items: if ask.kind == AskKind::Checklist { points(ask, node, step) } else { Vec::new() },
             in_order: node.in_order,
             covers: ask.covers.clone(),
-            requests: requests(state, ask, node),
+            requests: requests(plan, state, ask),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
@@ -308,7 +308,32 @@ fn points(ask: &Ask, node: &StepNode, step: &Step) -> Vec<Point> {
         .collect()
 }
 
-fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
+impl Lang {
+    /// Before the others of a list follow: what became of the first, and who they are.
+    fn begun(self, state: &State, ask: &Ask) -> Option<String> {
+        const FEW: usize = 12;
+        let shape = state.shape();
+        let list = shape.members(ask.step).filter(|_| ask.kind == AskKind::Canary)?;
+        let (done, rest): (Vec<usize>, Vec<usize>) =
+            shape.lists()[list].members.iter().copied().partition(|at| state.step(*at).settled);
+        let named = |places: &[usize], outcome: bool| {
+            let name = |at: &usize| {
+                let how =
+                    if outcome { format!(" ({})", state.step(*at).status.name()) } else { String::new() };
+                format!("{}{how}", shape.label(*at))
+            };
+            let mut names: Vec<String> = places.iter().take(FEW).map(name).collect();
+            if places.len() > FEW {
+                names.push(format!("… ({})", places.len()));
+            }
+            names.join(", ")
+        };
+        let (done, rest) = (named(&done, true), named(&rest, false));
+        Some(self.fill(Text::Begun, &[("done", &done), ("rest", &rest)]))
+    }
+}
+
+fn requests(plan: &Plan, state: &State, ask: &Ask) -> Vec<Shown> {
     if let Some(shown) = ask.shown.get("shown") {
         return serde_json::from_str(shown).unwrap_or_default();
     }
@@ -323,8 +348,11 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
         .get(name)
         .and_then(|text| serde_json::from_str::<crate::plan::ProbeOf<Rendered>>(text).ok());
     let shown = request.map(|probe| Shown {
-        step: format!("{} ({name})", node.id),
-        effect: node.effect,
+        step: format!("{} ({name})", state.shape().label(ask.step)),
+        effect: state
+            .values(plan, ask.step)
+            .and_then(|values| values.reversals().find(|(role, ..)| *role == name))
+            .map_or(Effect::Write, |(.., effect)| effect),
         digest: String::new(),
         action: probe.action,
     });

@@ -90,6 +90,10 @@ wording! {
     WillBeDone: "Ce qui sera fait :", "What will be done:";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
     Tried: "Ce qui a été tenté :", "What was tried:";
+    Begun: "Faits : {done}. À venir : {rest}.", "Done: {done}. To come: {rest}.";
+    NotClean: "Pas remis tout seul : ce qui l'entoure n'a pas réussi.", "Not put back by itself: what it belongs to has not succeeded.";
+    NotFit: "Pas remis tout seul : son `only_if` n'est pas rempli.", "Not put back by itself: its `only_if` does not hold.";
+    NotAsked: "Pas remis tout seul : son `only_if` n'a pas pu être demandé.", "Not put back by itself: its `only_if` could not be asked.";
     Happened: "Résultat : {reason}{code}, tentative {attempt}", "Result: {reason}{code}, attempt {attempt}";
     AskedBecause: "Motif : {reason}", "Because: {reason}";
     Detail: "Détail : {why}", "Detail: {why}";
@@ -217,8 +221,8 @@ wording! {
     WordEnd: "terminer", "end";
     WordPutBack: "remettre", "put_back";
     WordLeaveOpen: "laisser", "leave_open";
-    WordGiven: "donné", "given";
-    WordChosen: "choisi", "chosen";
+    WordGiven: "a répondu", "answered";
+    WordChosen: "a choisi", "chose";
     WordBreakGlass: "bris_de_glace", "break_glass";
     WordGoOn: "passer_outre", "go_on";
 

@@ -351,6 +351,8 @@ impl Builder<'_> {
                 .put_back
                 .as_ref()
                 .and_then(|back| self.calls.of(step).probe(back.only_if.as_ref()?.act().on(host))),
+            undo_effect: step.undo.as_ref().and_then(|undo| more_than_a_write(undo.act())),
+            put_back_effect: step.put_back.as_ref().and_then(|back| more_than_a_write(back.act())),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
             items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
@@ -493,6 +495,10 @@ fn output_nodes(step: &Step) -> Vec<OutputNode> {
 /// The steps that an approval names itself.
 fn gate_decl(step: &Step) -> Option<&[Spanned<String>]> {
     step.approve.as_ref()?.covers.as_deref()
+}
+
+fn more_than_a_write(act: crate::runbook::act::Act<'_>) -> Option<super::Effect> {
+    Some(translate::effect(act.effect())).filter(|effect| *effect == super::Effect::Destructive)
 }
 
 fn gate(step: &Step) -> Option<GateNode> {

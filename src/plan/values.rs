@@ -171,6 +171,11 @@ pub struct StepValues {
     pub undo: Option<Probe>,
     pub put_back: Option<Probe>,
     pub only_if: Option<Probe>,
+    /// What taking it back does to the world, where that is more than a write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_effect: Option<super::Effect>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_back_effect: Option<super::Effect>,
     /// Key given by the runbook instead of `auto`.
     pub idempotency_key: Option<Template>,
     /// For `confirm`: the word to type.
@@ -370,6 +375,15 @@ pub struct Assertion {
 }
 
 impl StepValues {
+    /// What takes the step back, by name, and what that does to the world.
+    pub fn reversals(&self) -> impl Iterator<Item = (&'static str, &Probe, super::Effect)> {
+        let all =
+            [("undo", &self.undo, self.undo_effect), ("put_back", &self.put_back, self.put_back_effect)];
+        all.into_iter().filter_map(|(name, probe, effect)| {
+            Some((name, probe.as_ref()?, effect.unwrap_or(super::Effect::Write)))
+        })
+    }
+
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];

@@ -187,7 +187,10 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
                 for name in ["owner", "review_at"] {
                     if answer.value.get(name).is_none() {
                         return Err(Refused::new("incomplete", format!("leaving it open needs `{name}`"))
-                            .hint("who looks after it, and when it is looked at again"));
+                            .hint("who looks after it, and when it is looked at again")
+                            .hint(
+                                r#"say '{"choice": "leave_open", "owner": "NAME", "review_at": "2026-11-24T09:00:00+01:00"}'"#,
+                            ));
                     }
                 }
                 review_at = answer.value["review_at"].as_str().and_then(|text| text.parse().ok());

@@ -222,7 +222,11 @@ impl Draft<'_> {
     /// One of the reversals, as it was rendered when its step started.
     pub(super) fn start_reversal(&mut self, step: usize, role: Role, rendered: &str) -> bool {
         let Ok(probe) = serde_json::from_str::<ProbeOf<Rendered>>(rendered) else { return false };
-        let effect = if role == Role::OnlyIf { Effect::Read } else { Effect::Write };
+        let effect = self
+            .values(step)
+            .and_then(|values| values.reversals().find(|(name, ..)| *name == role.name()))
+            .map_or(Effect::Write, |(.., effect)| effect);
+        let effect = if role == Role::OnlyIf { Effect::Read } else { effect };
         let digest = bind::digest_of(&probe.action);
         let key = self.idempotency_key(step, role, Some(digest)).ok().flatten();
         let request = self.request(step, role, None, effect, probe, key);
@@ -278,8 +282,10 @@ impl Draft<'_> {
             let ask = self.state.ask(gate_state.last_ask?)?;
             let approved = gate_state.status == Status::Succeeded && ask.kind == AskKind::Approve;
             let binds = ask.binds.as_ref().filter(|_| approved && ask.end == Some(AskEnd::Answered))?;
-            let now = bind::digest(self.plan, self.state, step, &binds.later_of(self.state, step));
-            (binds.of(self.state, step) != now.ok().flatten().as_ref()).then_some(ask.id)
+            let later = binds.later_of(self.state, step);
+            let now = bind::digest(self.plan, self.state, step, &later);
+            let differs = binds.of(self.state, step, "") != now.ok().flatten().as_ref();
+            (differs || bind::reversed_otherwise(self.plan, self.state, step, binds)).then_some(ask.id)
         })
     }
 
