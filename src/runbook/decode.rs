@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::act::KINDS;
 use super::position;
 use super::schema::home_of;
 use super::shell::Script;
@@ -36,13 +37,25 @@ pub struct Spanned<T> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Keys {
     known: Vec<(&'static str, Span)>,
+    /// How many of them are kinds of a step, and the first of those: asked for again and again.
+    kinds: usize,
+    kind: Option<&'static str>,
     /// A key stood there that is not known, or not built yet.
     pub foreign: bool,
 }
 
 impl Keys {
     pub fn push(&mut self, name: &'static str, span: Span) {
+        if KINDS.contains(&name) {
+            self.kinds += 1;
+            self.kind = self.kind.or(Some(name));
+        }
         self.known.push((name, span));
+    }
+
+    /// The kind of step that it was written with, when that is exactly one.
+    pub fn kind(&self) -> Option<&'static str> {
+        self.kind.filter(|_| self.kinds == 1)
     }
 
     pub fn get(&self, name: &str) -> Option<Span> {
@@ -336,7 +349,11 @@ impl<T: Decode> Decode for Spanned<T> {
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::List(list) => Some(list.iter().filter_map(|node| T::decode(node, reader)).collect()),
+            Value::List(list) => {
+                let mut out = Self::with_capacity(list.len());
+                out.extend(list.iter().filter_map(|node| T::decode(node, reader)));
+                Some(out)
+            }
             _ => reader.wrong(node, "a list"),
         }
     }

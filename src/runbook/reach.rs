@@ -58,7 +58,7 @@ impl Flow {
         let mut block = 0;
         for chunk in targets.chunks(64) {
             let masks = self.masks(chunk, stop, reach);
-            for (step, mask) in masks.iter().enumerate().filter(|(step, _)| of(*step)) {
+            for (step, mask) in masks.iter().enumerate().filter(|(step, mask)| **mask != 0 && of(*step)) {
                 found[step].extend(bits(*mask).map(|bit| block + bit));
             }
             block += 64;

@@ -50,11 +50,8 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
 
 fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let declared = act.effect.map(|effect| effect.value);
-    let span = act
-        .effect
-        .map(|effect| effect.span)
-        .or(act.kinds().first().map(|(_, span)| *span))
-        .unwrap_or(act.span);
+    let kind = || act.kinds().next().map_or(act.span, |(_, span)| span);
+    let span = act.effect.map_or_else(kind, |effect| effect.span);
     if let Some(http) = act.http {
         if http.effect() == EffectWord::Destructive
             && declared.is_some_and(|word| word != EffectWord::Destructive)

@@ -144,7 +144,7 @@ pub(super) fn no_time(checker: &mut Checker<'_>, name: &str, time: Option<Millis
 /// What people are asked.
 fn questions(checker: &mut Checker<'_>, step: &Step) {
     if step.is_gate() && step.message.is_none() && step.title.is_none() && !step.keys.foreign {
-        let span = step.kinds().first().map_or(step.span, |(_, span)| *span);
+        let span = step.kinds().next().map_or(step.span, |(_, span)| span);
         let message = format!("the gate `{}` does not say what it asks", step.name());
         let problem = checker.warning("no-message", span, message);
         checker.push(

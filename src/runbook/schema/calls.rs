@@ -143,11 +143,11 @@ record! {
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How "done" looks.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// How "not done" looks: only then may it be tried again.
         may absent: Expect,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// Outputs of the step that the probe gives as well.
         may outputs: Entries<Output>,
         /// How long one attempt may take.
@@ -175,9 +175,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
     }
@@ -201,9 +201,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
         /// It is put back by itself only if this holds.
@@ -233,9 +233,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
     }
