@@ -155,7 +155,7 @@ impl Flow {
     }
 
     /// What stands above a step without `needs` is upstream of it; no search is needed.
-    fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
+    pub fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
         let Some((step, target)) = self.lists.side_by_side(step, target).filter(|_| self.order().is_ok())
         else {
             return false;
