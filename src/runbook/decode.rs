@@ -23,7 +23,7 @@ pub struct Reader<'s> {
 
 /// A value that can be read; `None` when it cannot, with the reason among the problems.
 pub trait Decode: Sized {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
 }
 
 /// A value and where it stands.
@@ -45,6 +45,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// With room for so many.
+    pub fn with_capacity(count: usize) -> Self {
+        Self { known: Vec::with_capacity(count), ..Self::default() }
+    }
+
     pub fn push(&mut self, name: &'static str, span: Span) {
         if KINDS.contains(&name) {
             self.kinds += 1;
@@ -114,11 +119,11 @@ macro_rules! record {
 
         impl $crate::runbook::decode::Decode for $name {
             fn decode(
-                node: &$crate::runbook::yaml::Node,
+                node: &$crate::runbook::yaml::Node<'_>,
                 reader: &mut $crate::runbook::decode::Reader<'_>,
             ) -> Option<Self> {
                 let (entries, flow) = reader.mapping(node)?;
-                let mut keys = $crate::runbook::decode::Keys::default();
+                let mut keys = $crate::runbook::decode::Keys::with_capacity(entries.len());
                 $(let mut $field: Option<$ty> = None;)*
                 for (key, value) in entries {
                     $(
@@ -167,7 +172,7 @@ macro_rules! words {
 
         impl $crate::runbook::decode::Decode for $name {
             fn decode(
-                node: &$crate::runbook::yaml::Node,
+                node: &$crate::runbook::yaml::Node<'_>,
                 reader: &mut $crate::runbook::decode::Reader<'_>,
             ) -> Option<Self> {
                 match reader.word(node, Self::WORDS)? {
@@ -190,11 +195,11 @@ pub(super) fn words_schema(about: &str, words: &[&str]) -> Schema {
 }
 
 impl Reader<'_> {
-    pub fn value<T: Decode>(&mut self, node: &Node) -> Option<T> {
+    pub fn value<T: Decode>(&mut self, node: &Node<'_>) -> Option<T> {
         T::decode(node, self)
     }
 
-    pub fn mapping<'n>(&mut self, node: &'n Node) -> Option<(&'n [(Key, Node)], bool)> {
+    pub fn mapping<'n, 's>(&mut self, node: &'n Node<'s>) -> Option<(&'n [(Key<'s>, Node<'s>)], bool)> {
         match &node.value {
             Value::Map { entries, flow } => Some((entries, *flow)),
             _ => self.wrong(node, "a mapping"),
@@ -202,7 +207,7 @@ impl Reader<'_> {
     }
 
     /// A value of another type than wanted.
-    pub fn wrong<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
+    pub fn wrong<T>(&mut self, node: &Node<'_>, wanted: &str) -> Option<T> {
         let message = format!("expected {wanted}, found {}", node.kind());
         let mut problem = Diagnostic::error("wrong-type", node.span.at(self.source), message);
         match &node.value {
@@ -236,18 +241,25 @@ impl Reader<'_> {
         None
     }
 
-    pub fn missing(&mut self, node: &Node, name: &str) {
+    pub fn missing(&mut self, node: &Node<'_>, name: &str) {
         let message = format!("the key `{name}` is missing here");
         self.problems.push(Diagnostic::error("missing-key", node.span.at(self.source), message));
     }
 
-    pub fn foreign_key(&mut self, key: &Key, value: &Node, flow: bool, names: &[&str], later: &[&str]) {
+    pub fn foreign_key(
+        &mut self,
+        key: &Key<'_>,
+        value: &Node<'_>,
+        flow: bool,
+        names: &[&str],
+        later: &[&str],
+    ) {
         if key.text.is_empty() && !key.plain {
             // Not a text at all, which was reported when it was read.
             return;
         }
         let at = key.span.at(self.source);
-        if later.contains(&key.text.as_str()) {
+        if later.contains(&&*key.text) {
             let message =
                 format!("`{}` is known to the language, but this version cannot do it yet", key.text);
             self.problems.push(Diagnostic::error("not-built-yet", at, message));
@@ -277,7 +289,7 @@ impl Reader<'_> {
     }
 
     /// A text, refusing what YAML readers disagree about.
-    pub fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+    pub fn text<'n>(&mut self, node: &'n Node<'_>) -> Option<&'n str> {
         let Value::Scalar { text, style } = &node.value else { return self.wrong(node, "a text") };
         if *style != Style::Plain {
             return Some(text);
@@ -297,7 +309,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words; YAML's own words may stand unquoted.
-    pub fn word(&mut self, node: &Node, words: &'static [&'static str]) -> Option<&'static str> {
+    pub fn word(&mut self, node: &Node<'_>, words: &'static [&'static str]) -> Option<&'static str> {
         let Value::Scalar { text, .. } = &node.value else {
             return self.wrong(node, &format!("one of {}", words.join(", ")));
         };
@@ -312,14 +324,14 @@ impl Reader<'_> {
     }
 
     /// A scalar as it is written, whatever it would mean.
-    pub fn raw<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n str> {
+    pub fn raw<'n>(&mut self, node: &'n Node<'_>, wanted: &str) -> Option<&'n str> {
         match &node.value {
             Value::Scalar { text, style } if !text.is_empty() || *style != Style::Plain => Some(text),
             _ => self.wrong(node, wanted),
         }
     }
 
-    pub fn number(&mut self, node: &Node, wanted: &str) -> Option<Plain> {
+    pub fn number(&mut self, node: &Node<'_>, wanted: &str) -> Option<Plain> {
         match &node.value {
             Value::Scalar { text, style: Style::Plain } => match resolve(text) {
                 number @ (Plain::Integer(_) | Plain::Float(_)) => Some(number),
@@ -331,7 +343,7 @@ impl Reader<'_> {
 }
 
 /// Whether an unquoted `{{ … }}` was read as nested mappings.
-fn templates(entries: &[(Key, Node)], written: &str) -> bool {
+fn templates(entries: &[(Key<'_>, Node<'_>)], written: &str) -> bool {
     entries.len() == 1 && written.trim_start().starts_with("{{") || written.trim_start().starts_with("{ {")
 }
 
@@ -341,13 +353,13 @@ pub fn quoted(text: &str) -> String {
 }
 
 impl<T: Decode> Decode for Spanned<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self { value: T::decode(node, reader)?, span: node.span })
     }
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::List(list) => {
                 let mut out = Self::with_capacity(list.len());
@@ -360,19 +372,19 @@ impl<T: Decode> Decode for Vec<T> {
 }
 
 impl<T: Decode> Decode for Box<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         T::decode(node, reader).map(Box::new)
     }
 }
 
 impl Decode for String {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.text(node).map(str::to_owned)
     }
 }
 
 impl Decode for bool {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar { text, style: Style::Plain } => {
                 match (resolve(text), text.to_ascii_lowercase().as_str()) {
@@ -395,7 +407,7 @@ impl Decode for bool {
 macro_rules! whole_number {
     ($($ty:ty),*) => {$(
         impl Decode for $ty {
-            fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+            fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 let found = reader.number(node, "a whole number")?;
                 let fits = if let Plain::Integer(number) = found { <$ty>::try_from(number).ok() } else { None };
                 if fits.is_none() {
@@ -411,7 +423,7 @@ whole_number!(u16, u32, i32);
 
 impl Decode for f64 {
     #[allow(clippy::cast_precision_loss, reason = "bounds and factors as people write them")]
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match reader.number(node, "a number")? {
             Plain::Integer(number) => Some(number as Self),
             Plain::Float(number) => Some(number),
@@ -421,7 +433,7 @@ impl Decode for f64 {
 }
 
 impl Decode for Template {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
         cut_short(reader, node);
         let bad = |errors: Vec<TemplateError>| {
@@ -434,7 +446,7 @@ impl Decode for Template {
 }
 
 impl Decode for Script {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
         let bad = |errors: Vec<TemplateError>| {
             for error in errors {
@@ -451,7 +463,7 @@ impl Decode for Script {
 }
 
 impl Decode for Expr {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "an expression")?;
         if text.trim_start().starts_with("{{") {
             let bare = text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
@@ -466,7 +478,7 @@ impl Decode for Expr {
 }
 
 /// An unquoted text with `#4711` behind it: a comment to YAML, most likely words to whoever wrote it.
-fn cut_short(reader: &mut Reader<'_>, node: &Node) {
+fn cut_short(reader: &mut Reader<'_>, node: &Node<'_>) {
     let Value::Scalar { style: Style::Plain, .. } = &node.value else { return };
     let behind = reader.source.text().get(node.span.end as usize..).unwrap_or("");
     let behind = behind.split(['\n', '\r']).next().unwrap_or("");
@@ -484,7 +496,7 @@ fn cut_short(reader: &mut Reader<'_>, node: &Node) {
     }
 }
 
-fn bad_expression(reader: &mut Reader<'_>, node: &Node, text: &str, at: usize, message: &str) {
+fn bad_expression(reader: &mut Reader<'_>, node: &Node<'_>, text: &str, at: usize, message: &str) {
     let span = position::inner(reader.source, node.span, text, at, 1);
     reader.problems.push(Diagnostic::error("bad-expression", span.at(reader.source), message));
 }

@@ -362,7 +362,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
 }
 
 impl Decode for Var {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let data: Spanned<Data> = reader.value(node)?;
         match &data.value {
             Data::Text(text) if text.value.source() == "required" => Some(Self::Required),

@@ -3,7 +3,7 @@
 use super::defaulted::has_default;
 use super::{Checker, same_when, secrets};
 use crate::diag::Span;
-use crate::runbook::act::{Act, HUMAN};
+use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
 use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
@@ -356,14 +356,15 @@ fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, pat
 
 /// Auth fields name secrets without braces.
 fn credentials(checker: &mut Checker<'_>, at: usize, step: &Step) {
-    let mut acts: Vec<(Act<'_>, bool)> = vec![(step.act(), false)];
-    acts.extend(step.verify.iter().map(|verify| (verify.act(), true)));
-    acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
-    acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
-    acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), false))));
+    let own = step.http.iter().map(|http| (http, false));
+    let verify = step.verify.iter().filter_map(|verify| Some((verify.http.as_ref()?, true)));
+    let undo = step.undo.iter().filter_map(|undo| Some((undo.http.as_ref()?, false)));
+    let back = step.put_back.iter().filter_map(|back| Some((back.http.as_ref()?, false)));
+    let only_if = step.put_back.iter().filter_map(|back| back.only_if.as_ref());
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), false))));
-    for (http, after) in acts.into_iter().filter_map(|(act, after)| Some((act.http?, after))) {
+    let probes = only_if.chain(items.filter_map(|item| item.probe.as_ref()));
+    let probes = probes.filter_map(|probe| Some((probe.http.as_ref()?, false)));
+    for (http, after) in own.chain(verify).chain(undo).chain(back).chain(probes) {
         credentials_of(checker, Reader::Step(at), http, after);
     }
 }

@@ -303,7 +303,7 @@ impl Output {
 
 impl OutputDecl {
     /// Its one filter. A wrong key was reported already, and may have been meant for either.
-    fn output(self, node: &Node, reader: &mut Reader<'_>) -> Option<Output> {
+    fn output(self, node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Output> {
         let class = self.class;
         let secret = self.keys.get("secret");
         match (self.filter, self.secret) {
@@ -327,7 +327,7 @@ impl OutputDecl {
 }
 
 impl Decode for Artifact {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Map { .. } = &node.value {
             let decl: ArtifactDecl = reader.value(node)?;
             return Some(Self { path: decl.path, class: decl.class, optional: decl.optional == Some(true) });
@@ -352,7 +352,7 @@ impl schemars::JsonSchema for Artifact {
 }
 
 impl Decode for Output {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Map { .. } = &node.value {
             let decl: OutputDecl = reader.value(node)?;
             return decl.output(node, reader);
