@@ -45,11 +45,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// With room for so many.
-    pub fn with_capacity(count: usize) -> Self {
-        Self { known: Vec::with_capacity(count), ..Self::default() }
-    }
-
     pub fn push(&mut self, name: &'static str, span: Span) {
         if KINDS.contains(&name) {
             self.kinds += 1;
@@ -123,7 +118,7 @@ macro_rules! record {
                 reader: &mut $crate::runbook::decode::Reader<'_>,
             ) -> Option<Self> {
                 let (entries, flow) = reader.mapping(node)?;
-                let mut keys = $crate::runbook::decode::Keys::with_capacity(entries.len());
+                let mut keys = $crate::runbook::decode::Keys::default();
                 $(let mut $field: Option<$ty> = None;)*
                 for (key, value) in entries {
                     $(
