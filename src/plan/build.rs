@@ -362,7 +362,7 @@ impl Builder<'_> {
                 .flat_map(|form| form.fields.iter())
                 .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.own.known)))
                 .collect(),
-            choice: step.choice.as_ref().and_then(choosing),
+            choice: step.choice.as_deref().and_then(choosing),
             assertions: step
                 .assert
                 .iter()

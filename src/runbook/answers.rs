@@ -39,10 +39,10 @@ impl schemars::JsonSchema for Word {
 }
 
 impl Decode for Word {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             yaml::Value::Scalar { text, style } if *style != Style::Plain || is_word(text) => {
-                Some(Self(text.as_str().into()))
+                Some(Self((**text).into()))
             }
             _ => reader.value::<Data>(node).map(|data| Self(data.literal())),
         }
@@ -86,7 +86,7 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
         for (key, value) in entries {
             let at = key.span.at(source).into();
             if let Some(answer) = answer(value, at, &mut reader) {
-                out.insert(key.text.clone(), answer);
+                out.insert(key.text.to_string(), answer);
             }
         }
     }
@@ -94,7 +94,7 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     (out, problems)
 }
 
-fn answer(node: &Node, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
+fn answer(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
     let yaml::Value::Map { .. } = &node.value else {
         let Word(value) = reader.value(node)?;
         return Some(FileAnswer { value, comment: None, evidence: Vec::new(), played_as: None, at });

@@ -142,28 +142,22 @@ impl ExprRef<'_> {
 }
 
 impl<'a> Written<'a> {
-    pub fn exprs(self) -> Vec<ExprRef<'a>> {
-        let within = |template: &'a Template, span: Span| {
-            let found = template.parts().iter().filter_map(|part| match part {
+    pub fn exprs(self) -> impl Iterator<Item = ExprRef<'a>> + Clone {
+        let (template, span, condition) = match self {
+            Self::Template(template) => (Some(&template.value), template.span, None),
+            Self::Script(script) => (Some(script.value.template()), script.span, None),
+            Self::Condition(condition) => (None, condition.span, Some(&condition.value)),
+        };
+        let condition = condition.map(|expr| ExprRef { expr, whole: expr.source(), offset: 0, span });
+        let of_template = template.into_iter().flat_map(move |template| {
+            template.parts().iter().filter_map(move |part| match part {
                 Part::Text(_) => None,
                 Part::Expr { expr, offset } => {
                     Some(ExprRef { expr, whole: template.source(), offset: *offset, span })
                 }
-            });
-            found.collect()
-        };
-        match self {
-            Self::Template(template) => within(&template.value, template.span),
-            Self::Script(script) => within(script.value.template(), script.span),
-            Self::Condition(condition) => {
-                vec![ExprRef {
-                    expr: &condition.value,
-                    whole: condition.value.source(),
-                    offset: 0,
-                    span: condition.span,
-                }]
-            }
-        }
+            })
+        });
+        of_template.chain(condition)
     }
 }
 

@@ -174,9 +174,10 @@ fn coverage(checker: &mut Checker<'_>) {
                 checker.push(problem);
                 continue;
             }
-            let message = format!("step `{}` does not wait for this approval", id.value);
-            let problem = checker.error("approval-covers", id.span, message);
-            checker.unless_upstream.push((step, at, problem));
+            checker.unless_upstream(step, at, |checker| {
+                let message = format!("step `{}` does not wait for this approval", id.value);
+                checker.error("approval-covers", id.span, message)
+            });
             named.push(step);
         }
         bound.insert(at, named);
@@ -224,8 +225,9 @@ fn is_destructive(checker: &Checker<'_>, at: usize) -> bool {
 /// The list of what is destroyed must be known when its approval opens, too. `seen`: gates and lists that were
 /// looked at.
 fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut BTreeSet<(usize, usize)>) {
-    let around: Vec<usize> = [at].into_iter().chain(checker.flow.lists.around(at)).collect();
-    for list in around.into_iter().take_while(|list| !checker.flow.lists.belongs(gate, *list)) {
+    let lists = &checker.flow.lists;
+    let around = [at].into_iter().chain(lists.around(at)).take_while(|list| !lists.belongs(gate, *list));
+    for list in around.collect::<Vec<_>>() {
         let step = checker.steps[list];
         let Some(each) = step.for_each.as_ref().filter(|_| seen.insert((gate, list))) else { continue };
         for text in texts::of_step(step).iter().filter(|text| text.place == texts::Use::List) {
@@ -234,19 +236,20 @@ fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut B
                     let mut names = path.split('.');
                     let (Some("steps"), Some(id)) = (names.next(), names.next()) else { continue };
                     let Some(source) = checker.flow.find(id) else { continue };
-                    let gate_name = checker.name(gate);
-                    let message = format!(
-                        "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
-                        step.name()
-                    );
-                    let span = expr.place(checker.source, path);
-                    let problem = checker
-                        .error("target-decided-later", span, message)
-                        .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
-                        .help(format!(
-                            "put the approval behind `{id}`: people approve the list that they see"
-                        ));
-                    checker.unless_upstream.push((gate, source, problem));
+                    checker.unless_upstream(gate, source, |checker| {
+                        let gate_name = checker.name(gate);
+                        let message = format!(
+                            "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
+                            step.name()
+                        );
+                        let span = expr.place(checker.source, path);
+                        checker
+                            .error("target-decided-later", span, message)
+                            .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
+                            .help(format!(
+                                "put the approval behind `{id}`: people approve the list that they see"
+                            ))
+                    });
                 }
             }
         }
@@ -277,7 +280,7 @@ fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, 
         .map(|(_, value)| value.span)
         .collect();
     for text in texts::of_act(act).iter().filter(|text| text.place.is_target()) {
-        for expr in text.text.exprs().iter().filter(|expr| !preconditions.contains(&expr.span)) {
+        for expr in text.text.exprs().filter(|expr| !preconditions.contains(&expr.span)) {
             for path in expr.expr.refs() {
                 let mut names = path.split('.');
                 let source = match (names.next(), names.next()) {
@@ -289,10 +292,12 @@ fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, 
                 if source.is_some() && (source == own || source == Some(gate)) {
                     continue;
                 }
-                let problem = invisible(checker, gate, what, path, expr.place(checker.source, path));
+                let problem = |checker: &Checker<'_>| {
+                    invisible(checker, gate, what, path, expr.place(checker.source, path))
+                };
                 match source {
-                    Some(source) => checker.unless_upstream.push((gate, source, problem)),
-                    None => checker.push(problem),
+                    Some(source) => checker.unless_upstream(gate, source, problem),
+                    None => checker.push(problem(checker)),
                 }
             }
         }

@@ -13,7 +13,8 @@ use crate::runbook::schema::TypeWord;
 use crate::runbook::shell::{self, Hazard, Lowered, PREFIX, Refused, SCRIPT_BYTES, Script, Word};
 use crate::runbook::template::{Part, Template};
 
-pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>) {
+/// `words`: those of its `argv`.
+pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     reserved(checker, act);
     if let Some(script) = act.shell {
         placed(checker, script);
@@ -23,7 +24,7 @@ pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>) {
         options(checker, script);
         wiped(checker, act, script);
     }
-    arguments(checker, act);
+    arguments(checker, act, words);
 }
 
 /// The script as bash gets it; as written where that is refused.
@@ -239,12 +240,11 @@ fn is_filled(checker: &Checker<'_>, text: &Template) -> bool {
 }
 
 /// An argument that another shell or client reads as code is a script as well.
-fn arguments(checker: &mut Checker<'_>, act: Act<'_>) {
+fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     let Some(argv) = act.argv else { return };
-    let args: Vec<&Spanned<Template>> = argv.value.iter().collect();
-    let words: Vec<Word> = args.iter().map(|arg| Word::argument(&arg.value)).collect();
+    let args = &argv.value;
     let mut said = BTreeSet::new();
-    for (at, hazard) in shell::hazards(&words) {
+    for (at, hazard) in shell::hazards(words) {
         let template = &args[at].value;
         let Some((offset, whole)) = first_expression(template) else { continue };
         let span: Span = position::inner(checker.source, args[at].span, template.source(), offset, whole);

@@ -96,7 +96,7 @@ pub enum ShareDecl {
 }
 
 impl Decode for ShareDecl {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "a number such as 2, or a part such as 10%")?;
         let share = match text.strip_suffix('%') {
             Some(percent) => percent.parse().ok().map(Self::Percent),
