@@ -7,7 +7,7 @@ mod entitled;
 use serde_json::Value;
 
 use super::offer;
-use super::screen::harmless;
+use super::quoted::quoted;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
@@ -263,7 +263,7 @@ impl Question {
         } else if self.kind == AskKind::Choice {
             self.ids()
         } else if let Some(typed) = &self.typed {
-            format!("'{typed}'|no")
+            format!("{}|no", quoted(typed))
         } else {
             join(&self.choices)
         };
@@ -273,8 +273,8 @@ impl Question {
     /// The ids of a choice, each as a shell takes it; of long lists the first few.
     fn ids(&self) -> String {
         const FEW: usize = 6;
-        let ids = self.options.iter().take(FEW).map(|option| harmless(&option.id));
-        let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+        let ids = self.options.iter().take(FEW).map(|option| quoted(&option.id));
+        let mut out = ids.collect::<Vec<_>>().join("|");
         if self.options.len() > FEW {
             out.push_str("|…");
         }
