@@ -8,8 +8,12 @@ use std::fmt::Write;
 use super::line::is_unsafe;
 
 pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
     if !text.chars().any(is_unsafe) {
-        return shell_words::quote(text).into_owned();
+        return format!("'{}'", text.replace('\'', "'\\''"));
     }
     let mut out = String::from("$'");
     for c in text.chars() {
@@ -35,8 +39,16 @@ mod tests {
 
     #[test]
     fn bash_takes_it_as_one_word() {
-        for text in ["", "a b", "it's", "'; touch /tmp/x; '", "a\nb'c\\", "\u{1b}[2J\r\u{202e}x", "\u{85}é\t$(id)"]
-        {
+        for text in [
+            "",
+            "a b",
+            "it's",
+            "'; touch /tmp/x; '",
+            "a\nb'c\\",
+            "\u{1b}[2J\r\u{202e}x",
+            "\u{85}é\t$(id)",
+            "{a,b}",
+        ] {
             let line = quoted(text);
             assert!(!line.chars().any(is_unsafe), "{line:?}");
             let script = format!("printf '%s.' {line}");

@@ -88,7 +88,8 @@ fn rule_19_no_value_forges_a_line_of_what_people_read() {
         let fine = ["broke_", "claim_"].iter().any(|name| step.starts_with(name));
         assert_eq!(status, if fine { "failed" } else { "succeeded" }, "{step}: {reason}");
     }
-    let plan = ["plan", "hostile.yaml", "--mode", "drill", "--env", "plain", "--inputs", "hostile.inputs.yaml"];
+    let plan =
+        ["plan", "hostile.yaml", "--mode", "drill", "--env", "plain", "--inputs", "hostile.inputs.yaml"];
     for command in [
         &["show", "r"] as &[&str],
         &["list", "--all"],
@@ -119,4 +120,44 @@ fn rule_19_no_value_forges_a_line_of_what_is_waited_for() {
         let said = house.consigne(command);
         forges_nothing(&format!("{command:?}"), &said.text);
     }
+}
+
+/// The commands that we propose are copied into a shell: each hands over what it says, and does nothing else.
+#[test]
+fn rule_19_a_command_that_is_proposed_is_one_command() {
+    let mut house = House::new();
+    // Blank words are none that could be typed; nothing hands a zero byte to a program.
+    house.values.retain(|value| value.len() < 1_000 && !value.trim().is_empty() && !value.contains('\0'));
+    house.values.extend(forgeries());
+    let each = json!({"items": "inputs.v", "as": "it", "max_targets": 1000, "max_parallel": 1000});
+    let steps = json!([{"id": "each", "for_each": each, "confirm": {"typed": "{{ it }}"}, "message": "Go?"}]);
+    let said = house.drill(json!({"steps": steps}), &json!({}));
+    assert_eq!(said.code, Some(4), "{}", &said.text[said.text.len().saturating_sub(3_000)..]);
+    let shown = house.consigne(&["show", "r"]);
+    let hints: Vec<&str> = shown
+        .text
+        .split('\n')
+        .filter_map(|line| line.strip_prefix("hint: ").filter(|line| line.starts_with("consigne answer ")))
+        .collect();
+    assert_eq!(hints.len(), house.values.len());
+    let out = house.path("handed");
+    let head = "consigne() { printf '%s\\0' \"${@:4}\" >> \"$OUT\"; }\nno() { :; }\n";
+    let ran = std::process::Command::new("bash")
+        .args(["-c", &format!("{head}{}", hints.join("\n"))])
+        .current_dir(house.path("."))
+        .env("OUT", &out)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (ran.status.code(), &*ran.stderr),
+        (Some(0), &b""[..]),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    house.untouched();
+    let text = std::fs::read_to_string(&out).unwrap();
+    let handed: Vec<&str> = text.strip_suffix('\0').unwrap().split('\0').collect();
+    let same = handed.iter().zip(&house.values);
+    let other: Vec<_> = same.filter(|(handed, sent)| **handed != sent.as_str()).collect();
+    assert!(other.is_empty() && handed.len() == house.values.len(), "{other:#?}");
 }
