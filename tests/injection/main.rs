@@ -4,8 +4,13 @@
 
 mod forged;
 mod house;
+mod messages;
 mod people;
 mod places;
 mod recorder;
+mod roles;
 mod scripts;
+#[path = "../runner/sshd.rs"]
+#[allow(dead_code, reason = "the tests of runners ask more of it")]
+mod sshd;
 mod values;
