@@ -2,6 +2,7 @@
 //! or is refused with a reason.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests are not the core")]
 
+mod files;
 mod forged;
 mod house;
 mod messages;
