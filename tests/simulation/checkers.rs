@@ -23,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 22] = [
+pub const RULES: [(&str, Rule); 25] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -46,6 +46,9 @@ pub const RULES: [(&str, Rule); 22] = [
     ("scopes", crate::compounds::scopes),
     ("ahead", crate::compounds::ahead),
     ("guards", crate::guards::guards),
+    ("secrets", crate::leavings::secrets),
+    ("artifacts", crate::leavings::artifacts),
+    ("hosts", crate::leavings::hosts),
 ];
 
 /// Those that are about guards too, which are no steps.

@@ -28,6 +28,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     }
     cover(rng, &mut plan);
     crate::guards::some(rng, &mut plan);
+    crate::leavings::some(rng, &mut plan);
     plan
 }
 
