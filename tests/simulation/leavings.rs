@@ -13,11 +13,14 @@ use consigne::runbook::template::{Rendered, Template};
 use serde_json::json;
 
 use crate::checkers::ensure;
+use crate::drive::swarm;
 use crate::model::{Model, place_of, request_of};
+use crate::nests;
 use crate::places::id_of;
-use crate::plans::{WORDS, parsed, upstream};
+use crate::plans::{self, WORDS, parsed, upstream};
 use crate::rng::Rng;
-use crate::world::Town;
+use crate::sabotage::{act, find, history, objectors, only, plan_of, starts};
+use crate::world::{Fate, Town};
 
 /// The name of every secret that is born here.
 const KEY: &str = "key";
@@ -223,4 +226,151 @@ pub fn hosts(model: &Model<'_>, event: &Event) -> Result<(), String> {
 /// An answer that gives a secret in place of its step: nobody may.
 pub fn in_its_place() -> serde_json::Value {
     json!({"choice": "set_output", "outputs": {KEY: BORN}})
+}
+
+/// A step that makes a secret and leaves a file, and one elsewhere that uses it.
+fn issued() -> Plan {
+    let (mut issue, issuing) = act("issue", Effect::Write);
+    issue.secrets.push(KEY.into());
+    issue.artifacts.push(ArtifactNode { name: "one".into(), public: true, optional: false });
+    let (used, mut using) = act("using", Effect::Write);
+    use_of(&mut using, "steps.issue.key");
+    if let Some(ProbeOf { action, .. }) = &mut using.act
+        && let Action::Argv(call) = action.clone()
+    {
+        let program = Program::Argv(call);
+        *action =
+            Action::Remote(Box::new(RemoteCall { host: Template::literal("red"), reach: None, program }));
+    }
+    let mut plan = plan_of(vec![(issue, issuing), (used, using)]);
+    plan.values.born.insert("steps.issue.key".into());
+    plan.values.hosts.insert("red".into(), Reach::Via(vec!["bridge".into()]));
+    plan
+}
+
+fn finish(events: &mut [Event], nth: usize) -> &mut Event {
+    let at = find(events, nth, |event| matches!(event.fact, Fact::AttemptFinished { .. }));
+    &mut events[at]
+}
+
+#[test]
+fn a_secret_that_is_more_than_a_name() {
+    let plan = issued();
+    let entries = history(&plan, &[]);
+    let wrong: [fn(&mut Event); 4] = [
+        |event| event.hidden.put_text("excerpt.stdout", BORN),
+        |event| event.hidden.put("output.key", &"x"),
+        |event| {
+            if let Fact::AttemptFinished { outputs, .. } = &mut event.fact {
+                outputs.insert(KEY.into(), "\"x\"".into());
+            }
+        },
+        |event| {
+            if let Fact::AttemptFinished { sealed, .. } = &mut event.fact {
+                sealed.push("other".into());
+            }
+        },
+    ];
+    for wrong in wrong {
+        only("secrets", &plan, &entries, |events| wrong(finish(events, 0)));
+    }
+}
+
+#[test]
+fn a_secret_that_is_used_before_its_birth() {
+    let plan = issued();
+    only("secrets", &plan, &history(&plan, &[]), |events| {
+        let begun = find(events, 1, starts(Role::Do));
+        let request = events[begun].hidden.0.get_mut("request").expect("an attempt has a request");
+        *request = request.replace("steps.issue.key", "steps.using.key");
+    });
+    only("secrets", &plan, &history(&plan, &[]), |events| {
+        if let Fact::AttemptFinished { sealed, .. } = &mut finish(events, 0).fact {
+            sealed.clear();
+        }
+    });
+}
+
+#[test]
+fn a_step_that_somebody_replaces_while_its_secret_is_used() {
+    let mut plan = issued();
+    plan.values.steps.get_mut("using").and_then(|values| values.act.as_mut()).expect("it runs").timeout_ms =
+        Some(5);
+    let mut without = plan.clone();
+    without.graph.steps[0].secrets.clear();
+    without.values.born.clear();
+    // A run in which nothing is a secret may skip the step; where its secret is used that is an objection.
+    without.graph.steps[1].run_on = RunOn::Finished;
+    let skipped = history(&without, &[("issue", Fate::Bad)]);
+    let skips = |event: &Event| matches!(event.fact, Fact::StepOverridden { how: Override::Skip });
+    assert!(skipped.iter().flat_map(|entry| &entry.events).any(skips));
+    plan.graph.steps[1].run_on = RunOn::Finished;
+    assert!(objectors(&plan, &skipped).contains("secrets"));
+}
+
+#[test]
+fn a_file_that_is_there_without_its_attempt_or_the_reverse() {
+    let plan = issued();
+    let entries = history(&plan, &[]);
+    let drop_it = |event: &mut Event| {
+        if let Fact::AttemptFinished { artifacts, .. } = &mut event.fact {
+            artifacts.clear();
+        }
+    };
+    only("artifacts", &plan, &entries, |events| drop_it(finish(events, 0)));
+    only("artifacts", &plan, &entries, |events| {
+        let event = finish(events, 0);
+        drop_it(event);
+        event.hidden.put("blob.artifact.one", &json!({"sha256": "00", "bytes": 1}));
+    });
+    only("artifacts", &plan, &entries, |events| {
+        finish(events, 1).hidden.put("blob.artifact.one", &json!({"sha256": "00", "bytes": 1}));
+    });
+}
+
+#[test]
+fn a_way_that_nobody_declared() {
+    let plan = issued();
+    only("hosts", &plan, &history(&plan, &[]), |events| {
+        let begun = find(events, 1, starts(Role::Do));
+        let request = events[begun].hidden.0.get_mut("request").expect("an attempt has a request");
+        *request = request.replace("\"bridge\"", "\"tunnel\"");
+    });
+}
+
+/// What is drawn happens: births, uses, files of both kinds, hosts that are there and hosts that are not.
+#[test]
+fn all_of_it_happens() {
+    let mut seen: BTreeSet<&'static str> = BTreeSet::new();
+    for seed in 1..=500 {
+        let rng = &mut Rng::stream(seed, 91);
+        let plan = if seed % 4 == 0 { plans::random(rng, 12) } else { nests::random(rng, 10) };
+        for event in swarm(&plan, seed).entries.iter().flat_map(|entry| &entry.events) {
+            let request = event.hidden.0.get("request").cloned().unwrap_or_default();
+            let kept = event.hidden.0.keys().any(|field| field.starts_with("blob.artifact."));
+            let why = event.hidden.text("why").unwrap_or_default();
+            let (mut births, mut open) = (false, false);
+            if let Fact::AttemptFinished { sealed, artifacts, .. } = &event.fact {
+                (births, open) = (!sealed.is_empty(), !artifacts.is_empty());
+            }
+            for (name, is) in [
+                ("birth", births),
+                ("birth in an item", births && event.item.is_some()),
+                ("use", request.contains(".key")),
+                ("use in an item", request.contains("].key")),
+                ("input", request.contains("inputs.pin")),
+                ("file", kept),
+                ("public file", open),
+                ("host", request.contains("\"reach\"")),
+                ("no such host", why.contains("no host of this name")),
+                ("scratch", request.contains("\"work\"") || request.contains("run.work")),
+                ("page", event.hidden.0.contains_key("links")),
+            ] {
+                if is {
+                    seen.insert(name);
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }
