@@ -53,6 +53,7 @@ impl<'a> Layout<'a> {
             self.wrapped(text, "  ");
         }
         self.exhibits();
+        self.to_come();
         self.beside();
         self.trouble();
         self.requests();
@@ -118,6 +119,15 @@ impl<'a> Layout<'a> {
             for line in harmless(&exhibit.text).trim_end().lines() {
                 self.line(&format!("    | {line}"));
             }
+        }
+    }
+
+    /// What a yes lets begin, each by the name that it has everywhere.
+    fn to_come(&mut self) {
+        let q = self.question;
+        if !q.to_come.is_empty() {
+            let line = self.fill(Text::ToCome, &[("items", &q.to_come.join(", "))]);
+            self.hanging(&line, "  ");
         }
     }
 

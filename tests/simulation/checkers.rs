@@ -336,6 +336,8 @@ fn fills(shown: &Value, full: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| fills(a, b)))
         }
+        // Approvals call a secret that was born what the runbook calls it, attempts name the item that it is of.
+        (Value::String(a), Value::String(b)) => *a == crate::leavings::as_written(b),
         _ => shown == full,
     }
 }
@@ -355,7 +357,7 @@ fn rendered(value: &Value) -> Option<Vec<Piece>> {
         let text = text.as_str()?;
         match kind.as_str() {
             "text" => out.extend(text.chars().map(Piece::Char)),
-            "secret" => out.push(Piece::Secret(text.to_owned())),
+            "secret" => out.push(Piece::Secret(crate::leavings::as_written(text))),
             "later" => out.push(Piece::Later),
             _ => return None,
         }
