@@ -53,7 +53,7 @@ impl<'a> Layout<'a> {
             self.wrapped(text, "  ");
         }
         self.exhibits();
-        self.to_come();
+        self.still_to_come();
         self.beside();
         self.trouble();
         self.requests();
@@ -123,7 +123,7 @@ impl<'a> Layout<'a> {
     }
 
     /// What a yes lets begin, each by the name that it has everywhere.
-    fn to_come(&mut self) {
+    fn still_to_come(&mut self) {
         let q = self.question;
         if !q.to_come.is_empty() {
             let line = self.fill(Text::ToCome, &[("items", &q.to_come.join(", "))]);
