@@ -76,7 +76,7 @@ fn subject(header: &str) -> String {
     let mut was_encoded = false;
     for word in header.split(' ') {
         let encoded = word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?="));
-        if !out.is_empty() && !(was_encoded && encoded.is_some()) {
+        if !(out.is_empty() || was_encoded && encoded.is_some()) {
             out.push(' ');
         }
         out.push_str(&encoded.map_or_else(|| word.to_owned(), decode64));

@@ -222,7 +222,7 @@ pub fn artifacts(model: &Model<'_>, event: &Event) -> Result<(), String> {
         )?;
     }
     let declared = |name: &&str| node.artifacts.iter().any(|artifact| artifact.name == **name);
-    ensure(open.iter().chain(&hidden).all(|name| declared(name)), "nobody declared this file")
+    ensure(open.iter().chain(&hidden).all(declared), "nobody declared this file")
 }
 
 /// A program elsewhere goes the way that is declared for its host.
