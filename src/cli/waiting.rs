@@ -125,7 +125,7 @@ fn question_line(question: &Question) -> String {
         line.push_str(&format!(" {text}"));
     }
     // What a system answered may stand in it: it does not drive the terminal.
-    crate::operator::harmless(&line)
+    crate::operator::one_line(&line)
 }
 
 /// The command that answers a question.

@@ -4,7 +4,7 @@
 use super::messengers::Report;
 use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
-use crate::operator::{Lang, Question};
+use crate::operator::{Lang, Question, one_line};
 use crate::plan::{Action, Mode, Plan, Program};
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
@@ -93,8 +93,17 @@ pub(super) fn not_wiped(state: &State, error: &crate::runner::WorkError) -> Stri
     format!("! {}: {error}", pick(french, "il reste des fichiers de travail", "scratch files stay behind"))
 }
 
-/// The line that an event is worth.
+/// The line that an event is worth, whatever the values in it hold; why a step failed stands under it, further in.
 pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    let line = one_line(&fact(plan, state, event)?);
+    let why = matches!(event.fact, Fact::StepSettled { .. }).then(|| event.hidden.text("why")).flatten();
+    Some(why.map_or_else(
+        || line.clone(),
+        |why| why.lines().fold(line.clone(), |told, why| format!("{told}\n    {}", one_line(why))),
+    ))
+}
+
+fn fact(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
     let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
@@ -112,10 +121,7 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("- {step} {} ({}{cause})", pick(french, "passée", "skipped"), reason.as_str()?)
         }
-        Fact::StepSettled { status, reason } => {
-            let why = event.hidden.text("why").map(|why| format!("\n    {why}")).unwrap_or_default();
-            format!("{}{why}", settled(french, step, *status, reason))
-        }
+        Fact::StepSettled { status, reason } => settled(french, step, *status, reason),
         Fact::StepImported { .. } => {
             let from = plan.graph.rerun.as_ref().map_or("", |rerun| rerun.run.as_str());
             format!("= {step} {} {from}", pick(french, "reprise de l'exécution", "taken over from run"))

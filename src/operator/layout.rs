@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::question::{Question, Tried};
 use super::request;
-use super::screen::harmless;
+use super::screen::{harmless, one_line};
 use super::wording::{Lang, Text, consequence, effect, kind, mode, word};
 use crate::clock::Timestamp;
 use crate::core::state::ItemState;
@@ -53,6 +53,7 @@ impl<'a> Layout<'a> {
             self.wrapped(text, "  ");
         }
         self.exhibits();
+        self.still_to_come();
         self.beside();
         self.trouble();
         self.requests();
@@ -103,7 +104,7 @@ impl<'a> Layout<'a> {
         let style = if q.mode == Mode::Live { ALARM } else { NOTE };
         self.line("");
         let title = q.title.as_deref().unwrap_or(&q.step);
-        self.styled(BOLD, &format!("── {}", harmless(title).replace('\n', " ")));
+        self.styled(BOLD, &format!("── {}", one_line(title)));
         let (kind, mode) = (self.text(kind(q.kind)), self.text(mode(q.mode)));
         let step = harmless(&q.step);
         let _ = writeln!(self.out, "   {DIM}{step} · {kind} ·{DIM:#} {style}{mode}{environment}{style:#}");
@@ -113,11 +114,20 @@ impl<'a> Layout<'a> {
     fn exhibits(&mut self) {
         for exhibit in &self.question.show {
             if let Some(of) = &exhibit.of {
-                self.line(&format!("  {}:", harmless(of).replace('\n', " ")));
+                self.line(&format!("  {}:", one_line(of)));
             }
             for line in harmless(&exhibit.text).trim_end().lines() {
                 self.line(&format!("    | {line}"));
             }
+        }
+    }
+
+    /// What a yes lets begin, each by the name that it has everywhere.
+    fn still_to_come(&mut self) {
+        let q = self.question;
+        if !q.to_come.is_empty() {
+            let line = self.fill(Text::ToCome, &[("items", &q.to_come.join(", "))]);
+            self.hanging(&line, "  ");
         }
     }
 
@@ -131,9 +141,9 @@ impl<'a> Layout<'a> {
         for link in &q.links {
             let code = if q.lang == Lang::Fr { "fr" } else { "en" };
             if let Some(title) = link.title.in_lang(code) {
-                self.wrapped(title, "  ");
+                self.wrapped(&one_line(title), "  ");
             }
-            self.line(&format!("  → {}", harmless(&link.url).replace('\n', " ")));
+            self.line(&format!("  → {}", one_line(&link.url)));
         }
     }
 
@@ -168,7 +178,7 @@ impl<'a> Layout<'a> {
         let reason = q.reason.as_deref().filter(|_| left.is_none()).unwrap_or(&tried.reason);
         let attempt = tried.attempt.to_string();
         let line = self.fill(Text::Happened, &[("reason", reason), ("code", &code), ("attempt", &attempt)]);
-        self.styled(ALARM, &harmless(&line));
+        self.styled(ALARM, &one_line(&line));
         if let Some(left) = left {
             self.styled(ALARM, self.text(left));
         }
@@ -243,7 +253,7 @@ impl<'a> Layout<'a> {
         self.line(&head);
         for (at, option) in q.options.iter().enumerate() {
             let number = if q.is_numbered() { format!("{}. ", at + 1) } else { String::new() };
-            let (id, text) = (harmless(&option.id), harmless(&option.text).replace('\n', " "));
+            let (id, text) = (one_line(&option.id), one_line(&option.text));
             let line = if id == text { format!("{number}{id}") } else { format!("{number}{id}  {text}") };
             self.hanging(&line, "  ");
         }

@@ -7,7 +7,7 @@ mod entitled;
 use serde_json::Value;
 
 use super::offer;
-use super::screen::harmless;
+use super::quoted::quoted;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
@@ -39,6 +39,8 @@ pub struct Question {
     pub links: Vec<Link<String>>,
     /// How long the step usually takes.
     pub estimate_ms: Option<u64>,
+    /// Of the first items of a list: the others, which follow if the answer is yes.
+    pub to_come: Vec<String>,
     /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
     pub reason: Option<String>,
     /// Its explanation.
@@ -180,6 +182,7 @@ impl Question {
             show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
             estimate_ms: state.values(plan, ask.step).and_then(|values| values.estimate_ms),
+            to_come: to_come(state, ask),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),
@@ -263,7 +266,7 @@ impl Question {
         } else if self.kind == AskKind::Choice {
             self.ids()
         } else if let Some(typed) = &self.typed {
-            format!("'{typed}'|no")
+            format!("{}|no", quoted(typed))
         } else {
             join(&self.choices)
         };
@@ -273,8 +276,8 @@ impl Question {
     /// The ids of a choice, each as a shell takes it; of long lists the first few.
     fn ids(&self) -> String {
         const FEW: usize = 6;
-        let ids = self.options.iter().take(FEW).map(|option| harmless(&option.id));
-        let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+        let ids = self.options.iter().take(FEW).map(|option| quoted(&option.id));
+        let mut out = ids.collect::<Vec<_>>().join("|");
         if self.options.len() > FEW {
             out.push_str("|…");
         }
@@ -288,6 +291,13 @@ impl Question {
     pub fn open_items(&self) -> impl Iterator<Item = &Point> {
         self.items.iter().filter(|item| item.state.is_open())
     }
+}
+
+/// What a list has not begun, in the order of its turns.
+fn to_come(state: &State, ask: &Ask) -> Vec<String> {
+    let compound = state.step(ask.step).compound.as_deref().filter(|_| ask.kind == AskKind::Canary);
+    let left = compound.map(|compound| compound.order.iter().skip(compound.begun));
+    left.into_iter().flatten().map(|at| state.shape().label(*at)).collect()
 }
 
 /// A text that was rendered for the question; stored as JSON.

@@ -97,6 +97,7 @@ wording! {
     Happened: "Résultat : {reason}{code}, tentative {attempt}", "Result: {reason}{code}, attempt {attempt}";
     AskedBecause: "Motif : {reason}", "Because: {reason}";
     Detail: "Détail : {why}", "Detail: {why}";
+    ToCome: "Restent : {items}", "Still to come: {items}";
     Usually: "Durée habituelle : {time}", "Usually takes {time}";
     EarlierLines: "… {count} lignes avant (? les montre)", "… {count} earlier lines (? shows them)";
     WhoMay: "Peut répondre : {who}", "May answer: {who}";

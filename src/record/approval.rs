@@ -279,7 +279,7 @@ pub(crate) fn wire<T: Serialize>(value: &T) -> String {
 }
 
 /// What could break a line, hide text or change its direction.
-fn must_escape(c: char) -> bool {
+pub(super) fn must_escape(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }

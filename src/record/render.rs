@@ -10,7 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::approval::wire;
+use super::approval::{must_escape, wire};
 use super::history::History;
 use super::namespace;
 use super::note::TreeHead;
@@ -20,7 +20,7 @@ use crate::journal::Commitment;
 use crate::plan::{Mode, Rerun};
 
 /// Version of the templates. Raise it with every change to them, or to what is put into them.
-pub const TEMPLATE: u32 = 1;
+pub const TEMPLATE: u32 = 2;
 
 const REPORT_EN: &str = include_str!("../../templates/report.en.md");
 const REPORT_FR: &str = include_str!("../../templates/report.fr.md");
@@ -234,7 +234,8 @@ fn fill<T: Serialize>(
     })
 }
 
-/// A text inside a table or a line of Markdown: it can neither end the cell nor begin a construct of its own.
+/// A text inside a table or a line of Markdown: it can neither end the cell, begin a construct of its own,
+/// nor turn or hide what stands beside it.
 fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -243,7 +244,7 @@ fn markdown(text: &str) -> String {
             '`' => out.push('\''),
             '|' | '\\' | '<' | '[' | '*' | '#' => out.extend(['\\', c]),
             '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if must_escape(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

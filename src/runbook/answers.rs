@@ -24,7 +24,7 @@ record! {
     }
 }
 
-/// What is answered; `yes` and `no` need no quotes here.
+/// What is answered, word for word: nothing in it is a template. `yes` and `no` need no quotes here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word(pub Value);
 
@@ -43,6 +43,20 @@ impl Decode for Word {
         match &node.value {
             yaml::Value::Scalar { text, style } if *style != Style::Plain || is_word(text) => {
                 Some(Self((**text).into()))
+            }
+            yaml::Value::List(list) => Some(Self(
+                list.iter().filter_map(|node| reader.value(node)).map(|Self(value)| value).collect(),
+            )),
+            yaml::Value::Map { entries, flow } => {
+                let mut out = serde_json::Map::new();
+                for (key, value) in entries {
+                    if *flow && value.is_null() && reader.source.slice(value.span).is_empty() {
+                        reader.foreign_key(key, value, true, &[], &[]);
+                    } else if let Some(Self(value)) = reader.value(value) {
+                        out.insert(key.text.clone(), value);
+                    }
+                }
+                Some(Self(Value::Object(out)))
             }
             _ => reader.value::<Data>(node).map(|data| Self(data.literal())),
         }

@@ -3,6 +3,7 @@
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
 //! - `nests`: plans with groups, lists, rounds and reverts.
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
+//! - `told`: what an event says beyond its fact.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
@@ -11,6 +12,7 @@
 //! - `runs`: thousands of seeds, crash variants of each.
 //! - `exhaustive`: every small plan, in every order, with a crash after every entry.
 //! - `small`: every small plan with groups, lists and rounds, likewise.
+//! - `leavings`: secrets that are born, files that are left, hosts.
 //! - `guards`: what must hold for guards, and what happens to them.
 //! - `gates`: every short sequence of what can happen to a gate.
 //! - `rules`: the rules of the language by their numbers.
@@ -30,6 +32,7 @@ mod gates;
 mod glass;
 mod guards;
 mod laws;
+mod leavings;
 mod model;
 mod nests;
 mod people;
@@ -42,4 +45,5 @@ mod runs;
 mod sabotage;
 mod small;
 mod toggles;
+mod told;
 mod world;

@@ -1,4 +1,10 @@
-//! Random plans: every kind and policy of the language, in the normal form that a plan builder gives them.
+//! Random plans: every kind and policy of the language, in the normal form that a plan builder gives them. `nests`,
+//! `guards` and `leavings` draw the rest.
+//!
+//! The core cannot see, so that no plan of the simulation can be about it: how a secret is fetched and after how long
+//! again (`refresh`), what `expect`, `poll` and filters make of an answer, who is told about a question (`told`), how
+//! many runs hold or wait for a target (`locks`, `on_busy`), when a run may begin (`windows`), which variables are
+//! inherited, how long something usually takes (`estimate`), and pages of the runbook itself.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +34,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     }
     cover(rng, &mut plan);
     crate::guards::some(rng, &mut plan);
+    crate::leavings::some(rng, &mut plan);
     plan
 }
 

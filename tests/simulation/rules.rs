@@ -264,6 +264,25 @@ fn rule_15_a_success_is_proved_and_what_is_already_so_is_not_done() {
 }
 
 #[test]
+fn rule_02_a_list_of_gates_of_which_one_stays_shut_satisfies_nothing() {
+    let of = EachNode { max_failures: Some(Share::Count(2)), ..PLAIN };
+    let (mut node, values) = gate("each", Kind::Approve, 1, &[]);
+    if let Some(gate) = &mut node.gate {
+        gate.on_reject_continue = true;
+    }
+    let (aside, doing) = write("aside");
+    let aside = (StepNode { above: false, ..aside }, doing);
+    let plan = plan_of(vec![each("[\"a\", \"b\"]", of, (node, values)), write("after"), aside]);
+    let open = end(&plan, true, &[]);
+    assert_eq!(["each", "after"].map(|at| status(&open, at)), [Status::Succeeded; 2]);
+    let shut = end(&plan, true, &[("each[1]", Fate::Bad)]);
+    assert_eq!(
+        ["each", "after", "aside"].map(|at| status(&shut, at)),
+        [Status::Rejected, Status::Skipped, Status::Succeeded]
+    );
+}
+
+#[test]
 fn rule_17_a_list_is_gone_through_item_by_item_the_first_before_the_others() {
     let canary = Some(CanaryNode { count: 1, ask: true, soak_ms: None });
     let of = EachNode { max_parallel: 2, canary, max_failures: Some(Share::Count(1)), ..PLAIN };

@@ -442,9 +442,12 @@ impl World for Town<'_> {
         let script = self.script.get(&place).or_else(|| self.script.get(&request.key.step));
         if let Some((fate, after)) = script.copied().filter(|_| request.role == Role::Do) {
             let fate = if request.key.attempt == 1 { fate } else { Fate::Good };
-            return Some((after, self.fated(request, fate, now)));
+            let mut outcome = self.fated(request, fate, now);
+            self.leave(&place, request.role, &mut outcome);
+            return Some((after, outcome));
         }
-        let outcome = self.outcome_of(request, now);
+        let mut outcome = self.outcome_of(request, now);
+        self.leave(&place, request.role, &mut outcome);
         let most = if self.rng.percent(30) { 2_000 } else { 100 };
         let after = 1 + self.rng.below(most);
         self.sent.push((request.key.clone(), outcome.clone()));

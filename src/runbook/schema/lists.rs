@@ -35,7 +35,7 @@ record! {
         may canary: CanaryDecl,
         /// More items than this are refused. Needed where something is written or destroyed.
         may max_targets: Spanned<u32>,
-        /// More failed items than this (a number, or a part such as `10%`), and no further one begins.
+        /// More failed items than this (a number, or a part such as `10%`), and no further one begins. Of gates none may stay shut.
         may max_failures: Spanned<ShareDecl>,
         /// What a list without items is.
         may empty: EmptyWord,
