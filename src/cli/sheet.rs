@@ -5,6 +5,7 @@
 mod beside;
 mod choice;
 mod guards;
+mod limits;
 mod lists;
 mod targets;
 
@@ -496,13 +497,13 @@ impl Sheet {
             let behind = step.behind.join(", ");
             self.note(&format!("{} {behind}", self.pick("derrière :", "behind it:")));
         }
-        let people = self.who(who);
+        self.limit(step);
         let quorum = match (who.quorum, self.lang) {
             (1, _) => String::new(),
             (n, Lang::Fr) => format!(" ; il faut {n} personnes"),
             (n, Lang::En) => format!("; it takes {n} people"),
         };
-        self.note(&format!("{} {people}{quorum}", self.pick("peut l'ouvrir :", "may open it:")));
+        self.note(&format!("{} {}{quorum}", self.pick("peut l'ouvrir :", "may open it:"), self.who(who)));
         if preview.role_play {
             self.note(self.pick("ici, une personne joue tous les rôles", "here, one person plays all roles"));
         }

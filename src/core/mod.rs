@@ -17,6 +17,7 @@ mod derived;
 pub mod event;
 mod hidden;
 pub mod input;
+mod limits;
 pub mod notice;
 pub mod rerun;
 pub mod retry;
@@ -33,9 +34,10 @@ pub use decide::{
 };
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,
-    Status,
+    Status, VoidReason,
 };
 pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
+pub use limits::Limit;
 pub use shape::Shape;
 pub use state::{Ask, Phase, State};
 pub use wanted::{Command, wanted};

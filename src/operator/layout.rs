@@ -194,6 +194,23 @@ impl<'a> Layout<'a> {
             let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
             self.action(&shown.action, "     ");
         }
+        self.limit();
+    }
+
+    /// What goes through an approval without having been shown.
+    fn limit(&mut self) {
+        let Some(limit) = &self.question.limit else { return };
+        if let Some(filter) = &limit.filter {
+            let line = self.fill(Text::LimitFilter, &[("filter", &harmless(filter.source()))]);
+            self.styled(ALARM, &line);
+            for (name, value) in &limit.reads {
+                let value = harmless(&value.to_string());
+                let line = self.fill(Text::LimitReads, &[("name", name), ("value", &value)]);
+                self.wrapped(&line, "    ");
+            }
+        }
+        let line = self.fill(Text::LimitCount, &[("most", &limit.max_targets.to_string())]);
+        self.wrapped(&line, "  ");
     }
 
     fn action(&mut self, action: &Action<Rendered>, indent: &str) {

@@ -12,7 +12,9 @@ use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, exhibited, listed};
+use crate::core::{
+    Actor, AskKind, Choosable, Decision, Exhibit, Limit, Reversal, Shown, State, exhibited, listed,
+};
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode,
 };
@@ -54,6 +56,8 @@ pub struct Question {
     pub requests: Vec<Shown>,
     /// Identifies what is shown: goes back with the answer, so that a stale view is refused.
     pub view: Option<String>,
+    /// What else an approval lets through.
+    pub limit: Option<Limit>,
     /// What may be said, in the order of offering. Empty for a form.
     pub choices: Vec<Choice>,
     pub fields: Vec<Field>,
@@ -187,6 +191,7 @@ impl Question {
             in_order: node.in_order,
             covers: ask.covers.clone(),
             requests: requests(state, ask, node),
+            limit: ask.binds.as_ref().and_then(|binds| binds.limit.clone()),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },

@@ -89,6 +89,9 @@ wording! {
 
     WillBeDone: "Ce qui sera fait :", "What will be done:";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
+    LimitFilter: "Une cible décidée plus tard doit satisfaire : {filter}", "A target that is decided later has to satisfy: {filter}";
+    LimitReads: "avec {name} = {value}", "with {name} = {value}";
+    LimitCount: "Cibles destructives : {most} au plus ; au-delà, l'approbation est redemandée.", "Destructive targets: {most} at most; for more, the approval is asked for again.";
     Tried: "Ce qui a été tenté :", "What was tried:";
     Happened: "Résultat : {reason}{code}, tentative {attempt}", "Result: {reason}{code}, attempt {attempt}";
     AskedBecause: "Motif : {reason}", "Because: {reason}";

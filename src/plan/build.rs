@@ -14,6 +14,7 @@ use super::graph::{
 };
 use super::guards;
 use super::host;
+use super::limits;
 use super::locks;
 use super::loops;
 use super::notice;
@@ -178,6 +179,11 @@ impl Builder<'_> {
             {
                 let bound = covered.get(at).into_iter().flatten();
                 gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
+            }
+            if let (Some(gate), Some(approve)) = (node.gate.as_mut(), &steps[*at].approve) {
+                let covered = |name: &String| self.flow.find(name).map(|at| steps[at]);
+                let covers: Vec<&Step> = gate.covers.iter().filter_map(covered).collect();
+                gate.limit = limits::node(approve, &covers);
             }
             node
         });
@@ -359,6 +365,7 @@ impl Builder<'_> {
             told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             each: step.for_each.as_deref().map(loops::values),
+            filter: step.approve.as_ref().and_then(|approve| Some(approve.filter.as_ref()?.value.clone())),
             repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
             links: step
                 .links
@@ -493,6 +500,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         covers: Vec::new(),
         typed: false,
         break_glass: None,
+        limit: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);

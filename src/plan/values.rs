@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Action;
-use super::graph::InputKind;
+use super::graph::{ActOf, InputKind};
 use super::host::Reach;
 use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
@@ -194,6 +194,9 @@ pub struct StepValues {
     /// For `for_each`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
+    /// For `approve`: what a target that is decided later has to satisfy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
     /// For `repeat`: no further round once it holds, judged with what the last round gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_until: Option<Expr>,
@@ -370,6 +373,14 @@ pub struct Assertion {
 }
 
 impl StepValues {
+    pub const fn act_of(&self, which: ActOf) -> Option<&Probe> {
+        match which {
+            ActOf::Do => self.act.as_ref(),
+            ActOf::Undo => self.undo.as_ref(),
+            ActOf::PutBack => self.put_back.as_ref(),
+        }
+    }
+
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];

@@ -47,6 +47,7 @@ pub fn gate(id: &str, kind: Kind, covers: &[&str]) -> Step {
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
         break_glass: None,
+        limit: None,
     });
     values.title = both("Go ahead");
     (node, values)

@@ -70,6 +70,7 @@ pub fn graph(kind: Kindness) -> Graph {
         covers: vec!["isolate".into()],
         typed: false,
         break_glass: None,
+        limit: None,
     });
     let mut isolate = StepNode::new("isolate", Kind::Http, Effect::Write);
     isolate.needs = vec!["go".into()];

@@ -5,6 +5,7 @@
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
+//! - `limits`: what goes through an approval without having been shown.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `doctored`: the same for groups, lists, rounds and reverts.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
@@ -30,6 +31,7 @@ mod gates;
 mod glass;
 mod guards;
 mod laws;
+mod limits;
 mod model;
 mod nests;
 mod people;

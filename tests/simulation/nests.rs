@@ -42,6 +42,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
         fill(rng, &mut plan, &finally, &mut left);
     }
     cover(rng, &mut plan);
+    crate::limits::some(rng, &mut plan);
     plan
 }
 

@@ -28,6 +28,7 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     }
     cover(rng, &mut plan);
     crate::guards::some(rng, &mut plan);
+    crate::limits::some(rng, &mut plan);
     plan
 }
 
@@ -439,6 +440,7 @@ fn gate(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues
             review_roles: vec!["boss".into()],
             review_within_ms: 1_000,
         }),
+        limit: None,
     });
     if typed {
         values.typed = Some(Template::parse("go-{{ inputs.color }}").expect("well formed"));

@@ -127,6 +127,7 @@ fn plan(kind: Kind) -> Graph {
                 review_roles: vec!["r".into()],
                 review_within_ms: 1,
             }),
+            limit: None,
         });
     }
     if kind == Kind::Checklist {
@@ -281,7 +282,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
     for how in [AskEnd::Answered, AskEnd::TimedOut, AskEnd::Withdrawn] {
         all.push(closed(ask, how));
     }
-    all.push(of(Fact::ApprovalVoided { ask, because: "x".into() }));
+    all.push(of(Fact::ApprovalVoided { ask, because: "x".into(), reason: VoidReason::Changed }));
     for how in [ReversalEnd::Done, ReversalEnd::LeftOpen, ReversalEnd::Failed, ReversalEnd::NotChosen] {
         all.push(of(Fact::ReversalClosed { kind: Reversal::Undo, how, review_at: None }));
     }

@@ -249,6 +249,7 @@ impl Paper<'_> {
                 self.say("Si cela change, redemander.", "If that changes, ask again.")
             ));
         }
+        out.extend(self.limit(known, approve));
         let head = self.say("| Nom | Oui / non | Heure | Motif |", "| Name | Yes / no | Time | Reason |");
         let rows = vec![format!("| {BLANK} | ______ | ________ | {BLANK} |"); quorum.clamp(1, 20) as usize];
         out.push(format!("{head}\n|---|---|---|---|\n{}", rows.join("\n")));

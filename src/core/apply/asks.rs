@@ -87,6 +87,7 @@ impl State {
             end: None,
             shown,
             binds,
+            through: BTreeSet::new(),
             attested: Vec::new(),
         };
         self.asks.insert(id, ask);

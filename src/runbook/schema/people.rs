@@ -39,7 +39,12 @@ record! {
         may break_glass: GlassDecl,
         /// Tells those who may approve as soon as it opens, where the environment says how to reach them.
         may notify: bool,
-    } later ["filter", "max_targets"]
+        /// An expression without braces about one `target`: what a destructive request that it binds is given and that
+        /// is decided later has to satisfy it. A name of an item may be read too, and what is known before the run.
+        may filter: Condition,
+        /// So many destructive targets may go through one approval; for more it is asked for again.
+        may max_targets: Spanned<u32>,
+    }
 }
 
 record! {
