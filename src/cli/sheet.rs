@@ -7,6 +7,7 @@ mod choice;
 mod guards;
 mod limits;
 mod lists;
+mod points;
 mod targets;
 
 use serde_json::Value;
@@ -341,19 +342,7 @@ impl Sheet {
 
     /// What is asked of people, gates aside.
     fn person(&mut self, step: &StepPreview) {
-        for item in &step.items {
-            let text = self.of(&item.text).map(plain).unwrap_or_default();
-            let node = step.node.items.iter().find(|node| node.id == item.id);
-            let evidence = node.map_or("", |node| self.evidence(node.evidence));
-            self.note(&format!("[ ] {}: {text}{evidence}", item.id));
-            if let Some(of) = &item.step {
-                let text = self.pick("prouvé comme l'effet de", "proved like the effect of");
-                self.note(&format!("    {text} {of}"));
-            }
-            if let Some(probe) = &item.probe {
-                self.request(self.pick("prouvé par :", "proved by:"), 3, Some(probe));
-            }
-        }
+        self.points(step);
         self.choice(step);
         for field in &step.node.fields {
             let kind = crate::plan::preview::kind_name(&field.kind);

@@ -441,6 +441,8 @@ pub enum Decision {
     Chosen,
     /// An approval opened alone, with a reason, to be reviewed.
     BreakGlass,
+    /// An item of a checklist, ticked by what it shows; what was typed is hidden, as `value`.
+    ReadBack,
     /// On with it, whatever the guard says: this once.
     GoOn,
 }

@@ -29,7 +29,7 @@ pub mod wanted;
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{
-    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, listed,
+    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, expected, listed,
     needed_outputs, needed_secrets, picked,
 };
 pub use event::{

@@ -234,6 +234,9 @@ impl<'a> Layout<'a> {
             if item.evidence == Evidence::Required && item.state.is_open() {
                 notes.push(self.text(Text::WithEvidence));
             }
+            if item.read_back.is_some() && item.state.is_open() {
+                notes.push(self.text(Text::ToReadBack));
+            }
             let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
             self.hanging(&line, "  ");
         }

@@ -387,6 +387,7 @@ impl Builder<'_> {
                 .filter(|probe| probe.step.is_none())
                 .and_then(|p| self.calls.probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
+            read_back: item.read_back.as_ref().map(|text| text.value.clone()),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
     }
@@ -424,6 +425,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
                 id: item.id.value.clone(),
                 probe: item.probe.is_some(),
                 evidence: evidence(item.evidence),
+                read_back: item.read_back.is_some(),
             })
             .collect();
     }

@@ -519,6 +519,9 @@ pub struct ItemNode {
     /// It is proved by a probe (a person decides only if the probe does not hold).
     pub probe: bool,
     pub evidence: Evidence,
+    /// It is ticked by what it shows, typed back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_back: bool,
 }
 
 /// How many of a list may be chosen.

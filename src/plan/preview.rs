@@ -171,6 +171,9 @@ pub struct ItemPreview {
     pub probe: Option<Foreseen>,
     /// The step whose `verify` proves it.
     pub step: Option<String>,
+    /// What is to be typed back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Rendered>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -355,6 +358,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
                 text: view.texts(&item.text),
                 probe: view.foreseen(item.probe.as_ref()),
                 step: item.step.clone(),
+                read_back: item.read_back.as_ref().map(|text| view.text(text)),
             })
             .collect(),
         choice: values.choice.as_ref().map(|choice| match choice {

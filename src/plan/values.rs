@@ -312,6 +312,9 @@ pub struct Item {
     pub probe: Option<Probe>,
     /// The step whose `verify` proves this item.
     pub step: Option<String>,
+    /// What is to be typed back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Template>,
 }
 
 /// Where the list of a choice comes from.
@@ -409,6 +412,7 @@ impl StepValues {
         let texts = texts.chain(listed.iter().map(|option| &option.text));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
         let texts = texts.chain(&self.show);
+        let texts = texts.chain(self.items.values().filter_map(|item| item.read_back.as_ref()));
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
         let exprs = exprs.chain(computed.map(|list| &list.from));

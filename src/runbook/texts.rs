@@ -211,6 +211,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     }
     for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         all.words(Some(&item.text));
+        all.other(item.read_back.as_ref());
         if let Some(probe) = &item.probe {
             all.act(probe.act());
         }

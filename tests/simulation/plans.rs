@@ -527,9 +527,11 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
         let proved = rng.percent(50);
         let of_step = (proved && !verified.is_empty() && rng.percent(40)).then(|| rng.pick(&verified));
         let evidence = rng.pick(&[Evidence::None, Evidence::Optional, Evidence::Required]);
-        node.items.push(ItemNode { id: id.clone(), probe: proved, evidence });
+        let read_back = !proved && rng.percent(30);
+        node.items.push(ItemNode { id: id.clone(), probe: proved, evidence, read_back });
         let own = (proved && of_step.is_none()).then(|| probe("item"));
-        values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step });
+        let read_back = read_back.then(|| parsed("say {{ inputs.color }}"));
+        values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step, read_back });
     }
     declare(rng, node, values, json!("yes"));
 }

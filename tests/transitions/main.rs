@@ -131,7 +131,8 @@ fn plan(kind: Kind) -> Graph {
         });
     }
     if kind == Kind::Checklist {
-        node.items = vec![ItemNode { id: "i".into(), probe: true, evidence: Evidence::None }];
+        node.items =
+            vec![ItemNode { id: "i".into(), probe: true, evidence: Evidence::None, read_back: false }];
     }
     Graph {
         semantics: SEMANTICS,

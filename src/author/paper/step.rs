@@ -339,6 +339,13 @@ impl Paper<'_> {
             }
             blocks.extend(self.probe(known, probe.act().on(step.host.as_ref())));
         }
+        blocks.extend(item.read_back.as_ref().map(|value| {
+            format!(
+                "{} {}",
+                self.say("Relire à haute voix :", "Read back:"),
+                code(&known.plain(&value.value))
+            )
+        }));
         blocks.extend(self.evidence(item.evidence));
         let head = format!("- [ ] {}", known.line(&item.text));
         std::iter::once(head)

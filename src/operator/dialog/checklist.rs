@@ -26,8 +26,8 @@ impl Dialog<'_> {
             let typed = self.line(&prompt, &Offer::Words(ids))?;
             let (which, answer) = typed.split_once(' ').unwrap_or((&typed, ""));
             if [all, "all"].contains(&which.to_lowercase().as_str()) {
-                let plain =
-                    |item: &&&Point| item.state == ItemState::Open && item.evidence != Evidence::Required;
+                let more = |item: &Point| item.evidence == Evidence::Required || item.read_back.is_some();
+                let plain = |item: &&&Point| item.state == ItemState::Open && !more(item);
                 if open.iter().any(|item| plain(&item)) {
                     return Ok(Said { value: json!("yes"), ..Said::default() });
                 }
@@ -46,6 +46,9 @@ impl Dialog<'_> {
 
     /// One item. `answer` is what was typed behind its number.
     fn item(&mut self, item: &Point, answer: &str) -> Result<Said, Break> {
+        if let Some(expected) = &item.read_back {
+            return self.read_back(item, expected, answer);
+        }
         let choices = self.q.item_choices(item);
         let choice = match choose(answer, &self.ways(&choices)) {
             Chosen::One(at) => choices[at].clone(),
@@ -69,5 +72,27 @@ impl Dialog<'_> {
             _ => None,
         };
         Ok(Said { part: Some(item.id.clone()), value: json!(choice.word), comment, evidence })
+    }
+
+    /// An item that is ticked by what it shows, asked until that is typed, or until it is said not to hold.
+    fn read_back(&mut self, item: &Point, expected: &str, answer: &str) -> Result<Said, Break> {
+        let no = self.text(Text::WordNo);
+        let mut typed = answer.trim().to_owned();
+        loop {
+            let part = Some(item.id.clone());
+            if typed == expected {
+                let evidence = self.evidence(item.evidence)?;
+                return Ok(Said { part, value: json!(typed), comment: None, evidence });
+            }
+            if [no, "no"].contains(&typed.to_lowercase().as_str()) {
+                let comment = self.reason(false)?;
+                return Ok(Said { part, value: json!("no"), comment, evidence: Vec::new() });
+            }
+            if !typed.is_empty() {
+                self.explain(Text::ReadBackWrong, &[]);
+            }
+            self.explain(Text::ReadBackAsk, &[("no", no)]);
+            typed = self.line(&item.text, &Offer::Nothing)?.trim().to_owned();
+        }
     }
 }

@@ -150,7 +150,9 @@ record! {
         may probe: Box<ProbeDecl>,
         /// Whether ticking it, or overruling its probe, needs a file.
         may evidence: EvidenceWord,
-    } later ["read_back"]
+        /// What has to be typed back for it to be ticked: a value that the point shows, or says where to read.
+        may read_back: Spanned<Template>,
+    }
 }
 
 record! {
