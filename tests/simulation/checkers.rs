@@ -23,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 23] = [
+pub const RULES: [(&str, Rule); 24] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -31,6 +31,7 @@ pub const RULES: [(&str, Rule); 23] = [
     ("gate", gates),
     ("glass", crate::glass::glass),
     ("choice", crate::choices::choice),
+    ("read_back", crate::points::read_back),
     ("binding", binding),
     ("limits", crate::limits::limits),
     ("unknown", unknown),

@@ -5,6 +5,7 @@
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
+//! - `points`: items of a checklist are ticked by what they show, where they are read back.
 //! - `limits`: what goes through an approval without having been shown.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `doctored`: the same for groups, lists, rounds and reverts.
@@ -37,6 +38,7 @@ mod nests;
 mod people;
 mod places;
 mod plans;
+mod points;
 mod rerun;
 mod rng;
 mod rules;
