@@ -503,6 +503,7 @@ pub(crate) mod tests {
             end: None,
             shown: [("prompt".into(), "\"a\\nb\"".into()), ("shown".into(), shown.to_string())].into(),
             binds: None,
+            through: std::collections::BTreeSet::new(),
             attested: Vec::new(),
         };
         let lines = shown_lines(&ask).unwrap();

@@ -530,7 +530,7 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
         let read_back = !proved && rng.percent(30);
         node.items.push(ItemNode { id: id.clone(), probe: proved, evidence, read_back });
         let own = (proved && of_step.is_none()).then(|| probe("item"));
-        let read_back = read_back.then(|| parsed("say {{ inputs.color }}"));
+        let read_back = read_back.then(|| parsed("say {{ 1 + 1 }}"));
         values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step, read_back });
     }
     declare(rng, node, values, json!("yes"));

@@ -96,3 +96,44 @@ impl Dialog<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::*;
+    use super::super::tests::{taken, typed};
+    use super::*;
+    use crate::plan::Mode;
+
+    fn world(lang: &str) -> World {
+        let none = Evidence::None;
+        let (mut node, mut values) = checklist("l", &[("said", false, none), ("plain", false, none)]);
+        node.items[0].read_back = true;
+        let text = crate::runbook::template::Template::literal("10.0.0.7");
+        values.items.get_mut("said").unwrap().read_back = Some(text);
+        World::new(Mode::Live, false, lang, vec![(node, values)])
+    }
+
+    #[test]
+    fn an_item_is_read_back_until_it_is_right() {
+        let (answer, read) = typed(&world("en"), "alice", &["1", "yes", "10.0.0.8", " 10.0.0.7 "]);
+        assert_eq!((answer.part.as_deref(), answer.value.as_str()), (Some("said"), Some("10.0.0.7")));
+        assert_eq!(read.matches("not what this item shows").count(), 2, "{read}");
+        let asked = read.split("10.0.0.8").next().unwrap();
+        assert!(asked.contains("Read back: type exactly") && !asked.contains("10.0.0.7"), "{read}");
+        taken(&mut world("en"), answer);
+        let (answer, _) = typed(&world("en"), "alice", &["said 10.0.0.7"]);
+        assert_eq!(answer.value, json!("10.0.0.7"));
+        let (answer, read) = typed(&world("fr"), "alice", &["1", "oui", "non", "autre adresse"]);
+        assert_eq!((&answer.value, answer.comment.as_deref()), (&json!("no"), Some("autre adresse")));
+        assert!(read.contains("il n'est pas coché"), "{read}");
+    }
+
+    #[test]
+    fn all_at_once_leaves_out_what_is_read_back() {
+        let mut world = world("en");
+        let (answer, _) = typed(&world, "alice", &["all"]);
+        taken(&mut world, answer);
+        let (_, read) = typed(&world, "alice", &["all", "1 10.0.0.7"]);
+        assert!(read.contains("item by item"), "{read}");
+    }
+}
