@@ -188,7 +188,7 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
             )
         }
-        Fact::ApprovalVoided { because, reason, .. } => voided(event, &step, because, *reason, french),
+        Fact::ApprovalVoided { because, reason, .. } => voided(event, step, because, *reason, french),
         _ => return None,
     };
     Some(text)
