@@ -29,7 +29,7 @@ pub use graph::{
     ActOf, ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode,
     Graph, GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, LimitNode, ManyNode, Mode, OnFailure,
     OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy,
-    RunOn, Section, Share, StepNode, VerifyNode, Who,
+    RunOn, Section, Share, StepNode, UsedNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};

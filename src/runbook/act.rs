@@ -154,7 +154,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "http",
     "shell",
     "argv",
@@ -169,6 +169,7 @@ pub const KINDS: [&str; 15] = [
     "end",
     NOTIFY,
     "group",
+    "runbook",
     "revert",
 ];
 

@@ -81,7 +81,7 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let mut out = Answers::new();
     let Some(node) = node.filter(|node| !node.is_null()) else { return (out, problems) };
-    let mut reader = Reader { source, problems: Vec::new() };
+    let mut reader = Reader::new(source);
     if let Some((entries, _)) = reader.mapping(&node) {
         for (key, value) in entries {
             let at = key.span.at(source).into();

@@ -42,6 +42,8 @@ pub enum Use {
     Until,
     /// Judged about each target that an approval could not see.
     Filter,
+    /// The input of a runbook that is used.
+    Argument,
     /// Idempotency keys, names of locks, words to type, instants.
     Other,
 }
@@ -49,7 +51,7 @@ pub enum Use {
 impl Use {
     /// A secret may stand here: its value goes to the far side and nowhere else.
     pub const fn takes_secrets(self) -> bool {
-        matches!(self, Self::Header | Self::Env | Self::Json)
+        matches!(self, Self::Header | Self::Env | Self::Json | Self::Argument)
     }
 
     /// The path of the scratch folder may stand here.
@@ -73,6 +75,7 @@ impl Use {
             Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Filter => {
                 "a condition"
             }
+            Self::Argument => "an input",
             Self::Other => "this place",
         }
     }
@@ -89,6 +92,7 @@ impl Use {
                 | Self::Key
                 | Self::Until
                 | Self::Filter
+                | Self::Argument
                 | Self::Other
         )
     }
@@ -185,6 +189,9 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     if let Some(each) = &step.for_each {
         all.expression(Some(&each.items), Use::List);
         all.expression(each.key.as_ref(), Use::Key);
+    }
+    for (_, data) in step.runbook.iter().flat_map(|used| &used.inputs).flat_map(Entries::iter) {
+        all.argument(&data.value);
     }
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
     all.expression(step.approve.as_ref().and_then(|approve| approve.filter.as_ref()), Use::Filter);
@@ -294,6 +301,12 @@ impl<'a> Collector<'a> {
         let mut texts = Vec::new();
         data.templates(&mut texts);
         texts.into_iter().for_each(|text| self.one(Some(text), Use::Json));
+    }
+
+    fn argument(&mut self, data: &'a Data) {
+        let mut texts = Vec::new();
+        data.templates(&mut texts);
+        texts.into_iter().for_each(|text| self.one(Some(text), Use::Argument));
     }
 
     fn act(&mut self, act: Act<'a>) {
