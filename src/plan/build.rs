@@ -189,11 +189,7 @@ impl Builder<'_> {
                 let bound = covered.get(at).into_iter().flatten();
                 gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
             }
-            if let (Some(gate), Some(approve)) = (node.gate.as_mut(), &steps[*at].approve) {
-                let covered = |name: &String| self.flow.find(name).map(|at| steps[at]);
-                let covers: Vec<&Step> = gate.covers.iter().filter_map(covered).collect();
-                gate.limit = limits::node(approve, &covers);
-            }
+            limits::bound(&mut node, steps[*at], |name| self.flow.find(name).map(|at| steps[at]));
             node
         });
         Graph {

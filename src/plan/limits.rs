@@ -1,14 +1,16 @@
 //! What goes through one approval at most, as a plan freezes it: how many targets, of which steps.
 
-use super::graph::{ActOf, LimitNode};
-use crate::runbook::schema::{Approve, EffectWord, Step};
+use super::graph::{ActOf, LimitNode, StepNode};
+use crate::runbook::schema::{EffectWord, Step};
 
-/// `covers`: the steps that the approval binds.
-pub(super) fn node(approve: &Approve, covers: &[&Step]) -> Option<LimitNode> {
-    let max_targets = approve.max_targets.as_ref()?.value;
-    let counted = covers.iter().map(|step| (step.name().to_owned(), destroys(step)));
-    let of = counted.filter(|(_, acts)| !acts.is_empty()).collect();
-    Some(LimitNode { max_targets, of, filtered: approve.filter.is_some() })
+/// Says of an approval what it counts, once it is known what it binds.
+pub(super) fn bound<'s>(node: &mut StepNode, step: &Step, find: impl Fn(&str) -> Option<&'s Step>) {
+    let limit =
+        step.approve.as_ref().and_then(|approve| Some((approve, approve.max_targets.as_ref()?.value)));
+    let (Some(gate), Some((approve, max_targets))) = (node.gate.as_mut(), limit) else { return };
+    let covers = gate.covers.iter().filter_map(|name| Some((name.clone(), destroys(find(name)?))));
+    let of = covers.filter(|(_, acts)| !acts.is_empty()).collect();
+    gate.limit = Some(LimitNode { max_targets, of, filtered: approve.filter.is_some() });
 }
 
 fn destroys(step: &Step) -> Vec<ActOf> {
