@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::attempt::Role;
+use super::limits::Limit;
 use super::scope::{ANY_ITEM, Names};
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
@@ -84,15 +85,25 @@ pub(super) fn bind(
         let loops = shape.loops_with(name).into_iter().skip(shape.depth(shape.shared(name, frame)));
         binds.later.extend(loops.map(|of| format!("{ANY_ITEM}{of}")));
     }
-    let known: BTreeSet<String> =
-        binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).cloned().collect();
+    binds.limit = Limit::of(plan, state, gate);
+    let unknown: BTreeSet<&String> = binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).collect();
     let mut shown = BTreeMap::new();
     for (name, part, act) in acts() {
         for at in shape.all_of(name, frame) {
-            let action = act.action.render(&Names::as_of(plan, state, at, &known))?;
-            let called = format!("{}{part}", shape.node(at).id);
+            // What was done of the same item by now is known.
+            let done = |name: &&&String| {
+                shape.resolve(name, shape.frame(at)).is_some_and(|at| state.step(at).settled)
+            };
+            let known: BTreeSet<String> = unknown.iter().filter(done).map(|name| (*name).clone()).collect();
+            let later = unknown.iter().map(|name| (*name).clone()).filter(|name| !known.contains(name));
+            let action = act.action.render(&Names::as_of(plan, state, at, &later.collect()))?;
+            let item = shape.node(at).id.clone();
+            let called = format!("{item}{part}");
             binds.digests.insert(called.clone(), digest_of(&action));
             shown.insert(called, action);
+            if !known.is_empty() {
+                binds.known.insert(item, known);
+            }
         }
         // Items and rounds still to come are bound by what they have in common.
         if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
@@ -145,21 +156,28 @@ impl Binds {
     /// What of a step the approval binds: its own request as it was then, or what all items have in common. `part`
     /// is nothing, or one of its reversals.
     pub(super) fn of(&self, state: &State, step: usize, part: &str) -> Option<&String> {
-        self.named(state, step, part).or_else(|| self.of_part(&state.shape().written(step).id, part))
+        let named = self.named(state, step).and_then(|named| self.of_part(named, part));
+        named.or_else(|| self.of_part(&state.shape().written(step).id, part))
     }
 
-    fn named(&self, state: &State, step: usize, part: &str) -> Option<&String> {
+    /// As what it is bound by itself.
+    fn named<'s>(&self, state: &'s State, step: usize) -> Option<&'s String> {
         let shape = state.shape();
-        let own = self.of_part(&shape.node(step).id, part).filter(|_| !shape.is_whole(step));
+        let name = |at: usize| Some(&shape.node(at).id).filter(|name| self.digests.contains_key(*name));
+        let own = name(step).filter(|_| !shape.is_whole(step));
         // An item that is done again is the same item.
-        let mut before = shape.same_item(step).into_iter();
-        own.or_else(|| before.find_map(|at| self.of_part(&shape.node(at).id, part)))
+        own.or_else(|| shape.same_item(step).into_iter().find_map(name))
     }
 
     /// What was not known about it then.
     pub(super) fn later_of(&self, state: &State, step: usize) -> BTreeSet<String> {
-        let named = self.named(state, step, "").is_some();
-        self.later.iter().filter(|name| !(named && name.starts_with(ANY_ITEM))).cloned().collect()
+        let named = self.named(state, step);
+        let known = named.and_then(|named| self.known.get(named));
+        let is_later = |name: &&String| {
+            !(named.is_some() && name.starts_with(ANY_ITEM))
+                && known.is_none_or(|known| !known.contains(*name))
+        };
+        self.later.iter().filter(is_later).cloned().collect()
     }
 }
 

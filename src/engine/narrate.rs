@@ -3,8 +3,8 @@
 
 use super::messengers::Report;
 use crate::clock::Timestamp;
-use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
-use crate::operator::{Lang, Question, one_line};
+use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status, VoidReason};
+use crate::operator::{Lang, Question, harmless, one_line};
 use crate::plan::{Action, Mode, Plan, Program};
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
@@ -202,17 +202,28 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
             )
         }
-        Fact::ApprovalVoided { because, .. } => format!(
-            "! {step}: {} ({because})",
-            pick(
-                french,
-                "approbation annulée, ce qui serait fait a changé",
-                "approval void, what would be done changed"
-            )
-        ),
+        Fact::ApprovalVoided { because, reason, .. } => voided(event, step, because, *reason, french),
         _ => return None,
     };
     Some(text)
+}
+
+/// Why an approval no longer holds.
+fn voided(event: &Event, step: &str, because: &str, reason: VoidReason, french: bool) -> String {
+    let why = match reason {
+        VoidReason::Changed => pick(french, "ce qui serait fait a changé", "what would be done changed"),
+        VoidReason::Filter => {
+            let target = harmless(&event.hidden.text("target").unwrap_or_default());
+            let words = pick(french, "cible hors du filtre", "a target outside of its filter");
+            format!("{words}: {target}")
+        }
+        VoidReason::MaxTargets => pick(
+            french,
+            "autant de cibles que permis ont commencé",
+            "as many targets as it allows have been begun",
+        ),
+    };
+    format!("! {step}: {} {why} ({because})", pick(french, "approbation annulée,", "approval void,"))
 }
 
 /// The items of a list, or the round that begins.

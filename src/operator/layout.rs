@@ -213,6 +213,23 @@ impl<'a> Layout<'a> {
             let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
             self.action(&shown.action, "     ");
         }
+        self.limit();
+    }
+
+    /// What goes through an approval without having been shown.
+    fn limit(&mut self) {
+        let Some(limit) = &self.question.limit else { return };
+        if let Some(filter) = &limit.filter {
+            let line = self.fill(Text::LimitFilter, &[("filter", &harmless(filter.source()))]);
+            self.styled(ALARM, &line);
+            for (name, value) in &limit.reads {
+                let value = harmless(&value.to_string());
+                let line = self.fill(Text::LimitReads, &[("name", name), ("value", &value)]);
+                self.wrapped(&line, "    ");
+            }
+        }
+        let line = self.fill(Text::LimitCount, &[("most", &limit.max_targets.to_string())]);
+        self.wrapped(&line, "  ");
     }
 
     fn action(&mut self, action: &Action<Rendered>, indent: &str) {
@@ -235,6 +252,9 @@ impl<'a> Layout<'a> {
             let mut notes = vec![self.text(state)];
             if item.evidence == Evidence::Required && item.state.is_open() {
                 notes.push(self.text(Text::WithEvidence));
+            }
+            if item.read_back.is_some() && item.state.is_open() {
+                notes.push(self.text(Text::ToReadBack));
             }
             let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
             self.hanging(&line, "  ");
@@ -390,6 +410,52 @@ mod tests {
           approve  exactly what is shown may be done
           reject   nothing is done, the gate stays shut
         "#);
+    }
+
+    #[test]
+    fn an_approval_says_what_it_lets_through_unseen() {
+        let mut go = gate("go", Kind::Approve, &["suspend"]);
+        let of = [("suspend".to_owned(), vec![crate::plan::ActOf::Do])].into();
+        let limit = crate::plan::LimitNode { max_targets: 3, of, filtered: true };
+        go.0.gate.as_mut().unwrap().limit = Some(limit);
+        let filter = "target is startingwith(inputs.tenant)";
+        go.1.filter = Some(crate::runbook::template::Expr::parse(filter).unwrap());
+        let shown = |lang: &str| {
+            let steps = vec![go.clone(), call("suspend")];
+            let world = World::of_tenant("ac\u{1b}me", Mode::Live, false, lang, steps);
+            view(&world.questions().remove(0), false)
+        };
+        let (english, french) = (shown("en"), shown("fr"));
+        for line in [
+            "A target that is decided later has to satisfy: target is startingwith(inputs.tenant)\n",
+            "    with inputs.tenant = \"ac\\u001bme\"\n",
+            "  Destructive targets: 3 at most; for more, the approval is asked for again.\n",
+        ] {
+            assert!(english.contains(line), "{line}: {english}");
+        }
+        for line in [
+            "Une cible décidée plus tard doit satisfaire : target is startingwith(inputs.tenant)\n",
+            "    avec inputs.tenant = ",
+            "  Cibles destructives : 3 au plus ; au-delà, l'approbation est redemandée.\n",
+        ] {
+            assert!(french.contains(line), "{line}: {french}");
+        }
+    }
+
+    #[test]
+    fn a_point_that_is_read_back_says_so_and_not_what() {
+        let mut list = checklist("l", &[("said", false, Evidence::None)]);
+        list.0.items[0].read_back = true;
+        let value = crate::runbook::template::Template::literal("10.0.0.7");
+        list.1.items.get_mut("said").unwrap().read_back = Some(value);
+        let shown = |lang: &str| {
+            let world = World::new(Mode::Live, false, lang, vec![list.clone()]);
+            view(&world.questions().remove(0), false)
+        };
+        let (english, french) = (shown("en"), shown("fr"));
+        assert!(english.contains("1. Is said so? (to be checked, to be read back)"), "{english}");
+        assert!(french.contains("(à vérifier, à relire en toutes lettres)"), "{french}");
+        assert!(!english.contains("10.0.0.7"), "{english}");
     }
 
     #[test]

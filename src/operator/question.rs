@@ -12,7 +12,9 @@ use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, exhibited, listed};
+use crate::core::{
+    Actor, AskKind, Choosable, Decision, Exhibit, Limit, Reversal, Shown, State, exhibited, expected, listed,
+};
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode,
 };
@@ -56,6 +58,8 @@ pub struct Question {
     pub requests: Vec<Shown>,
     /// Identifies what is shown: goes back with the answer, so that a stale view is refused.
     pub view: Option<String>,
+    /// What else an approval lets through.
+    pub limit: Option<Limit>,
     /// What may be said, in the order of offering. Empty for a form.
     pub choices: Vec<Choice>,
     pub fields: Vec<Field>,
@@ -108,6 +112,8 @@ pub struct Point {
     pub state: ItemState,
     pub evidence: Evidence,
     pub probe: bool,
+    /// What is to be typed back for it to be ticked. Never shown beside it.
+    pub read_back: Option<String>,
 }
 
 /// Something that may be said.
@@ -190,6 +196,7 @@ impl Question {
             in_order: node.in_order,
             covers: ask.covers.clone(),
             requests: requests(plan, state, ask),
+            limit: ask.binds.as_ref().and_then(|binds| binds.limit.clone()),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
@@ -232,6 +239,7 @@ impl Question {
         let (yes, no) = (says("yes", Decision::Done), says("no", Decision::No));
         let (retry, by_hand) = (says("retry", Decision::Retry), says("by_hand", Decision::ByHand));
         match item.state {
+            _ if item.read_back.is_some() => vec![no],
             ItemState::Refuted => vec![retry, by_hand, no],
             _ if item.probe => vec![yes, no, retry],
             _ => vec![yes, no],
@@ -257,7 +265,9 @@ impl Question {
         let join =
             |choices: &[Choice]| choices.iter().map(|choice| choice.word).collect::<Vec<_>>().join("|");
         if let Some(item) = self.open_items().next() {
-            return (format!("{}/{}", self.step, item.id), join(&self.item_choices(item)));
+            let back = item.read_back.as_ref().map(|_| format!("{}|", self.lang.text(Text::ReadBackValue)));
+            let words = format!("{}{}", back.unwrap_or_default(), join(&self.item_choices(item)));
+            return (format!("{}/{}", self.step, item.id), words);
         }
         let value = if self.kind == AskKind::Input {
             let fields: Vec<String> =
@@ -314,6 +324,7 @@ fn points(ask: &Ask, node: &StepNode, step: &Step) -> Vec<Point> {
             state: *state,
             evidence: item.evidence,
             probe: item.probe,
+            read_back: expected(ask, &item.id).filter(|_| item.read_back),
         })
         .collect()
 }

@@ -14,12 +14,14 @@ use super::graph::{
 };
 use super::guards;
 use super::host;
+use super::limits;
 use super::locks;
 use super::loops;
 use super::notice;
 use super::people;
 use super::secret;
 use super::translate::{self, Known, Translators, effect, evidence, field, input_kind, text};
+use super::used;
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
@@ -76,20 +78,13 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     if has_errors(&problems) {
         return Err(problems);
     }
-    problems.extend(unfit(document, &builder.calls.own.known));
+    problems.extend(used::unfit(document, &builder.calls.own.known));
     if has_errors(&problems) {
         return Err(problems);
     }
     drill::check(document, &plan, request)?;
     locks::check(document, &builder.calls.own.known)?;
     Ok(plan)
-}
-
-/// What is given to a runbook that is used, and is not what that asks for.
-fn unfit(document: &Document, known: &Known<'_>) -> Vec<Diagnostic> {
-    let claims = document.used.values().flat_map(|used| &used.claims);
-    let broken = claims.filter(|(claim, _)| claim.value.holds(known) != Ok(true));
-    broken.map(|(claim, why)| Diagnostic::error("ill-typed", claim.span.at(&document.source), why)).collect()
 }
 
 /// The outline of a checked runbook: its graph and templates, with no environment and no inputs. For pictures; it is
@@ -188,6 +183,7 @@ impl Builder<'_> {
                 let bound = covered.get(at).into_iter().flatten();
                 gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
             }
+            limits::bound(&mut node, steps[*at], |name| self.flow.find(name).map(|at| steps[at]));
             node
         });
         Graph {
@@ -265,7 +261,7 @@ impl Builder<'_> {
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         let used = self.document.used.get(step.name()).filter(|_| step.runbook.is_some());
-        node.used = used.map(loops::used);
+        node.used = used.map(used::node);
         node.ends = step.end.and_then(|_| {
             let around = self.flow.lists.around(at).find(|group| steps[*group].runbook.is_some());
             around.map(|used| steps[used].name().to_owned())
@@ -376,6 +372,7 @@ impl Builder<'_> {
             told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             each: step.for_each.as_deref().map(loops::values),
+            filter: step.approve.as_ref().and_then(|approve| Some(approve.filter.as_ref()?.value.clone())),
             repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
             links: step
                 .links
@@ -397,6 +394,7 @@ impl Builder<'_> {
                 .filter(|probe| probe.step.is_none())
                 .and_then(|p| self.calls.of(step).probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
+            read_back: item.read_back.as_ref().map(|text| text.value.clone()),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
     }
@@ -434,6 +432,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
                 id: item.id.value.clone(),
                 probe: item.probe.is_some(),
                 evidence: evidence(item.evidence),
+                read_back: item.read_back.is_some(),
             })
             .collect();
     }
@@ -514,6 +513,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         covers: Vec::new(),
         typed: false,
         break_glass: None,
+        limit: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Action;
-use super::graph::InputKind;
+use super::graph::{ActOf, InputKind};
 use super::host::Reach;
 use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
@@ -199,6 +199,9 @@ pub struct StepValues {
     /// For `for_each`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
+    /// For `approve`: what a target that is decided later has to satisfy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
     /// For `repeat`: no further round once it holds, judged with what the last round gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_until: Option<Expr>,
@@ -314,6 +317,9 @@ pub struct Item {
     pub probe: Option<Probe>,
     /// The step whose `verify` proves this item.
     pub step: Option<String>,
+    /// What is to be typed back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Template>,
 }
 
 /// Where the list of a choice comes from.
@@ -384,6 +390,14 @@ impl StepValues {
         })
     }
 
+    pub const fn act_of(&self, which: ActOf) -> Option<&Probe> {
+        match which {
+            ActOf::Do => self.act.as_ref(),
+            ActOf::Undo => self.undo.as_ref(),
+            ActOf::PutBack => self.put_back.as_ref(),
+        }
+    }
+
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
@@ -412,6 +426,7 @@ impl StepValues {
         let texts = texts.chain(listed.iter().map(|option| &option.text));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
         let texts = texts.chain(&self.show);
+        let texts = texts.chain(self.items.values().filter_map(|item| item.read_back.as_ref()));
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
         let exprs = exprs.chain(computed.map(|list| &list.from));

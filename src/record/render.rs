@@ -15,7 +15,7 @@ use super::history::History;
 use super::namespace;
 use super::note::TreeHead;
 use crate::clock::Timestamp;
-use crate::core::{Actor, Event, Fact, Status};
+use crate::core::{Actor, Event, Fact, Status, VoidReason};
 use crate::journal::Commitment;
 use crate::plan::{Mode, Rerun};
 
@@ -431,7 +431,8 @@ fn details(event: &Event) -> String {
             part.as_ref().map_or_else(|| wire(decision), |part| format!("{part}: {}", wire(decision)))
         }
         Fact::AskClosed { how, .. } => wire(how),
-        Fact::ApprovalVoided { because, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason: VoidReason::Changed, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason, .. } => format!("{because}: {}", wire(reason)),
         Fact::ApprovalAttested { file, signer, .. } => format!("{file}, {signer}"),
         Fact::ReversalClosed { kind, how, .. } => format!("{}: {}", wire(kind), wire(how)),
         Fact::ClockStepped { back_ms } => format!("-{back_ms} ms"),

@@ -52,6 +52,10 @@ acts!(Step, Verify, Undo, PutBack, ProbeDecl, GuardDecl);
 /// Kinds of step that a runner does.
 pub const ACTIONS: [&str; 3] = ["http", "shell", "argv"];
 
+/// Headers that can only keep a call from acting.
+pub const PRECONDITIONS: [&str; 4] =
+    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
 impl<'a> Act<'a> {
     /// The same on the host of its step, unless it says its own. Calls are made from here.
     #[must_use]

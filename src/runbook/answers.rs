@@ -53,7 +53,7 @@ impl Decode for Word {
                     if *flow && value.is_null() && reader.source.slice(value.span).is_empty() {
                         reader.foreign_key(key, value, true, &[], &[]);
                     } else if let Some(Self(value)) = reader.value(value) {
-                        out.insert(key.text.clone(), value);
+                        out.insert(key.text.clone().into_owned(), value);
                     }
                 }
                 Some(Self(Value::Object(out)))

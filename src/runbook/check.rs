@@ -16,6 +16,7 @@ mod dominance;
 mod gates;
 mod guards;
 mod hosts;
+mod limits;
 mod loops;
 mod names;
 mod notices;
@@ -110,6 +111,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     names::check(&mut checker);
     dominance::check(&mut checker);
     gates::check(&mut checker);
+    limits::check(&mut checker);
     people::check(&mut checker);
     hosts::check(&mut checker);
     notices::check(&mut checker);

@@ -9,6 +9,9 @@ use super::shell::Script;
 use super::template::{Expr, Part, Template};
 use crate::diag::{Source, Span};
 
+/// What the filter of an approval calls the value that it judges.
+pub const TARGET: &str = "target";
+
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -37,6 +40,8 @@ pub enum Use {
     Key,
     /// Judged after each round of a `repeat`.
     Until,
+    /// Judged about each target that an approval could not see.
+    Filter,
     /// The input of a runbook that is used.
     Argument,
     /// Idempotency keys, names of locks, words to type, instants.
@@ -67,7 +72,9 @@ impl Use {
             Self::Folder => "a path",
             Self::Host => "the name of a host",
             Self::Words | Self::Letter => "a text that people read",
-            Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
+            Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Filter => {
+                "a condition"
+            }
             Self::Argument => "an input",
             Self::Other => "this place",
         }
@@ -84,6 +91,7 @@ impl Use {
                 | Self::List
                 | Self::Key
                 | Self::Until
+                | Self::Filter
                 | Self::Argument
                 | Self::Other
         )
@@ -180,6 +188,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.argument(&data.value);
     }
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
+    all.expression(step.approve.as_ref().and_then(|approve| approve.filter.as_ref()), Use::Filter);
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
     for (_, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
@@ -203,6 +212,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     }
     for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         all.words(Some(&item.text));
+        all.other(item.read_back.as_ref());
         if let Some(probe) = &item.probe {
             all.act(probe.act());
         }

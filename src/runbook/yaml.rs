@@ -4,6 +4,8 @@
 //! unquoted `yes` is refused, a quoted one is text) and let every problem of a file be reported at once. Refuses what
 //! the runbook language does without: tags, merge keys, duplicate keys, several documents, alias bombs.
 
+mod moved;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,23 +115,6 @@ enum Holds<'s> {
     Map { entries: Vec<(Key<'s>, Node<'s>)>, seen: Seen<'s>, key: Option<Key<'s>>, flow: bool },
 }
 
-impl Node<'_> {
-    /// The same tree in a file that begins `base` bytes later. As deep as files may be nested.
-    pub fn shift(&mut self, base: u32) {
-        self.span = self.span.shifted(base);
-        match &mut self.value {
-            Value::Scalar { .. } => {}
-            Value::List(list) => list.iter_mut().for_each(|node| node.shift(base)),
-            Value::Map { entries, .. } => {
-                for (key, node) in entries {
-                    key.span = key.span.shifted(base);
-                    node.shift(base);
-                }
-            }
-        }
-    }
-}
-
 /// The keys of a mapping that has not ended, once they are too many to be gone through one by one.
 #[derive(Default)]
 struct Seen<'s>(BTreeSet<Cow<'s, str>>);
@@ -151,23 +136,6 @@ impl<'s> Seen<'s> {
             count => {
                 let new = if self.0.is_empty() { entries } else { &entries[count - 1..] };
                 self.0.extend(new.iter().map(|(key, _)| key.text.clone()));
-            }
-        }
-    }
-}
-
-impl Node<'_> {
-    /// The same tree, all of it at one place.
-    pub fn put(&mut self, span: Span) {
-        self.span = span;
-        match &mut self.value {
-            Value::Scalar { .. } => {}
-            Value::List(list) => list.iter_mut().for_each(|node| node.put(span)),
-            Value::Map { entries, .. } => {
-                for (key, node) in entries {
-                    key.span = span;
-                    node.put(span);
-                }
             }
         }
     }

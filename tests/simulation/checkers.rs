@@ -23,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 25] = [
+pub const RULES: [(&str, Rule); 27] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -31,7 +31,9 @@ pub const RULES: [(&str, Rule); 25] = [
     ("gate", gates),
     ("glass", crate::glass::glass),
     ("choice", crate::choices::choice),
+    ("read_back", crate::points::read_back),
     ("binding", binding),
+    ("limits", crate::limits::limits),
     ("unknown", unknown),
     ("imports", imports),
     ("put_back", put_back),

@@ -6,6 +6,8 @@
 //! - `told`: what an event says beyond its fact.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
+//! - `points`: items of a checklist are ticked by what they show, where they are read back.
+//! - `limits`: what goes through an approval without having been shown.
 //! - `sabotage`: each checker objects when the core or the driver is broken on purpose.
 //! - `doctored`: the same for groups, lists, rounds and reverts.
 //! - `laws`: each law of ARCHITECTURE.md by its name.
@@ -33,11 +35,13 @@ mod glass;
 mod guards;
 mod laws;
 mod leavings;
+mod limits;
 mod model;
 mod nests;
 mod people;
 mod places;
 mod plans;
+mod points;
 mod rerun;
 mod rng;
 mod rules;

@@ -60,6 +60,8 @@ pub struct AskSeen {
     pub covers: Vec<String>,
     /// Step to the action that was shown, as JSON.
     pub shown: BTreeMap<String, serde_json::Value>,
+    /// The destructive targets begun by it, as people call them.
+    pub through: BTreeSet<String>,
     /// Of a choice: the ids of its list.
     pub options: Vec<String>,
 }
@@ -255,6 +257,7 @@ impl<'a> Model<'a> {
         }
         crate::guards::hear(self, event);
         crate::leavings::take(self, event);
+        crate::limits::take(self, event);
         match &event.fact {
             Fact::RunStarted { attended, .. } => {
                 self.starter = event.actor.as_ref().map(|actor| actor.who.clone());
@@ -460,6 +463,7 @@ impl<'a> Model<'a> {
                     escalated: false,
                     covers: covers.clone(),
                     shown: shown_of(event),
+                    through: BTreeSet::new(),
                     options: crate::choices::options_of(event),
                 };
                 self.asks.insert(*ask, opened);

@@ -197,9 +197,11 @@ impl Town<'_> {
         let who = self.rng.pick(&all);
         let mut said = Vec::new();
         for (item, now) in node.items.iter().zip(&state.step(open.step).items) {
+            let back = expected(open, &item.id).filter(|_| item.read_back);
+            let back = back.map(|back| if self.calm || self.rng.percent(80) { back } else { "amiss".into() });
             let word = match now {
                 ItemState::Open if !self.calm && self.rng.percent(self.rates.reject) => "no",
-                ItemState::Open => "yes",
+                ItemState::Open => back.as_deref().unwrap_or("yes"),
                 ItemState::Refuted if !self.calm && self.rng.percent(40) => "retry",
                 ItemState::Refuted | ItemState::Unprobed => "by_hand",
                 _ => continue,

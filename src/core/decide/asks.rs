@@ -6,7 +6,7 @@ use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Status};
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
-use super::{Draft, answer, choose, exhibit};
+use super::{Draft, answer, choose, exhibit, read_back};
 use crate::plan::{Action, Effect, Kind, Link, Localized};
 use crate::runbook::template::{Rendered, Template};
 
@@ -120,7 +120,10 @@ impl Draft<'_> {
             return self.settle(step, Status::Cancelled, "ended");
         }
         let expires = node.timeout_ms.map(|timeout| self.at.plus(timeout));
-        let hidden = self.prompt(step);
+        let mut hidden = self.prompt(step);
+        if let Err(why) = read_back::expect(self.plan, self.state, step, &mut hidden) {
+            return self.fail(step, Status::Failed, "read_back", Some(&why));
+        }
         let ask = self.open(step, AskKind::Checklist, expires, Vec::new(), open, None, hidden);
         self.answer_by_policy(step, ask);
     }

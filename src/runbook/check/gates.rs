@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dominance::dangers;
+use super::limits::{self, Unseen, unless_judged};
 use super::{Checker, references};
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::Act;
+use crate::runbook::act::{Act, PRECONDITIONS};
 use crate::runbook::coverage::covered;
 use crate::runbook::reach::{Reach, bits};
 use crate::runbook::scalar::Entries;
@@ -185,9 +186,10 @@ fn coverage(checker: &mut Checker<'_>) {
     let mut lists = BTreeSet::new();
     for (gate, steps) in bound {
         if checker.steps[gate].kind() == Some("approve") {
+            limits::counts_something(checker, gate, &steps);
             for step in steps {
                 visible_target(checker, gate, step);
-                if !lists.contains(&(gate, step)) && is_destructive(checker, step) {
+                if !lists.contains(&(gate, step)) && limits::is_destructive(checker.steps[step]) {
                     visible_lists(checker, gate, step, &mut lists);
                 }
             }
@@ -214,14 +216,6 @@ fn unbindable(checker: &Checker<'_>, gate: usize, step: usize, span: Span) -> Op
     Some(problem.help("put the approval behind the list, or the step inside it"))
 }
 
-fn is_destructive(checker: &Checker<'_>, at: usize) -> bool {
-    let step = checker.steps[at];
-    let reversals =
-        step.undo.iter().map(|undo| undo.act()).chain(step.put_back.iter().map(|back| back.act()));
-    step.effect_word() == EffectWord::Destructive
-        || reversals.into_iter().any(|act| act.effect() == EffectWord::Destructive)
-}
-
 /// The list of what is destroyed must be known when its approval opens, too. `seen`: gates and lists that were
 /// looked at.
 fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut BTreeSet<(usize, usize)>) {
@@ -236,20 +230,22 @@ fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut B
                     let mut names = path.split('.');
                     let (Some("steps"), Some(id)) = (names.next(), names.next()) else { continue };
                     let Some(source) = checker.flow.find(id) else { continue };
-                    checker.unless_upstream(gate, source, |checker| {
-                        let gate_name = checker.name(gate);
-                        let message = format!(
-                            "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
-                            step.name()
-                        );
-                        let span = expr.place(checker.source, path);
-                        checker
-                            .error("target-decided-later", span, message)
-                            .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
-                            .help(format!(
-                                "put the approval behind `{id}`: people approve the list that they see"
-                            ))
-                    });
+                    let gate_name = checker.name(gate);
+                    let message = format!(
+                        "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
+                        step.name()
+                    );
+                    let span = expr.place(checker.source, path);
+                    let problem = checker
+                        .error("target-decided-later", span, message)
+                        .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
+                        .help(format!(
+                            "put the approval behind `{id}`: people approve the list that they see"
+                        ));
+                    let problem = unless_judged(checker, (gate, at), Unseen::List(list), span, problem);
+                    if let Some(problem) = problem {
+                        checker.unless_upstream(gate, source, |_| problem);
+                    }
                 }
             }
         }
@@ -261,19 +257,24 @@ fn visible_target(checker: &mut Checker<'_>, gate: usize, at: usize) {
     let step = checker.steps[at];
     let name = step.name();
     if step.effect_word() == EffectWord::Destructive {
-        decided_later(checker, gate, (step.act(), &format!("`{name}`")), None);
+        decided_later(checker, (gate, at), (step.act(), &format!("`{name}`")), None);
     }
     let undo = step.undo.as_ref().map(|undo| (undo.act(), format!("the undo of `{name}`")));
     let back = step.put_back.as_ref().map(|back| (back.act(), format!("the put_back of `{name}`")));
     for (act, what) in undo.into_iter().chain(back) {
         if act.effect() == EffectWord::Destructive {
             // What a step made is what taking it back removes: that much the approver knows.
-            decided_later(checker, gate, (act, &what), Some(at));
+            decided_later(checker, (gate, at), (act, &what), Some(at));
         }
     }
 }
 
-fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, &str), own: Option<usize>) {
+fn decided_later(
+    checker: &mut Checker<'_>,
+    (gate, at): (usize, usize),
+    (act, what): (Act<'_>, &str),
+    own: Option<usize>,
+) {
     let headers = act.http.into_iter().flat_map(|http| http.headers.iter()).flat_map(Entries::iter);
     let preconditions: Vec<Span> = headers
         .filter(|(name, _)| PRECONDITIONS.contains(&&*name.value.to_ascii_lowercase()))
@@ -292,20 +293,23 @@ fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, 
                 if source.is_some() && (source == own || source == Some(gate)) {
                     continue;
                 }
-                let problem = |checker: &Checker<'_>| {
-                    invisible(checker, gate, what, path, expr.place(checker.source, path))
+                if source.is_some_and(|source| checker.flow.is_plainly_upstream(gate, source)) {
+                    continue;
+                }
+                let span = expr.place(checker.source, path);
+                let problem = invisible(checker, gate, what, path, span);
+                let Some(source) = source else {
+                    checker.push(problem);
+                    continue;
                 };
-                match source {
-                    Some(source) => checker.unless_upstream(gate, source, problem),
-                    None => checker.push(problem(checker)),
+                if let Some(problem) = unless_judged(checker, (gate, at), Unseen::Value(path), span, problem)
+                {
+                    checker.unless_upstream(gate, source, |_| problem);
                 }
             }
         }
     }
 }
-
-/// Headers that can only keep a call from acting.
-const PRECONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 fn invisible(checker: &Checker<'_>, gate: usize, what: &str, path: &str, span: Span) -> Diagnostic {
     let gate_name = checker.name(gate);

@@ -163,6 +163,7 @@ fn items<'a>(checker: &Checker<'a>, reader: Reader, place: Use) -> Vec<&'a str> 
     match place {
         Use::List => around.collect(),
         Use::Key => name(at).into_iter().collect(),
+        Use::Filter => (0..checker.steps.len()).filter_map(name).collect(),
         _ => name(at).into_iter().chain(around).collect(),
     }
 }
@@ -184,6 +185,13 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             match (root, names.next()) {
                 ("secrets", _) => secret(checker, text, &expr, path),
                 ("item", _) if text.place == Use::Entry => {}
+                (texts::TARGET, _) if text.place == Use::Filter => {}
+                ("steps" | "step", Some(_)) if text.place == Use::Filter => {
+                    let message =
+                        format!("`{path}` in a filter: what it compares with is itself decided by a step");
+                    let problem = checker.error("approval-limit", site.span(checker), message);
+                    checker.push(problem.help("a filter reads `target`, items, inputs and variables"));
+                }
                 (name, _)
                     if !ROOTS.contains(&name)
                         && known

@@ -182,6 +182,27 @@ fn lists(checker: &mut Checker<'_>, step: &Step) {
     }
     for item in &list.items.value {
         proven_twice(checker, item);
+        read_back(checker, step, item);
+    }
+}
+
+/// Only a person reads something back, and something that is there.
+fn read_back(checker: &mut Checker<'_>, step: &Step, item: &ItemDecl) {
+    let Some(template) = &item.read_back else { return };
+    if item.probe.is_some() {
+        let message = "`read_back` beside a `probe`: which of them ticks it?";
+        let problem = checker.error("key-not-for-kind", template.span, message);
+        checker.push(problem.help("make two items of it, or leave one of them out"));
+    }
+    if template.value.source().trim().is_empty() {
+        let problem = checker.error("empty", template.span, "there is nothing to read back");
+        checker.push(problem.help("write the value, such as \"{{ steps.create.ip }}\""));
+    }
+    if let Some(answer) = &step.unattended {
+        let message = format!("item `{}` is read back, which only a person can do", item.id.value);
+        let problem = checker.error("unattended", answer.span, message);
+        let problem = problem.also(template.span.at(checker.source), "this is to be read back");
+        checker.push(problem.help("leave `unattended` out: an unattended run waits here"));
     }
 }
 
