@@ -3,6 +3,7 @@
 //!
 //! - `local`: this process, real time, files. `narrate` is what it tells people, `signals` what wakes it besides.
 //! - `sim`: virtual time, for rehearsals and tests.
+//! - `board`: what the operator has in front of him.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
 //!   files that people attach.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
@@ -14,6 +15,7 @@
 //!   reaches the process that drives the run; `reminders`: when people are reminded of what they are asked.
 
 pub mod ambient;
+mod board;
 pub mod book;
 pub mod evidence;
 pub mod identity;
