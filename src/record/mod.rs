@@ -19,6 +19,7 @@ pub(crate) mod layout;
 pub mod ledger;
 pub mod namespace;
 pub mod note;
+pub mod origin;
 pub mod render;
 pub mod review;
 pub mod sshsig;
