@@ -584,7 +584,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {
     })
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
     use std::io::Write;
     let mut options = std::fs::OpenOptions::new();
     let file = ownership::open(options.write(true).create_new(true), path);

@@ -2,7 +2,7 @@
 //! inputs. They decide nothing.
 //!
 //! - `local`: this process, real time, files. `narrate` is what it tells people, `signals` what wakes it besides.
-//! - `sim`: virtual time, for rehearsals and tests.
+//! - `sim`: virtual time, for rehearsals and tests; `rehearsal`: real people in a simulated world.
 //! - `board`: what the operator has in front of him.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
 //!   files that people attach.
@@ -25,6 +25,7 @@ mod messengers;
 mod narrate;
 pub mod preflight;
 pub mod queue;
+pub mod rehearsal;
 mod reminders;
 pub mod services;
 mod signals;
