@@ -15,16 +15,17 @@ use super::keys::key_error;
 use super::review;
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
-use crate::core::{AskKind, State, Status};
+use crate::core::{AskKind, Role, State, Status};
 use crate::engine::launch::{self, LaunchError};
 use crate::engine::{signed, unbegun, word};
 use crate::journal::{Journal, RunLock};
 use crate::operator::{Question, ToSign, elsewhere};
-use crate::plan::Plan;
+use crate::plan::{Mode, Plan};
 use crate::record::block::{BEGIN, END};
 use crate::record::build;
 use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
+use crate::record::origin;
 
 /// A run as its directory shows it now.
 pub(super) struct Seen {
@@ -63,6 +64,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return block(&seen, step, &dir, &home, ui);
     }
     let Seen { plan, state, driven } = seen;
+    let rehearsal = plan.graph.mode == Mode::Rehearsal;
     let (glass, now) = (review::of_run(&dir, &home, &state), super::drive::clock().now());
     if *json {
         let mut value = seen_summary(&state, &dir, driven);
@@ -85,6 +87,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     }
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
+    }
+    if rehearsal {
+        origins(&dir, &state, ui)?;
+        return Ok(Exit::Done);
     }
     for line in waiting::overtimes(&state, now) {
         ui.listed("", &line);
@@ -111,6 +117,18 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         ui.hint(&format!("consigne resume {name}"));
     }
     Ok(Exit::Done)
+}
+
+/// Where the values of a rehearsal come from.
+fn origins(dir: &Path, state: &State, ui: Ui) -> Result<(), CliError> {
+    let french = state.run.lang == "fr";
+    let entries = Journal::read(dir).map_err(|error| journal_error(&error))?;
+    ui.data(if french { "d'où viennent les réponses :" } else { "where its answers come from:" });
+    for row in origin::rows(entries.iter().flat_map(|entry| &entry.events), state) {
+        let role = if row.role == Role::Do { String::new() } else { format!(" ({})", row.role.name()) };
+        ui.line(&format!("  {:<24} {}", format!("{}{role}", row.place), row.origins.in_lang(french)));
+    }
+    Ok(())
 }
 
 /// Prints the text that somebody elsewhere can sign, exactly, and beside it what to do with it.

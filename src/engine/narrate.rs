@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
 use crate::operator::{Lang, Question};
 use crate::plan::{Action, Effect, Mode, Plan, Program};
+use crate::record::origin::Origins;
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
 
@@ -127,6 +128,9 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             format!("! {step}: {} ({}, {who})", pick(french, "dérogation", "override"), how.name())
         }
         Fact::AttemptStarted { role, .. } => format!("  {step}: {}", started(state, event, *role)?),
+        Fact::AttemptFinished { .. } if plan.graph.mode == Mode::Rehearsal => {
+            return rehearsed(french, step, event);
+        }
         Fact::AttemptFinished { result, reason, code, .. } if *result != AttemptResult::Succeeded => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();
             format!("  {step}: {reason}{code}")
@@ -161,6 +165,14 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
         _ => return more(plan, state, event),
     };
     Some(text)
+}
+
+/// What an attempt of a rehearsal was answered, and who says so.
+fn rehearsed(french: bool, step: &str, event: &Event) -> Option<String> {
+    let Fact::AttemptFinished { reason, code, .. } = &event.fact else { return None };
+    let origins = Origins::of_event(event)?;
+    let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+    Some(format!("  {step}: {reason}{code} <- {}", origins.in_lang(french)))
 }
 
 /// Questions, what was said to them and what became of them; lists and groups.

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::core::{Event, Fact};
+use crate::core::{Event, Fact, Role, State};
+use crate::plan::Mode;
 
 /// Where something comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +115,36 @@ impl fmt::Display for Origins {
         }
         Ok(())
     }
+}
+
+/// An attempt of a rehearsal, and where what it was answered comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Where, as people call it.
+    pub place: String,
+    pub role: Role,
+    pub origins: Origins,
+}
+
+/// Every attempt that ended, in order. Nothing in a run that is no rehearsal.
+pub fn rows<'e>(events: impl Iterator<Item = &'e Event>, state: &State) -> Vec<Row> {
+    let mut roles = BTreeMap::new();
+    let mut out = Vec::new();
+    if state.shape().graph().mode != Mode::Rehearsal {
+        return out;
+    }
+    for event in events {
+        let Some(step) = &event.step else { continue };
+        let key = (step.clone(), event.item, event.attempt);
+        if let Fact::AttemptStarted { role, .. } = &event.fact {
+            roles.insert(key, *role);
+        } else if let (Some(origins), Some(role)) = (Origins::of_event(event), roles.remove(&key)) {
+            let place = state.find_item(step, event.item);
+            let place = place.map_or_else(|| step.clone(), |(at, _)| state.shape().label(at));
+            out.push(Row { place, role, origins });
+        }
+    }
+    out
 }
 
 #[cfg(test)]

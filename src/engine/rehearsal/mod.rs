@@ -29,7 +29,7 @@ use super::book::{Book, BookError};
 use super::launch::{Answering, HOST_FILE, Hosting, LaunchError, Rest, make_folder, write_private};
 use super::local::{DriveError, Stopped};
 use super::sim::Sim;
-use crate::clock::{Timestamp, VirtualClock};
+use crate::clock::{Clock, Timestamp, VirtualClock};
 use crate::core::{Actor, Begin, Input, Phase, Refused};
 use crate::journal::{Journal, RunLock, SeededSalt};
 use crate::operator::Reply;
@@ -52,7 +52,8 @@ pub struct NewRehearsal {
     pub lang: String,
     pub tool: String,
     pub seed: u64,
-    pub start: Timestamp,
+    /// Where it stands is when the rehearsal begins.
+    pub clock: Arc<VirtualClock>,
     pub cast: Cast,
     pub actor: Actor,
     pub attended: bool,
@@ -102,11 +103,11 @@ fn first_of(digest: &[u8]) -> u64 {
 /// # Errors
 /// Its folder cannot be written, or the core refuses the beginning.
 pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, LaunchError> {
-    let NewRehearsal { dir, id, plan, frozen, lang, tool, seed, start, cast, actor, .. } = new;
-    make_folder(&dir)?;
+    let NewRehearsal { dir, id, plan, frozen, lang, tool, seed, clock, cast, actor, .. } = new;
+    let start = clock.now();
+    make_folder(&dir.join("plan"))?;
     let _lock = RunLock::acquire(&dir, start)?;
     let files = freeze(&dir, &plan, frozen)?;
-    let clock = Arc::new(VirtualClock::at(start));
     let journal = Journal::create(&dir, &id)?.relaxed().salted(Box::new(SeededSalt::new(seed)));
     let key = ExecutorKey::of_rehearsals();
     let executor = key.signer_key().fingerprint();

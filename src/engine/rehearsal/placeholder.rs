@@ -21,6 +21,11 @@ static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("a pattern of our own")
 });
 
+static ASSERTED: LazyLock<Regex> = LazyLock::new(|| {
+    let text = r#"'([^'\\]*)'|"([^"\\]*)""#;
+    Regex::new(&format!(r"steps\.(\w+)\.(\w+)\s*==\s*(?:{text})")).expect("a pattern of our own")
+});
+
 /// How many items a list has that nobody knows.
 const ITEMS: usize = 2;
 
@@ -36,6 +41,7 @@ pub struct Placeholders {
 impl Placeholders {
     pub fn of(plan: &Arc<Plan>) -> Self {
         let mut typed = compared(plan);
+        typed.extend(asserted(plan));
         typed.extend(listed(plan));
         let steps = plan.graph.steps.iter().enumerate().map(|(at, step)| (step.id.clone(), at)).collect();
         Self { plan: plan.clone(), typed, steps }
@@ -137,6 +143,20 @@ fn compared(plan: &Plan) -> BTreeMap<(String, String), Value> {
                 };
                 out.insert((found[1].to_owned(), found[2].to_owned()), value);
             }
+        }
+    }
+    out
+}
+
+/// Texts that are asserted: whoever rehearses wants to see what comes behind an assertion. Which branch is taken is
+/// another matter, and left open.
+fn asserted(plan: &Plan) -> BTreeMap<(String, String), Value> {
+    let mut out = BTreeMap::new();
+    let asserted = plan.values.all().flat_map(|(_, values)| &values.assertions);
+    for assertion in asserted {
+        for found in ASSERTED.captures_iter(assertion.expr.source()) {
+            let text = found.get(3).or(found.get(4)).map_or("", |text| text.as_str());
+            out.insert((found[1].to_owned(), found[2].to_owned()), json!(text));
         }
     }
     out
