@@ -490,6 +490,11 @@ pub enum KeysVerb {
         #[arg(long, value_name = "ID")]
         runbook: Option<String>,
     },
+    /// Add the key of rehearsals, which everybody has, to a folder of keys, for checking rehearsals with stock tools
+    Rehearsals {
+        /// The folder, made where there is none
+        dir: PathBuf,
+    },
     /// Show the keys that are trusted here, and with what
     List {
         /// Print as JSON

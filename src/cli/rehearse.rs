@@ -1,5 +1,6 @@
 //! `consigne rehearse`: the whole procedure, with people and without effects.
 
+mod fixture;
 mod told;
 
 use std::io::IsTerminal;
@@ -113,7 +114,7 @@ fn cast(
     }
     let real = if args.no_past { None } else { real(args, plan)? };
     if let Some(file) = &args.record {
-        told::record(file, real.as_ref(), plan)?;
+        fixture::record(file, real.as_ref(), plan, args.held_back)?;
         ui.say(&format!("recorded: {}", file.display()));
     }
     let beside = chosen.file.with_extension("fixture.yaml");

@@ -186,6 +186,16 @@ impl ExecutorKey {
     /// Adds the key to a trust directory, unless it is there: one line of `allowed_signers`, and the public
     /// forms that stock tools want, named after the key id since a host may have had another key before.
     pub fn enrol(&self, trust: &Path) -> Result<(), KeyError> {
+        self.enrol_for(trust, &namespace::of_executor(&self.org))
+    }
+
+    /// Adds the key of rehearsals to a trust directory, so that stock tools can check rehearsals, and nothing else.
+    pub fn enrol_rehearsals(trust: &Path) -> Result<(), KeyError> {
+        let key = Self::of_rehearsals();
+        key.enrol_for(trust, &namespace::of_rehearsals(&key.org))
+    }
+
+    fn enrol_for(&self, trust: &Path, namespaces: &str) -> Result<(), KeyError> {
         make_readable(trust)?;
         let path = trust.join("allowed_signers");
         let present = match fs::read(&path) {
@@ -200,7 +210,7 @@ impl ExecutorKey {
             .iter()
             .any(|s| *s.key() == self.signer_key() && s.is_principal(&self.principal()))
         {
-            append(&path, self.allowed_line(&namespace::of_executor(&self.org)).as_bytes())?;
+            append(&path, self.allowed_line(namespaces).as_bytes())?;
         }
         let stem = format!("{}-{:08x}", self.principal(), u32::from_be_bytes(self.vkey().id()));
         write_once(&trust.join(format!("{stem}.vkey")), format!("{}\n", self.vkey()).as_bytes(), 0o644)?;

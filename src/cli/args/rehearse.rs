@@ -34,6 +34,9 @@ pub struct RehearseArgs {
     /// Write what the real run was answered as a fixture, and rehearse with it
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// With --record: write what the run holds back as well, which may be confidential
+    #[arg(long, requires = "record")]
+    pub held_back: bool,
     /// Do steps of effect `read` for real
     #[arg(long)]
     pub live_reads: bool,

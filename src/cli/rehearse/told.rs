@@ -1,9 +1,6 @@
-//! How a rehearsal ends for whoever made it: what was walked, what was proved, and what was not. And a real run as a
-//! fixture.
+//! How a rehearsal ends for whoever made it: what was walked, what was proved, and what was not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::path::Path;
 
 use serde_json::json;
 
@@ -13,11 +10,10 @@ use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
-use super::{Real, Rehearsed};
+use super::Rehearsed;
 use crate::core::{Role, RunStatus, Status};
 use crate::engine::local::Stopped;
 use crate::journal::Journal;
-use crate::plan::Plan;
 use crate::record::origin::{self, Origin, Row};
 use crate::record::verify::Overall;
 
@@ -152,79 +148,4 @@ fn not_walked(rows: &[Row], rehearsed: &Rehearsed) -> Vec<String> {
         }
     }
     out
-}
-
-/// Writes what a real run was answered as a fixture. Only what is public is written as it was: values that the run
-/// holds back are left out, and are made up when it is used.
-///
-/// # Errors
-/// There is no such run, or the file cannot be written.
-pub(super) fn record(file: &Path, real: Option<&Real>, plan: &Plan) -> Result<(), CliError> {
-    let Some(real) = real else {
-        let message = format!("there is no finished run of `{}` with real effects to record", plan.graph.runbook);
-        return Err(CliError::new(Exit::Usage, message).hint("name one with --from RUN"));
-    };
-    let text = fixture(real);
-    let mut options = std::fs::OpenOptions::new();
-    let written = options.write(true).create_new(true).open(file);
-    written
-        .and_then(|mut out| std::io::Write::write_all(&mut out, text.as_bytes()))
-        .map_err(|error| CliError::file(Exit::Unwritable, "write", file, &error))
-}
-
-fn fixture(real: &Real) -> String {
-    let public: BTreeMap<&str, BTreeSet<&str>> = real.plan.graph.steps.iter().map(|step| {
-        let names = step.outputs.iter().filter(|output| output.public).map(|output| output.name.as_str());
-        (step.id.as_str(), names.collect())
-    }).collect();
-    let mut places: BTreeMap<String, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
-    for (label, role, part, outcome) in real.attempts() {
-        let base = label.split(':').next().unwrap_or_default();
-        let outputs = outcome.outputs.iter().filter(|(name, _)| {
-            public.get(base).is_some_and(|names| names.contains(name.as_str()))
-        });
-        let outputs: BTreeMap<&String, serde_json::Value> =
-            outputs.map(|(name, value)| (name, value.value())).collect();
-        let takes = format!("{}ms", outcome.finished.since(outcome.started).max(1));
-        let Some(told) = told(&outcome, &outputs, &takes) else { continue };
-        let id = part.filter(|_| role == Role::Item).map_or(label.clone(), |item| format!("{label}/{item}"));
-        let name = if matches!(role, Role::Item | Role::Guard) { "do" } else { role.name() };
-        places.entry(id).or_default().entry(name).or_default().push(told);
-    }
-    let mut out = format!("# What run {} was answered. Values that it holds back are not here.\nsteps:\n", real.state.run.id);
-    for (id, parts) in places {
-        let _infallible = writeln!(out, "  {}:", serde_json::Value::from(id));
-        for (name, list) in parts {
-            let _infallible = writeln!(out, "    {name}:");
-            for told in list {
-                let _infallible = writeln!(out, "      - {told}");
-            }
-        }
-    }
-    out
-}
-
-/// One outcome as a fixture has it. JSON is YAML.
-fn told(
-    outcome: &crate::core::Outcome,
-    outputs: &BTreeMap<&String, serde_json::Value>,
-    takes: &str,
-) -> Option<String> {
-    use crate::core::AttemptResult;
-    let fails = ["connect", "spawn", "timeout", "reset", "signal"];
-    let value = match (outcome.result, outcome.reason.as_str(), outcome.code) {
-        (AttemptResult::Succeeded, ..) => json!({"outputs": outputs, "takes": takes}),
-        (AttemptResult::Failed | AttemptResult::Unknown, "status", Some(code)) => {
-            json!({"status": code, "takes": takes})
-        }
-        (AttemptResult::Failed | AttemptResult::Unknown, "exit", Some(code)) => {
-            json!({"exit": code, "takes": takes})
-        }
-        (_, reason, _) if fails.contains(&reason) => json!({"fails": reason, "takes": takes}),
-        (AttemptResult::Unknown | AttemptResult::TimedOut, ..) => json!({"unknown": true, "takes": takes}),
-        // A probe that did not hold: its status is known, its document is held back.
-        (_, _, Some(code)) => json!({"status": code, "takes": takes}),
-        _ => return None,
-    };
-    Some(value.to_string())
 }
