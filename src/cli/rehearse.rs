@@ -137,7 +137,8 @@ fn real(args: &RehearseArgs, plan: &Plan) -> Result<Option<Real>, CliError> {
     if let Some(name) = &args.from {
         let real = read(&Home::find(args.runs.as_deref())?.run_dir(name)?)?;
         if real.plan.graph.runbook != plan.graph.runbook || !real.is_of_use() {
-            let message = format!("run {name} is no finished run of `{}` with real effects", plan.graph.runbook);
+            let message =
+                format!("run {name} is no finished run of `{}` with real effects", plan.graph.runbook);
             return Err(CliError::new(Exit::Usage, message));
         }
         return Ok(Some(real));

@@ -193,7 +193,8 @@ impl Book {
     ) -> Result<Vec<Input>, BookError> {
         let brought = self.leave_signatures(state, &batch)?;
         let mono = self.clock.mono();
-        let pending = batch.into_iter().map(|decided| Pending { at: decided.at, mono, events: decided.events });
+        let pending =
+            batch.into_iter().map(|decided| Pending { at: decided.at, mono, events: decided.events });
         let entries = self.journal.append(pending.collect())?;
         self.keeper.follow(&mut self.journal, &entries)?;
         let events = || entries.iter().flat_map(|entry| &entry.events);

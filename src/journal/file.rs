@@ -192,7 +192,18 @@ impl Journal {
         let disclosures = files::append_to(&dir.join(DISCLOSURES))?;
         let dir = dir.to_owned();
         let salt = Box::new(SystemSalt);
-        Ok(Self { dir, wal, wal_len, events, disclosures, stale: false, broken: false, relaxed: false, chain, salt })
+        Ok(Self {
+            dir,
+            wal,
+            wal_len,
+            events,
+            disclosures,
+            stale: false,
+            broken: false,
+            relaxed: false,
+            chain,
+            salt,
+        })
     }
 
     /// Draws salts and nonces from elsewhere: for rehearsals and tests.

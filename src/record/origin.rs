@@ -95,7 +95,8 @@ impl Origins {
 
     /// Something in it is made up.
     pub fn is_made_up(&self) -> bool {
-        self.whole == Origin::Placeholder || self.outputs.values().any(|origin| *origin == Origin::Placeholder)
+        self.whole == Origin::Placeholder
+            || self.outputs.values().any(|origin| *origin == Origin::Placeholder)
     }
 
     /// In the language of operators, the outputs named.

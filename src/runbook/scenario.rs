@@ -40,7 +40,7 @@ record! {
         /// A text, or data that becomes JSON.
         may stdout: Data,
         may stderr: String,
-        /// Instead of an answer: it succeeds, and these are its outputs.
+        /// Instead of an answer: it succeeds, and these are its outputs (`status` or `exit` beside them is only told).
         may outputs: Entries<Data>,
         /// Instead of an answer: there is none.
         may fails: FailWord,
@@ -85,9 +85,21 @@ pub struct Told {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    Http { status: u16, headers: BTreeMap<String, String>, body: String },
-    Program { exit: i32, stdout: String, stderr: String },
-    Outputs(BTreeMap<String, Value>),
+    Http {
+        status: u16,
+        headers: BTreeMap<String, String>,
+        body: String,
+    },
+    Program {
+        exit: i32,
+        stdout: String,
+        stderr: String,
+    },
+    /// It succeeds with these, and with this status or exit code.
+    Outputs {
+        outputs: BTreeMap<String, Value>,
+        code: Option<i64>,
+    },
     Fails(FailWord),
     Unknown,
 }
@@ -206,9 +218,11 @@ fn list(node: &Node, reader: &mut Reader<'_>) -> Vec<Told> {
 fn told(node: &Node, reader: &mut Reader<'_>) -> Option<Told> {
     let decl = ToldDecl::decode(node, reader)?;
     let at: Place = node.span.at(reader.source).into();
+    // Beside outputs a code says only what it was.
+    let judged = decl.outputs.is_none();
     let ways = [
-        ("status", decl.status.is_some() || decl.body.is_some() || decl.headers.is_some()),
-        ("exit", decl.exit.is_some() || decl.stdout.is_some() || decl.stderr.is_some()),
+        ("status", decl.status.is_some() && judged || decl.body.is_some() || decl.headers.is_some()),
+        ("exit", decl.exit.is_some() && judged || decl.stdout.is_some() || decl.stderr.is_some()),
         ("outputs", decl.outputs.is_some()),
         ("fails", decl.fails.is_some()),
         ("unknown", decl.unknown == Some(true)),
@@ -227,7 +241,8 @@ fn told(node: &Node, reader: &mut Reader<'_>) -> Option<Told> {
         },
         ["outputs"] => {
             let outputs = decl.outputs.into_iter().flat_map(|all| all.0);
-            What::Outputs(outputs.map(|(name, data)| (name.value, data.literal())).collect())
+            let outputs = outputs.map(|(name, data)| (name.value, data.literal())).collect();
+            What::Outputs { outputs, code: decl.status.map(i64::from).or(decl.exit.map(i64::from)) }
         }
         ["fails"] => What::Fails(decl.fails?),
         ["unknown"] => What::Unknown,

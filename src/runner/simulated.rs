@@ -164,12 +164,7 @@ async fn http(
     taken(parts, observation, takes_ms)
 }
 
-async fn program(
-    call: &Call<'_>,
-    exit: i32,
-    (stdout, stderr): (&str, &str),
-    takes_ms: u64,
-) -> Observation {
+async fn program(call: &Call<'_>, exit: i32, (stdout, stderr): (&str, &str), takes_ms: u64) -> Observation {
     let mut observation = Observation::default();
     let parts = if call.bears_secrets() {
         newborn::of_program(call, exit, (&raw(stdout), &raw(stderr)), &mut observation).await.ok()

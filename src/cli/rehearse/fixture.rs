@@ -10,7 +10,7 @@ use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::Real;
 use crate::core::{AttemptResult, Outcome, Role};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Probe};
 
 /// Ways to fail that a scenario has words for.
 const FAILS: [&str; 5] = ["connect", "spawn", "timeout", "reset", "signal"];
@@ -45,10 +45,11 @@ fn fixture(real: &Real, held_back: bool) -> String {
     for (label, role, part, outcome) in real.attempts() {
         let step = label.split(':').next().unwrap_or_default();
         let shown = |name: &str| public.contains(&(step, name));
-        let http = real.plan.values.steps.get(step).into_iter().flat_map(|values| values.probes());
-        let http = http.into_iter().any(|probe| matches!(probe.action, Action::Http(_)));
+        let http = probes(real, step).any(|probe| matches!(probe.action, Action::Http(_)));
         let Some(told) = told(&outcome, http, &shown) else { continue };
-        let id = part.filter(|_| role == Role::Item).map_or_else(|| label.clone(), |item| format!("{label}/{item}"));
+        let id = part
+            .filter(|_| role == Role::Item)
+            .map_or_else(|| label.clone(), |item| format!("{label}/{item}"));
         let name = if matches!(role, Role::Item | Role::Guard) { "do" } else { role.name() };
         places.entry(id).or_default().entry(name).or_default().push(told);
     }
@@ -66,13 +67,29 @@ fn fixture(real: &Real, held_back: bool) -> String {
     out
 }
 
+/// What a step or a guard calls, itself, to prove something or to reverse it.
+fn probes<'r>(real: &'r Real, step: &str) -> impl Iterator<Item = &'r Probe> {
+    let values = &real.plan.values;
+    let found = values.steps.get(step).or_else(|| values.guards.get(step));
+    let proofs =
+        found.into_iter().flat_map(|found| found.items.values()).filter_map(|item| item.step.as_ref());
+    let proofs = proofs.filter_map(|step| values.steps.get(step)?.verify.as_ref());
+    found.into_iter().flat_map(|found| found.probes()).chain(proofs)
+}
+
 /// One outcome as a scenario has it; none where it has no word for it.
 fn told(outcome: &Outcome, http: bool, shown: &dyn Fn(&str) -> bool) -> Option<Value> {
     let takes = format!("{}ms", outcome.finished.since(outcome.started).max(1));
     let outputs = outcome.outputs.iter().filter(|(name, _)| shown(name));
     let outputs: BTreeMap<&String, Value> = outputs.map(|(name, value)| (name, value.value())).collect();
     let mut told = match (outcome.result, outcome.reason.as_str(), outcome.code) {
-        (AttemptResult::Succeeded, ..) => json!({"outputs": outputs}),
+        (AttemptResult::Succeeded, _, code) => {
+            let mut told = json!({"outputs": outputs});
+            if let Some(code) = code {
+                told[if http { "status" } else { "exit" }] = code.into();
+            }
+            told
+        }
         (_, reason, _) if FAILS.contains(&reason) => json!({"fails": reason}),
         // The document behind it is held back: its code has to do.
         (AttemptResult::Failed | AttemptResult::Unknown, _, Some(code)) if http => json!({"status": code}),

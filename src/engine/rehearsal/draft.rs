@@ -12,12 +12,12 @@ static PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"^(\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\["[^"]+"\]|\[\d+\])*)$"#).expect("a pattern of our own")
 });
 static CLAUSE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern =
-        r#"^(\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\["[^"]+"\]|\[\d+\])*)(\s*\|\s*length)?\s*(==|!=|>=|<=|>|<)\s*(.+)$"#;
+    let pattern = r#"^(\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\["[^"]+"\]|\[\d+\])*)(\s*\|\s*length)?\s*(==|!=|>=|<=|>|<)\s*(.+)$"#;
     Regex::new(pattern).expect("a pattern of our own")
 });
-static PART: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"\.([A-Za-z_]\w*)|\["([^"]+)"\]|\[(\d+)\]"#).expect("a pattern of our own"));
+static PART: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"\.([A-Za-z_]\w*)|\["([^"]+)"\]|\[(\d+)\]"#).expect("a pattern of our own")
+});
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +229,8 @@ fn sample(schema: &Value, depth: u32) -> Value {
         }
         Some("array") => {
             let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).min(64);
-            let one = schema.get("items").map_or_else(|| json!("placeholder"), |items| sample(items, depth + 1));
+            let one =
+                schema.get("items").map_or_else(|| json!("placeholder"), |items| sample(items, depth + 1));
             (0..least).map(|_| one.clone()).collect()
         }
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),

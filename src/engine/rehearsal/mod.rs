@@ -157,7 +157,8 @@ fn freeze(
     frozen: BTreeMap<String, Vec<u8>>,
 ) -> Result<BTreeMap<String, Vec<u8>>, LaunchError> {
     let folder = dir.join("plan");
-    let corrupt = |error: serde_json::Error| LaunchError::Corrupt { path: folder.clone(), what: error.to_string() };
+    let corrupt =
+        |error: serde_json::Error| LaunchError::Corrupt { path: folder.clone(), what: error.to_string() };
     let mut files = digest::files(plan).map_err(corrupt)?;
     let hosting = Hosting { base_dir: PathBuf::from("."), services: Vec::new(), surroundings: None };
     files.insert(HOST_FILE.to_owned(), serde_json::to_vec_pretty(&hosting).map_err(corrupt)?);
@@ -244,7 +245,8 @@ impl Driver<'_> {
         let nobody = |ask: &u32| {
             let at = state.ask(*ask).map(|asked| asked.step);
             at.is_some_and(|at| {
-                self.absent.contains(&state.shape().label(at)) || self.absent.contains(&state.shape().node(at).id)
+                self.absent.contains(&state.shape().label(at))
+                    || self.absent.contains(&state.shape().node(at).id)
             })
         };
         let asks: BTreeSet<u32> = open.filter(|ask| !nobody(ask)).collect();

@@ -64,8 +64,9 @@ impl Real {
 
 /// How an attempt ended, as far as the journal knows. One that was told to stop says nothing about the outside.
 fn outcome(event: &Event) -> Option<Outcome> {
-    let Fact::AttemptFinished { result, reason, class, code, retry_after_ms, started, finished, outputs, .. } =
-        &event.fact
+    let Fact::AttemptFinished {
+        result, reason, class, code, retry_after_ms, started, finished, outputs, ..
+    } = &event.fact
     else {
         return None;
     };
@@ -74,7 +75,8 @@ fn outcome(event: &Event) -> Option<Outcome> {
     }
     let public = outputs.iter().map(|(name, text)| (name.clone(), text.clone()));
     let hidden = event.hidden.0.iter();
-    let hidden = hidden.filter_map(|(name, text)| Some((name.strip_prefix("output.")?.to_owned(), text.clone())));
+    let hidden =
+        hidden.filter_map(|(name, text)| Some((name.strip_prefix("output.")?.to_owned(), text.clone())));
     let values = public.chain(hidden).filter_map(|(name, text)| Some((name, Json::parse(&text).ok()?)));
     Some(Outcome {
         class: *class,

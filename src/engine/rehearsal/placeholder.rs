@@ -120,9 +120,7 @@ fn of_kind(kind: &InputKind, name: &str) -> Value {
         InputKind::Number => json!(1.5),
         InputKind::Boolean => json!(true),
         InputKind::Datetime => json!("2026-01-05T09:00:00Z"),
-        InputKind::List(kind) => {
-            (1..=ITEMS).map(|nth| of_kind(kind, &format!("{name}-{nth}"))).collect()
-        }
+        InputKind::List(kind) => (1..=ITEMS).map(|nth| of_kind(kind, &format!("{name}-{nth}"))).collect(),
     }
 }
 
@@ -133,7 +131,8 @@ fn compared(plan: &Plan) -> BTreeMap<(String, String), Value> {
         let written = values.when.iter().chain(values.assertions.iter().map(|assertion| &assertion.expr));
         for expr in written.chain(&values.repeat_until) {
             for found in COMPARED.captures_iter(expr.source()) {
-                let value = match (found.get(3).map(|sign| sign.as_str()), found.get(4).map(|it| it.as_str())) {
+                let value = match (found.get(3).map(|sign| sign.as_str()), found.get(4).map(|it| it.as_str()))
+                {
                     (Some(sign), _) if sign.starts_with('|') => json!([text("1"), text("2")]),
                     (Some(_), Some("true" | "false")) => json!(true),
                     (Some(_), Some(_)) => json!(1),
@@ -185,11 +184,13 @@ fn listed(plan: &Plan) -> BTreeMap<(String, String), Value> {
     });
     let exprs: Vec<_> = keys.chain(computed.flatten().flatten()).collect();
     for (list, name) in lists {
-        let Some((step, output)) = list.path().and_then(|path| path.strip_prefix("steps.")?.split_once('.')) else {
+        let Some((step, output)) = list.path().and_then(|path| path.strip_prefix("steps.")?.split_once('.'))
+        else {
             continue;
         };
         let prefix = format!("{name}.");
-        let read = refs.iter().copied().chain(exprs.iter().flat_map(|expr| expr.refs().iter().map(String::as_str)));
+        let read =
+            refs.iter().copied().chain(exprs.iter().flat_map(|expr| expr.refs().iter().map(String::as_str)));
         let fields: BTreeSet<&str> = read.filter_map(|path| path.strip_prefix(&prefix)).collect();
         let item = |nth: usize| {
             if fields.is_empty() {

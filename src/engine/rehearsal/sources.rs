@@ -28,8 +28,8 @@ pub struct Asked<'a> {
 pub enum Imagined {
     /// To be judged.
     Reply(Reply),
-    /// It succeeds, with these outputs.
-    Outputs(BTreeMap<String, Value>),
+    /// It succeeds, with these outputs and this status or exit code.
+    Outputs { outputs: BTreeMap<String, Value>, code: Option<i64> },
     /// How it ended once, its outputs included.
     Ended(Box<Outcome>),
 }
@@ -134,7 +134,7 @@ fn imagined(what: &What) -> Imagined {
     match what.clone() {
         What::Http { status, headers, body } => Imagined::Reply(Reply::Http { status, headers, body }),
         What::Program { exit, stdout, stderr } => Imagined::Reply(Reply::Program { exit, stdout, stderr }),
-        What::Outputs(outputs) => Imagined::Outputs(outputs),
+        What::Outputs { outputs, code } => Imagined::Outputs { outputs, code },
         What::Fails(word) => Imagined::Reply(Reply::Trouble(failing(word))),
         What::Unknown => Imagined::Reply(Reply::Trouble(Failing::Unknown)),
     }

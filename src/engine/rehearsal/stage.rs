@@ -18,9 +18,7 @@ use crate::engine::sim::World;
 use crate::operator::Operator;
 use crate::plan::{Effect, Plan};
 use crate::record::origin::{Origin, Origins};
-use crate::runner::{
-    CancelToken, Failing, Reply, RunContext, Runners, TailSink, Teller, simulate, succeed,
-};
+use crate::runner::{CancelToken, Failing, Reply, RunContext, Runners, TailSink, Teller, simulate, succeed};
 
 /// What makes an attempt of a rehearsal end.
 pub struct Cast {
@@ -103,7 +101,8 @@ impl Stage {
             let cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
             let read = request.role == Role::Do && request.effect == Effect::Read;
             cast.live.as_ref().filter(|_| read).map(|runners| {
-                let done = runners.run(request.clone(), &self.context, CancelToken::never(), TailSink::none());
+                let done =
+                    runners.run(request.clone(), &self.context, CancelToken::never(), TailSink::none());
                 self.runtime.block_on(done)
             })
         };
@@ -122,7 +121,9 @@ impl Stage {
                 }
                 outcome
             }
-            Imagined::Outputs(outputs) => return self.outputs(asked, outputs, takes_ms, origin),
+            Imagined::Outputs { outputs, code } => {
+                return Outcome { code, ..self.outputs(asked, outputs, takes_ms, origin) };
+            }
             Imagined::Ended(outcome) => return self.ended(asked, *outcome, takes_ms, origin),
         };
         Outcome { worker: Origins::of(origin).to_string(), ..outcome }
@@ -139,7 +140,9 @@ impl Stage {
         let mut origins = Origins::of(origin);
         let mut outputs = self.made_up(asked);
         for name in outputs.keys().filter(|name| !given.contains_key(*name)) {
-            if origins.whole != Origin::Placeholder {
+            // What a probe gives besides its word is used by nobody.
+            let used = matches!(asked.request.role, Role::Do | Role::First | Role::Verify);
+            if origins.whole != Origin::Placeholder && used {
                 origins.outputs.insert(name.clone(), Origin::Placeholder);
             }
         }
@@ -184,7 +187,7 @@ fn draw(cast: &Mutex<Cast>, asked: Asked<'_>) -> Drawn {
     let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
     let found = cast.sources.iter_mut().find_map(|source| source.draw(asked));
     found.or_else(|| cast.placeholders.draw(asked)).unwrap_or_else(|| Drawn {
-        imagined: Imagined::Outputs(BTreeMap::new()),
+        imagined: Imagined::Outputs { outputs: BTreeMap::new(), code: None },
         takes_ms: 0,
         origin: Origin::Placeholder,
     })
@@ -200,7 +203,9 @@ impl Teller for Prompter<'_> {
         match drawn.imagined {
             Imagined::Reply(reply) => (reply, drawn.takes_ms),
             // In the middle of a poll there is an answer or none.
-            Imagined::Outputs(_) | Imagined::Ended(_) => (Reply::Trouble(Failing::Unknown), drawn.takes_ms),
+            Imagined::Outputs { .. } | Imagined::Ended(_) => {
+                (Reply::Trouble(Failing::Unknown), drawn.takes_ms)
+            }
         }
     }
 }
