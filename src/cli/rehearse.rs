@@ -24,7 +24,7 @@ use crate::engine::rehearsal::past::{PastRun, Real};
 use crate::engine::rehearsal::placeholder::Placeholders;
 use crate::engine::rehearsal::sources::{Source, Written};
 use crate::engine::rehearsal::stage::Cast;
-use crate::engine::rehearsal::{self, NewRehearsal, Reading, Rehearsed};
+use crate::engine::rehearsal::{self, NewRehearsal, Passing, Reading, Rehearsed};
 use crate::plan::{Mode, Plan};
 use crate::record::origin::Origin;
 use crate::runbook::inputs::Given;
@@ -76,11 +76,17 @@ pub(super) fn rehearse(args: &RehearseArgs) -> Result<Exit, CliError> {
         attended: !args.unattended,
         alone,
         absent: scenario.absent.keys().cloned().collect(),
+        passing: (!alone).then(|| Box::new(next_line) as Passing),
         reading: args.live_reads.then(|| reading(&chosen, &plan, args)).transpose()?,
         plan,
     };
     let rehearsed = rehearsal::rehearse(new, answering).map_err(drive::launch_error)?;
     told::report(&rehearsed, args, ui)
+}
+
+/// Whoever is there presses Enter. No prompt is up then, so nobody else reads.
+fn next_line() {
+    let _whatever = std::io::stdin().read_line(&mut String::new());
 }
 
 /// The user of this process, without asking a service of names.

@@ -167,6 +167,15 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
     Some(text)
 }
 
+/// Somebody rehearses, and a step waits: it goes on when he says so.
+pub(super) fn skips(state: &State, at: usize, millis: u64) -> String {
+    let time = humantime::format_duration(std::time::Duration::from_millis(millis));
+    let french = state.run.lang == "fr";
+    let waits = pick(french, "attendrait", "would wait for");
+    let goes_on = pick(french, "Entrée continue", "Enter goes on");
+    format!("  {}: {waits} {time} ({goes_on})", state.shape().label(at))
+}
+
 /// What an attempt of a rehearsal was answered, and who says so.
 fn rehearsed(french: bool, step: &str, event: &Event) -> Option<String> {
     let Fact::AttemptFinished { reason, code, .. } = &event.fact else { return None };

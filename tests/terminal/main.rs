@@ -6,4 +6,5 @@ mod busy;
 mod happens;
 mod kinds;
 mod looks;
+mod rehearses;
 mod session;

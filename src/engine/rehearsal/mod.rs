@@ -28,8 +28,10 @@ use super::board::Board;
 use super::book::{Book, BookError};
 use super::launch::{Answering, HOST_FILE, Hosting, LaunchError, Rest, make_folder, write_private};
 use super::local::{DriveError, Stopped};
+use super::narrate;
 use super::sim::Sim;
 use crate::clock::{Clock, Timestamp, VirtualClock};
+use crate::core::state::Timer;
 use crate::core::{Actor, Begin, Input, Phase, Refused};
 use crate::journal::{Journal, RunLock, SeededSalt};
 use crate::operator::Reply;
@@ -61,9 +63,14 @@ pub struct NewRehearsal {
     pub alone: bool,
     /// Questions that nobody answers, by answer id.
     pub absent: BTreeSet<String>,
+    /// Returns when whoever is there wants to go on after a wait; without it nobody is told of waits.
+    pub passing: Option<Passing>,
     /// What reads that are done for real need of this machine.
     pub reading: Option<Reading>,
 }
+
+/// Lets somebody see that a step waits.
+pub type Passing = Box<dyn FnMut()>;
 
 /// What reads that are done for real need.
 pub struct Reading {
@@ -138,6 +145,8 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
         actor,
         alone: new.alone,
         absent: new.absent,
+        passing: new.passing,
+        passed: None,
         plan: &plan,
     };
     let driven = driver.input(Input::Begin(begin)).and_then(|()| driver.drive());
@@ -204,6 +213,9 @@ struct Driver<'p> {
     actor: Actor,
     alone: bool,
     absent: BTreeSet<String>,
+    passing: Option<Passing>,
+    /// Until when the last wait was that somebody has seen.
+    passed: Option<Timestamp>,
     plan: &'p Plan,
 }
 
@@ -229,12 +241,27 @@ impl Driver<'_> {
                     self.take(reply.unwrap_or(Reply::Hangup))?;
                 }
                 Some(_) if self.sim.state.run.paused.is_none() || !self.sim.in_flight().is_empty() => {
+                    self.pass();
                     self.sim.step();
                     self.unbroken()?;
                 }
                 _ => return self.park(),
             }
         }
+    }
+
+    /// Where the next thing is that a step has waited long enough, whoever is there says when to go on.
+    fn pass(&mut self) {
+        let (Some(passing), Some((at, true))) = (&mut self.passing, self.sim.next()) else { return };
+        let state = &self.sim.state;
+        let Some((due, Timer::Wait(step))) = state.derived().timers.first().copied() else { return };
+        if due > at || due <= self.sim.now() || self.passed == Some(due) {
+            return;
+        }
+        self.passed = Some(due);
+        let line = narrate::skips(state, step, due.since(self.sim.now()));
+        self.sim.world.operator.say(&line);
+        passing();
     }
 
     /// Shows the questions that somebody is to answer, and says which.
