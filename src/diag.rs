@@ -18,6 +18,16 @@ pub struct Source {
     name: String,
     text: String,
     lines: OnceLock<Vec<u32>>,
+    /// Files that it uses. Their bytes are counted behind its own.
+    parts: Vec<Part>,
+}
+
+/// A file that another one uses.
+#[derive(Clone, PartialEq)]
+struct Part {
+    /// Where its bytes begin.
+    base: u32,
+    source: Arc<Source>,
 }
 
 /// A range of bytes in one file.
@@ -75,7 +85,46 @@ pub struct Diagnostic {
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), lines: OnceLock::new() })
+        Arc::new(Self { name: name.into(), text: text.into(), lines: OnceLock::new(), parts: Vec::new() })
+    }
+
+    /// The same file with one more that it uses, and where the bytes of that begin. `None`: more than can be counted.
+    pub fn using(&self, other: &Arc<Self>) -> Option<(Arc<Self>, u32)> {
+        // One byte between two files, so that the end of one is not the start of the next.
+        let end = |base: u32, source: &Self| u32::try_from(source.text.len() + 1).ok()?.checked_add(base);
+        let base = match self.parts.last() {
+            Some(last) => end(last.base, &last.source)?,
+            None => end(0, self)?,
+        };
+        end(base, other)?;
+        let mut parts = self.parts.clone();
+        parts.push(Part { base, source: Arc::clone(other) });
+        let (name, text) = (self.name.clone(), self.text.clone());
+        Some((Arc::new(Self { name, text, lines: OnceLock::new(), parts }), base))
+    }
+
+    /// The files that it uses.
+    pub fn uses(&self) -> impl Iterator<Item = &Arc<Self>> {
+        self.parts.iter().map(|part| &part.source)
+    }
+
+    /// The used file that a byte stands in.
+    fn part(&self, at: u32) -> Option<&Part> {
+        let behind = self.parts.partition_point(|part| part.base <= at);
+        behind.checked_sub(1).map(|last| &self.parts[last])
+    }
+
+    /// Whether it stands in a file that this one uses.
+    pub fn is_used(&self, span: Span) -> bool {
+        self.part(span.start).is_some()
+    }
+
+    /// What stands behind `span` in its file.
+    pub fn behind(&self, span: Span) -> &str {
+        match self.part(span.start) {
+            Some(part) => part.source.text.get((span.end - part.base) as usize..).unwrap_or(""),
+            None => self.text.get(span.end as usize..).unwrap_or(""),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -88,6 +137,9 @@ impl Source {
 
     /// The text of `span`, empty where it does not fall on the bounds of characters.
     pub fn slice(&self, span: Span) -> &str {
+        if let Some(part) = self.part(span.start) {
+            return part.source.slice(span.less(part.base));
+        }
         self.text.get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
@@ -127,13 +179,23 @@ impl fmt::Debug for Source {
 
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.text == other.text
+        self.name == other.name && self.text == other.text && self.parts == other.parts
     }
 }
 
 impl Span {
     pub fn new(start: usize, end: usize) -> Self {
         Self { start: offset(start), end: offset(end.max(start)) }
+    }
+
+    /// The same bytes where the file they stand in begins `base` bytes later.
+    #[must_use]
+    pub const fn shifted(self, base: u32) -> Self {
+        Self { start: self.start.saturating_add(base), end: self.end.saturating_add(base) }
+    }
+
+    const fn less(self, base: u32) -> Self {
+        Self { start: self.start.saturating_sub(base), end: self.end.saturating_sub(base) }
     }
 
     pub const fn at(self, source: &Arc<Source>) -> PlaceOf<'_> {
@@ -150,7 +212,10 @@ pub struct PlaceOf<'a> {
 
 impl From<PlaceOf<'_>> for Place {
     fn from(place: PlaceOf<'_>) -> Self {
-        Self { source: Arc::clone(place.source), span: place.span }
+        match place.source.part(place.span.start) {
+            Some(part) => Self { source: Arc::clone(&part.source), span: place.span.less(part.base) },
+            None => Self { source: Arc::clone(place.source), span: place.span },
+        }
     }
 }
 
@@ -263,6 +328,18 @@ mod tests {
         assert_eq!(source.position(6), (2, 1));
         assert_eq!(source.position(11), (2, 3));
         assert_eq!(source.position(9_999), (3, 1));
+    }
+
+    #[test]
+    fn a_place_in_a_used_file_is_one_of_that_file() {
+        let (whole, base) = Source::new("a", "abc").using(&Source::new("b", "defg")).unwrap();
+        let (whole, second) = whole.using(&Source::new("c", "hi")).unwrap();
+        assert_eq!((base, second), (4, 9));
+        let place = Place::from(Span::new(5, 7).at(&whole));
+        assert_eq!((place.source.name(), place.span), ("b", Span::new(1, 3)));
+        assert_eq!((whole.slice(Span::new(5, 7)), whole.behind(Span::new(5, 7))), ("ef", "g"));
+        assert_eq!((whole.slice(Span::new(9, 11)), whole.slice(Span::new(1, 3))), ("hi", "bc"));
+        assert!(whole.is_used(Span::new(9, 9)) && !whole.is_used(Span::new(3, 3)));
     }
 
     #[test]

@@ -97,6 +97,10 @@ impl Chosen {
     pub(super) fn frozen(&self) -> BTreeMap<String, Vec<u8>> {
         let bytes = |text: &str| text.as_bytes().to_vec();
         let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(self.document.source.text()))]);
+        for used in self.document.used.values() {
+            let text = used.source.as_ref().map_or("", |source| source.text());
+            frozen.insert(format!("{USED}{}.yaml", used.runbook), bytes(text));
+        }
         if let Some(environment) = &self.environment {
             frozen.insert("environment.yaml".to_owned(), bytes(environment.source.text()));
         }
@@ -116,6 +120,9 @@ impl Chosen {
         crate::plan::build(&self.document, &request).map_err(invalid)
     }
 }
+
+/// What the name of a file begins with that holds a runbook which another one uses.
+pub(super) const USED: &str = "uses-";
 
 /// A runbook, its environment, and every environment that it could run in.
 type Readable = (Document, Option<Environment>, Vec<Environment>);

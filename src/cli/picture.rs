@@ -147,11 +147,10 @@ fn words(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> Vec<String
     }
     out.extend(lists::words(node, values, lang));
     if let Some(end) = node.end {
-        out.push(format!(
-            "{} {}",
-            lang.pick("l'exécution s'arrête ici :", "the run ends here:"),
-            end_word(end, lang)
-        ));
+        let run = lang.pick("l'exécution s'arrête ici :", "the run ends here:");
+        let what =
+            node.ends.as_ref().map(|step| format!("{} {step} :", lang.pick("ici s'arrête", "here ends")));
+        out.push(format!("{} {}", what.as_deref().unwrap_or(run), end_word(end, lang)));
     }
     out.extend(failure(node, lang).map(str::to_owned));
     let besides = besides(node, lang);

@@ -4,12 +4,13 @@
 //! run whose record does not verify.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{ChoiceArgs, RerunArgs};
 use super::busy;
-use super::chosen::Chosen;
+use super::chosen::{Chosen, USED};
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
@@ -95,13 +96,15 @@ fn hosting(dir: &Path) -> Result<Hosting, CliError> {
 
 /// The YAML that the plan was made of, as the run froze it.
 fn frozen(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
+    let folder = dir.join("plan");
+    let unreadable = |path: &Path, error: &io::Error| CliError::file(Exit::Damaged, "read", path, error);
     let mut files = BTreeMap::new();
-    for name in ["runbook.yaml", "environment.yaml"] {
-        let path = dir.join("plan").join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => drop(files.insert(name.to_owned(), bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(CliError::file(Exit::Damaged, "read", &path, &error)),
+    for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
+        let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let used = name.starts_with(USED) && name.ends_with(".yaml");
+        if used || ["runbook.yaml", "environment.yaml"].contains(&name.as_str()) {
+            files.insert(name, std::fs::read(&path).map_err(|error| unreadable(&path, &error))?);
         }
     }
     Ok(files)

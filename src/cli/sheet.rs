@@ -4,6 +4,7 @@
 
 mod beside;
 mod choice;
+mod ends;
 mod guards;
 mod lists;
 mod targets;
@@ -12,10 +13,10 @@ use serde_json::Value;
 
 use super::args::Lang;
 use crate::operator::request::{self, plain};
-use crate::plan::preview::{Branch, Entitled, Foreseen, MachineTime, Preview, StepPreview};
+use crate::plan::preview::{Entitled, Foreseen, MachineTime, Preview, StepPreview};
 use crate::plan::{
-    Accept, Effect, EndStatus, ErrorClass, Evidence, Expect, GateNode, Identity, Kind, Localized, Mode,
-    OnFailure, OnTimeout, OtherwisePutBack, ProbeOf, RunOn, SecretSource, Section, StepNode,
+    Accept, Effect, ErrorClass, Evidence, Expect, GateNode, Identity, Kind, Localized, Mode, OnFailure,
+    OnTimeout, OtherwisePutBack, ProbeOf, RunOn, SecretSource, Section, StepNode,
 };
 use crate::runbook::template::Rendered;
 
@@ -169,7 +170,11 @@ impl Sheet {
         // What people do and what is decided here touches nothing.
         let quiet = node.effect == Effect::Read && !node.kind.runs() && !node.kind.is_gate();
         let effect = if quiet { String::new() } else { format!(", {effect}") };
-        let head = format!("{} [{}{effect}]{title}", node.id, node.kind.name());
+        let kind = node
+            .used
+            .as_ref()
+            .map_or_else(|| node.kind.name().to_owned(), |used| format!("runbook {}", used.runbook));
+        let head = format!("{} [{kind}{effect}]{title}", node.id);
         self.wrapped(&head, &format!("{number:>4}. "), INDENT);
         self.order(node);
         if let Some(when) = &step.when {
@@ -222,27 +227,6 @@ impl Sheet {
         self.note(&format!("{when}{behind}"));
     }
 
-    fn when(&mut self, when: &Branch, node: &StepNode) {
-        let state = match when.known {
-            Some(true) => self.pick("déjà connu : oui", "known already: yes"),
-            Some(false) => self.pick("déjà connu : non", "known already: no"),
-            None => self.pick("décidé plus tard", "decided later"),
-        };
-        self.note(&format!("{} {}  <{state}>", self.pick("si", "if"), when.expr));
-        let yes = match node.end {
-            Some(end) => format!(
-                "{} ({})",
-                self.pick("l'exécution s'arrête ici", "the run ends here"),
-                end_word(self, end)
-            ),
-            None => self.pick("l'étape a lieu", "the step takes place").to_owned(),
-        };
-        let no =
-            self.pick("l'étape est sautée, la suite continue", "the step is skipped, what follows goes on");
-        self.note(&format!("  {} {yes}", self.pick("oui :", "yes:")));
-        self.note(&format!("  {} {no}", self.pick("non :", "no: ")));
-    }
-
     fn act(&mut self, step: &StepPreview) {
         self.request("", 0, step.act.as_ref());
         for claim in &step.assertions {
@@ -254,11 +238,7 @@ impl Sheet {
             self.note(&format!("{} {}{state}", self.pick("exige", "requires"), claim.claim.expr));
         }
         if let (Some(end), None) = (step.node.end, &step.when) {
-            let text = format!(
-                "{} ({})",
-                self.pick("l'exécution s'arrête ici", "the run ends here"),
-                end_word(self, end)
-            );
+            let text = self.ends(&step.node, end);
             self.note(&text);
         }
         if let Some(wait) = step.node.wait_ms {
@@ -554,13 +534,6 @@ impl Sheet {
                 exported.join(", ")
             ));
         }
-    }
-}
-
-fn end_word(sheet: &Sheet, end: EndStatus) -> &'static str {
-    match end {
-        EndStatus::Succeeded => sheet.pick("réussie", "succeeded"),
-        EndStatus::Failed => sheet.pick("en échec", "failed"),
     }
 }
 

@@ -268,6 +268,9 @@ impl State {
         if node.kind == Kind::Wait && status == Status::Succeeded {
             need(state.due.is_none_or(|due| due <= at), "its time has not come")?;
         }
+        if node.kind == Kind::End {
+            self.end_used(step);
+        }
         self.settle(at, step, status, reason);
         Ok(())
     }

@@ -98,13 +98,33 @@ impl State {
         self.derived.loops.get(&whole).is_some_and(|items| items.failed > allowed)
     }
 
-    /// What has stopped the list of an item whose turn had come, while it waited to begin.
-    pub(super) fn called_off(&self, item: usize) -> Option<usize> {
-        let whole = self.shape.owner(item).filter(|owner| self.shape.is_whole(*owner))?;
-        let step = &self.steps[item];
+    /// What has stopped the list of an item whose turn had come, while it waited to begin; or what has ended the used
+    /// runbook that a step stands in.
+    pub(super) fn called_off(&self, at: usize) -> Option<(SkipReason, usize)> {
+        let step = &self.steps[at];
         let entered = step.compound.as_ref().is_some_and(|compound| compound.entered);
-        let begun = step.attempts > 0 || step.granted > 0 || step.last_ask.is_some() || entered;
-        (!begun && self.has_stopped(whole)).then_some(whole)
+        if step.attempts > 0 || step.granted > 0 || step.last_ask.is_some() || entered {
+            return None;
+        }
+        let owner = self.shape.owner(at)?;
+        if self.shape.is_whole(owner) {
+            return self.has_stopped(owner).then_some((SkipReason::Upstream, owner));
+        }
+        let handles = self.shape.lists()[self.shape.list(at)].handlers;
+        let end = self.steps[owner].compound.as_ref()?.ended.filter(|_| !handles)?;
+        Some((SkipReason::Ended, end))
+    }
+
+    /// An `end` in a used runbook: nothing more of that begins, and what has begun goes on to its own end.
+    pub(super) fn end_used(&mut self, end: usize) {
+        let Some(used) = self.shape.node(end).ends.clone() else { return };
+        let mut owner = self.shape.owner(end);
+        while let Some(at) = owner {
+            if let Some(compound) = self.steps[at].compound.as_mut() {
+                compound.ended.get_or_insert(end);
+            }
+            owner = self.shape.owner(at).filter(|_| self.shape.written(at).id != used);
+        }
     }
 
     /// The step has ended; those that waited for it get their turn. What it had not begun is skipped with it.

@@ -345,7 +345,7 @@ pub enum SkipReason {
     Upstream,
     /// It runs on failure, and nothing failed.
     NotNeeded,
-    /// The run ended before its turn.
+    /// The run, or the used runbook that it stands in, ended before its turn.
     Ended,
     /// What it belongs to was skipped, or ended before its turn.
     Group,

@@ -86,6 +86,9 @@ impl<'a> Names<'a> {
             values.insert("at".into(), json!(human.at));
             values.insert("comment".into(), json!(human.comment));
         }
+        if let Some(compound) = &step.compound {
+            values.insert("begun".into(), json!(compound.entered));
+        }
         if let Some(list) = shape.members(at).filter(|_| shape.is_whole(at)) {
             let items = shape.lists()[list].members.iter().map(|item| self.item(*item));
             values.insert("items".into(), items.collect());

@@ -130,6 +130,8 @@ pub struct Compound {
     pub handling: bool,
     /// A reversal of its own failed.
     pub unclean: bool,
+    /// The step that ended it early, or the used runbook around it: nothing more of its list begins.
+    pub ended: Option<usize>,
     /// How often its list, or a part of it that failed, was laid out; or its rounds.
     pub batches: u32,
     /// Items at first.

@@ -111,6 +111,7 @@ const CODES: &[Code] = &[
     row("unknown-template", "a template of a message that is nowhere", "write `templates/NAME.en.txt` beside the runbook, or name one that is there"),
     row("unquoted", "a text that YAML reads as something else", "put the text in quotes"),
     row("unused-past", "`past` names something that is no gate reached round", "take it out of `past`"),
+    row("used-runbook", "a runbook that a step cannot use", "use one that is there, stands by itself, and says nothing about a whole run"),
     row("work-use", "the scratch folder where its path means nothing, or would be seen", "use `run.work` whole, in arguments, `env`, `cwd` and paths of files on this machine"),
     row("wrong-type", "a value of another type than its key wants", "write a value of the type that the key wants"),
 ];

@@ -19,7 +19,7 @@ use super::loops;
 use super::notice;
 use super::people;
 use super::secret;
-use super::translate::{self, Known, Translator, effect, evidence, field, input_kind, text};
+use super::translate::{self, Known, Translators, effect, evidence, field, input_kind, text};
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
@@ -68,18 +68,28 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     // A host has no say in anything that is rendered before the run.
     let none = BTreeMap::new();
     let known = Known { inputs: request.inputs, vars: &vars, hosts: &none, values: None };
-    let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
-        Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
+        Builder { document, flow: Flow::new(&document.runbook), calls: Translators::new(document, known) };
     let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
     plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
     if has_errors(&problems) {
         return Err(problems);
     }
+    problems.extend(unfit(document, &builder.calls.own.known));
+    if has_errors(&problems) {
+        return Err(problems);
+    }
     drill::check(document, &plan, request)?;
-    locks::check(document, &builder.calls.known)?;
+    locks::check(document, &builder.calls.own.known)?;
     Ok(plan)
+}
+
+/// What is given to a runbook that is used, and is not what that asks for.
+fn unfit(document: &Document, known: &Known<'_>) -> Vec<Diagnostic> {
+    let claims = document.used.values().flat_map(|used| &used.claims);
+    let broken = claims.filter(|(claim, _)| claim.value.holds(known) != Ok(true));
+    broken.map(|(claim, why)| Diagnostic::error("ill-typed", claim.span.at(&document.source), why)).collect()
 }
 
 /// The outline of a checked runbook: its graph and templates, with no environment and no inputs. For pictures; it is
@@ -88,9 +98,8 @@ pub fn outline(document: &Document) -> Plan {
     let (nothing, services) = (BTreeMap::new(), Services::new());
     let hosts = BTreeMap::new();
     let known = Known { inputs: &nothing, vars: &nothing, hosts: &hosts, values: None };
-    let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
     let builder =
-        Builder { document, flow: Flow::new(&document.runbook), calls: Translator::new(defaults, known) };
+        Builder { document, flow: Flow::new(&document.runbook), calls: Translators::new(document, known) };
     let request = BuildRequest {
         mode: Mode::Live,
         environment: None,
@@ -149,7 +158,7 @@ pub(super) fn unresolved(
 struct Builder<'a> {
     document: &'a Document,
     flow: Flow,
-    calls: Translator<'a>,
+    calls: Translators<'a>,
 }
 
 impl Builder<'_> {
@@ -260,6 +269,12 @@ impl Builder<'_> {
         node.artifacts = translate::artifact_nodes(step);
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
+        let used = self.document.used.get(step.name()).filter(|_| step.runbook.is_some());
+        node.used = used.map(loops::used);
+        node.ends = step.end.and_then(|_| {
+            let around = self.flow.lists.around(at).find(|group| steps[*group].runbook.is_some());
+            around.map(|used| steps[used].name().to_owned())
+        });
         node
     }
 
@@ -267,7 +282,7 @@ impl Builder<'_> {
         let own = step.timeout.as_ref().map(|timeout| timeout.value.0);
         match kind {
             Kind::Notify => own.or(Some(notice::TIMEOUT)),
-            _ if kind.runs() => self.calls.probe(step.act()).and_then(|probe| probe.timeout_ms),
+            _ if kind.runs() => self.calls.of(step).probe(step.act()).and_then(|probe| probe.timeout_ms),
             Kind::Approve => {
                 let gate = step.approve.as_ref().and_then(|approve| approve.timeout.as_ref());
                 gate.map(|timeout| timeout.value.0).or(own).or(Some(APPROVE_TIMEOUT))
@@ -283,10 +298,10 @@ impl Builder<'_> {
         secrets: BTreeMap<String, SecretSource>,
     ) -> Values {
         let runbook = &self.document.runbook;
-        let locks = runbook.locks().filter_map(|lock| lock.value.render(&self.calls.known).ok());
+        let locks = runbook.locks().filter_map(|lock| lock.value.render(&self.calls.own.known).ok());
         let inherit = request.environment.and_then(|env| env.decl.env_inherit.as_ref());
         Values {
-            title: translate::rendered(runbook.title.as_ref(), &self.calls.known),
+            title: translate::rendered(runbook.title.as_ref(), &self.calls.own.known),
             inputs: request.inputs.clone(),
             vars: vars.clone(),
             secrets,
@@ -295,19 +310,19 @@ impl Builder<'_> {
             env_inherit: inherit.into_iter().flatten().map(|name| name.value.clone()).collect(),
             locks: locks.map(|lock| lock.to_string()).collect(),
             on_busy: translate::on_busy(runbook),
-            windows: translate::windows(runbook, request.mode, &self.calls.known),
+            windows: translate::windows(runbook, request.mode, &self.calls.own.known),
             windows_required: request.environment.is_some_and(Environment::requires_window),
             steps: flow::steps(runbook)
                 .map(|step| (step.name().to_owned(), self.step_values(step, request)))
                 .collect(),
-            guards: guards::values(runbook, &self.calls),
+            guards: guards::values(runbook, &self.calls.own),
             links: runbook.links.iter().flatten().map(|link| self.link(link)).collect(),
             hosts: BTreeMap::new(),
         }
     }
 
     fn link(&self, link: &LinkDecl) -> Link<String> {
-        let known = &self.calls.known;
+        let known = &self.calls.own.known;
         let url = link.url.value.render_address(known);
         let url = url.map_or_else(|_| link.url.value.source().to_owned(), |url| url.to_string());
         Link { url, title: translate::rendered(link.title.as_ref(), known) }
@@ -317,13 +332,13 @@ impl Builder<'_> {
         let host = step.host.as_ref();
         let key = step.idempotency_key.as_ref().map(|key| &key.value).filter(|key| key.source() != "auto");
         let verify = step.verify.as_ref().and_then(|verify| {
-            let mut probe = self.calls.probe(verify.act().on(host))?;
+            let mut probe = self.calls.of(step).probe(verify.act().on(host))?;
             probe.accept.absent = verify.absent.as_ref().map(|absent| translate::expect(Some(absent)));
             translate::take(&mut probe.accept, verify.outputs.as_ref(), step.class);
             Some(probe)
         });
         let (sent, told) = notice::of_step(self.document, step, request);
-        let act = if step.runs() { sent.or_else(|| self.calls.probe(step.act())) } else { None };
+        let act = if step.runs() { sent.or_else(|| self.calls.of(step).probe(step.act())) } else { None };
         StepValues {
             title: text(step.title.as_ref()),
             message: text(step.message.as_ref()),
@@ -335,12 +350,12 @@ impl Builder<'_> {
                 probe
             }),
             verify,
-            undo: step.undo.as_ref().and_then(|undo| self.calls.probe(undo.act().on(host))),
-            put_back: step.put_back.as_ref().and_then(|back| self.calls.probe(back.act().on(host))),
+            undo: step.undo.as_ref().and_then(|undo| self.calls.of(step).probe(undo.act().on(host))),
+            put_back: step.put_back.as_ref().and_then(|back| self.calls.of(step).probe(back.act().on(host))),
             only_if: step
                 .put_back
                 .as_ref()
-                .and_then(|back| self.calls.probe(back.only_if.as_ref()?.act().on(host))),
+                .and_then(|back| self.calls.of(step).probe(back.only_if.as_ref()?.act().on(host))),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
             items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
@@ -348,7 +363,7 @@ impl Builder<'_> {
                 .input
                 .iter()
                 .flat_map(|form| form.fields.iter())
-                .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.known)))
+                .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.own.known)))
                 .collect(),
             choice: step.choice.as_ref().and_then(choosing),
             assertions: step
@@ -383,7 +398,7 @@ impl Builder<'_> {
                 .probe
                 .as_ref()
                 .filter(|probe| probe.step.is_none())
-                .and_then(|p| self.calls.probe(p.act().on(step.host.as_ref()))),
+                .and_then(|p| self.calls.of(step).probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
@@ -404,7 +419,7 @@ fn kind(step: &Step) -> Kind {
         Some("assert") => Kind::Assert,
         Some("end") => Kind::End,
         Some("notify") => Kind::Notify,
-        Some("group") => Kind::Group,
+        Some("group" | "runbook") => Kind::Group,
         Some("revert") => Kind::Revert,
         // The only one left: `check` has refused a step without a kind.
         _ => Kind::Manual,

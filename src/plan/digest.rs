@@ -115,6 +115,6 @@ fn lines<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
     Ok(bytes)
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use compound::{CanaryNode, EachNode, GroupNode, RepeatNode, Share};
+pub use compound::{CanaryNode, EachNode, GroupNode, RepeatNode, Share, UsedNode};
 
 /// How a run touches the world. Part of every signature namespace, so that none passes for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,9 +258,15 @@ pub struct StepNode {
     pub timebox_ms: Option<u64>,
     /// For `wait`: how long, when it is not until an instant (which stands in the values).
     pub wait_ms: Option<u64>,
+    /// For `end`: the step whose used runbook it ends, where it does not end the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
     /// For `group`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupNode>,
+    /// For a group that holds the steps of another runbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<UsedNode>,
     /// It is done once for each item of a list. Of all other fields only `needs`, `above`, `run_on`, `gates`,
     /// `conditional` (unless [`EachNode::when_each`]), `on_failure` and `allowed` are about the whole of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -317,7 +323,9 @@ impl StepNode {
             end: None,
             timebox_ms: None,
             wait_ms: None,
+            ends: None,
             group: None,
+            used: None,
             each: None,
             repeat: None,
             reverts: Vec::new(),

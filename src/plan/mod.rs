@@ -28,7 +28,7 @@ pub use graph::{
     ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph,
     GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
     OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn,
-    Section, Share, StepNode, VerifyNode, Who,
+    Section, Share, StepNode, UsedNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};

@@ -11,6 +11,7 @@ use super::values::{Accept, ArtifactOf, Expect, InputField, Localized, OnBusy, O
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::environment::AT_START;
+use crate::runbook::load::Document;
 use crate::runbook::scalar::{Data, Entries, Many, Text};
 use crate::runbook::schema::{
     BusyWord, Class, EffectWord, EvidenceWord, Expect as ExpectDecl, GlassDecl, Http, HttpDefaults,
@@ -18,11 +19,13 @@ use crate::runbook::schema::{
 };
 use crate::runbook::shell;
 use crate::runbook::template::{Lookup, ROOTS, Rendered, Scope, Template, Tree};
+use crate::runbook::used;
 
 pub(super) const HTTP_TIMEOUT: u64 = 30_000;
 pub(super) const PROGRAM_TIMEOUT: u64 = 600_000;
 
 /// What is known before a run: inputs and variables. Everything else comes later.
+#[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub inputs: &'a BTreeMap<String, Value>,
     pub vars: &'a BTreeMap<String, Value>,
@@ -87,6 +90,27 @@ pub(super) fn on_busy(runbook: &Runbook) -> OnBusy {
         None | Some(BusyWord::Ask) => OnBusy::Ask,
         Some(BusyWord::Fail) => OnBusy::Fail,
         Some(BusyWord::Queue) => OnBusy::Queue,
+    }
+}
+
+/// The translators of a runbook and of those that it uses, each with the defaults of its own calls.
+pub(super) struct Translators<'a> {
+    pub own: Translator<'a>,
+    /// By the id of the step that uses it.
+    used: BTreeMap<&'a str, Translator<'a>>,
+}
+
+impl<'a> Translators<'a> {
+    pub fn new(document: &'a Document, known: Known<'a>) -> Self {
+        let defaults = document.runbook.defaults.as_ref().and_then(|defaults| defaults.http.as_ref());
+        let used = document.used.iter();
+        let used = used.map(|(id, used)| (id.as_str(), Translator::new(used.defaults.as_ref(), known)));
+        Self { used: used.collect(), own: Translator::new(defaults, known) }
+    }
+
+    /// That of the runbook which a step stands in.
+    pub fn of(&self, step: &Step) -> &Translator<'a> {
+        used::parent_of(step.name()).and_then(|parent| self.used.get(parent)).unwrap_or(&self.own)
     }
 }
 

@@ -150,7 +150,7 @@ impl Step {
 }
 
 /// Every kind of step that this version can do.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "http",
     "shell",
     "argv",
@@ -165,6 +165,7 @@ pub const KINDS: [&str; 15] = [
     "end",
     NOTIFY,
     "group",
+    "runbook",
     "revert",
 ];
 

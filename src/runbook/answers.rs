@@ -80,7 +80,7 @@ pub fn read(path: &Path) -> (Answers, Vec<Diagnostic>) {
 pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let Some(node) = node.filter(|node| !node.is_null()) else { return (Answers::new(), problems) };
-    let mut reader = Reader { source, problems: Vec::new() };
+    let mut reader = Reader::new(source);
     let out = of_node(&node, &mut reader);
     problems.append(&mut reader.problems);
     (out, problems)

@@ -188,6 +188,14 @@ impl Catalogue {
         Self { here: here.to_owned(), ..Self::default() }
     }
 
+    /// What a runbook in `folder` can use: those beside it, and those of the nearest folder `runbooks`.
+    pub fn near(folder: &Path) -> Self {
+        let mut near = Self::default();
+        near.look_in(folder);
+        near.look_near(folder);
+        near
+    }
+
     /// Takes in every runbook below a folder. A link to a folder is not gone into: it may lead anywhere.
     pub fn look_below(&mut self, folder: &Path) {
         let mut folders = vec![(folder.to_owned(), 0)];
@@ -291,7 +299,7 @@ impl Catalogue {
         }
         let (card, problems) = match load::source(path) {
             Ok(source) => {
-                let (document, mut problems) = load::runbook(&source);
+                let (document, mut problems) = load::alone(&source);
                 problems.retain(Diagnostic::is_error);
                 (document.as_ref().map(Card::of), problems)
             }

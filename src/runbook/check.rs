@@ -10,6 +10,7 @@
 mod asked;
 mod choices;
 mod commands;
+mod defaulted;
 mod dominance;
 mod gates;
 mod guards;
@@ -33,6 +34,7 @@ use super::flow::{self, Flow};
 use super::letters::Letters;
 use super::load::{self, Document};
 use super::schema::{Runbook, Step};
+use super::used::{Used, UsedRunbooks, parent_of};
 use crate::diag::{self, Diagnostic, Source, Span};
 
 /// What `consigne check` has to say about a file.
@@ -92,6 +94,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
         flow: Flow::new(runbook),
         environment,
         letters: &document.letters,
+        used: &document.used,
         problems: Vec::new(),
         unless_upstream: Vec::new(),
     };
@@ -111,6 +114,12 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     notices::check(&mut checker);
     checker.settle();
     let mut problems = checker.problems;
+    // What is only doubtful in a runbook that is used is told where that is checked itself.
+    let own = |problem: &Diagnostic| {
+        problem.is_error()
+            || problem.at.as_ref().is_none_or(|at| !document.source.uses().any(|used| *used == at.source))
+    };
+    problems.retain(own);
     diag::sort(&mut problems);
     problems
 }
@@ -123,12 +132,13 @@ struct Checker<'a> {
     flow: Flow,
     environment: Option<&'a Environment>,
     letters: &'a Letters,
+    used: &'a UsedRunbooks,
     problems: Vec<Diagnostic>,
     /// Problems that stand unless the second step lies upstream of the first.
     unless_upstream: Vec<(usize, usize, Diagnostic)>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     fn error(&self, code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, span.at(self.source), message)
     }
@@ -184,6 +194,23 @@ impl Checker<'_> {
     fn id_span(&self, step: usize) -> Span {
         let step = self.steps[step];
         step.id.as_ref().map_or(step.span, |id| id.span)
+    }
+
+    /// The runbook that a step was put here from.
+    fn used_by(&self, step: usize) -> Option<&'a Used> {
+        let used = self.used.get(parent_of(self.steps[step].name())?)?;
+        used.steps.contains(self.steps[step].name()).then_some(used)
+    }
+
+    /// The step that uses the runbook whose endings a step belongs to.
+    fn ended_by(&self, step: usize) -> Option<usize> {
+        let groups = [step].into_iter().chain(self.flow.lists.around(step));
+        let mut ids = groups.filter(|at| *at >= self.flow.main).map(|at| self.steps[at].name());
+        ids.find_map(|id| {
+            let parent = parent_of(id)?;
+            let is_ending = self.used.get(parent)?.ending.as_deref() == Some(id);
+            is_ending.then(|| self.flow.find(parent)).flatten()
+        })
     }
 
     fn name(&self, step: usize) -> &str {

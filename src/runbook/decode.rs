@@ -3,14 +3,15 @@
 //! Owns the way a record is declared (`record!`, `words!`): one declaration gives the type, its reading with all
 //! diagnostics, and its JSON Schema, so that the three cannot differ.
 
+mod texts;
+
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::position;
 use super::schema::home_of;
 use super::shell::Script;
-use super::template::{Expr, Template, TemplateError};
+use super::template::{Expr, Renaming, Template, TemplateError};
 use super::yaml::{self, Key, Node, Plain, Style, Value, resolve};
 use crate::diag::{Diagnostic, Source, Span, closest};
 
@@ -18,6 +19,28 @@ use crate::diag::{Diagnostic, Source, Span, closest};
 pub struct Reader<'s> {
     pub source: &'s Arc<Source>,
     pub problems: Vec<Diagnostic>,
+    /// For a runbook that another one uses.
+    pub names: Option<&'s Renaming>,
+}
+
+impl<'s> Reader<'s> {
+    pub const fn new(source: &'s Arc<Source>) -> Self {
+        Self { source, problems: Vec::new(), names: None }
+    }
+
+    /// What was read, in the names of whoever uses the runbook.
+    fn renamed<T>(
+        &mut self,
+        node: &Node,
+        value: T,
+        rename: impl FnOnce(&T, &Renaming) -> Result<T, TemplateError>,
+    ) -> Option<T> {
+        let Some(names) = self.names else { return Some(value) };
+        match rename(&value, names) {
+            Ok(value) => Some(value),
+            Err(error) => self.refuse("bad-expression", node.span, error.message),
+        }
+    }
 }
 
 /// A value that can be read; `None` when it cannot, with the reason among the problems.
@@ -403,75 +426,6 @@ impl Decode for f64 {
     }
 }
 
-impl Decode for Template {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = reader.text(node)?;
-        cut_short(reader, node);
-        let bad = |errors: Vec<TemplateError>| {
-            for error in errors {
-                bad_expression(reader, node, text, error.offset, &error.message);
-            }
-        };
-        Self::parse_all(text).map_err(bad).ok()
-    }
-}
-
-impl Decode for Script {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = reader.text(node)?;
-        let bad = |errors: Vec<TemplateError>| {
-            for error in errors {
-                let span = position::inner(reader.source, node.span, text, error.offset, 1);
-                let problem = Diagnostic::error("bad-expression", span.at(reader.source), error.message)
-                    .help(
-                        "a `{{` that bash or a program is to see is written \"{{ '{{' }}\", in double quotes",
-                    );
-                reader.problems.push(problem);
-            }
-        };
-        Self::parse_all(text).map_err(bad).ok()
-    }
-}
-
-impl Decode for Expr {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let text = reader.raw(node, "an expression")?;
-        if text.trim_start().starts_with("{{") {
-            let bare = text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
-            let message = "this is an expression already, braces are for texts";
-            let problem = Diagnostic::error("braces", node.span.at(reader.source), message)
-                .help(format!("write it without braces: {bare}"));
-            reader.problems.push(problem);
-            return None;
-        }
-        Self::parse(text).map_err(|e| bad_expression(reader, node, text, e.offset, &e.message)).ok()
-    }
-}
-
-/// An unquoted text with `#4711` behind it: a comment to YAML, most likely words to whoever wrote it.
-fn cut_short(reader: &mut Reader<'_>, node: &Node) {
-    let Value::Scalar { style: Style::Plain, .. } = &node.value else { return };
-    let behind = reader.source.text().get(node.span.end as usize..).unwrap_or("");
-    let behind = behind.split(['\n', '\r']).next().unwrap_or("");
-    let comment = behind.trim_start_matches([' ', '\t']);
-    let close = comment.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
-    if comment.len() < behind.len() && close {
-        let whole = format!("{}{behind}", reader.source.slice(node.span));
-        let start = node.span.end as usize + behind.len() - comment.len();
-        let at = Span::new(start, start + comment.trim_end().len()).at(reader.source);
-        let message = "everything from ` #` on is a comment, not a part of the text";
-        let problem = Diagnostic::warning("comment-in-text", at, message)
-            .help(format!("if it belongs to the text, quote it: {}", quoted(whole.trim_end())))
-            .help("if it is a comment, put a space behind the `#`");
-        reader.problems.push(problem);
-    }
-}
-
-fn bad_expression(reader: &mut Reader<'_>, node: &Node, text: &str, at: usize, message: &str) {
-    let span = position::inner(reader.source, node.span, text, at, 1);
-    reader.problems.push(Diagnostic::error("bad-expression", span.at(reader.source), message));
-}
-
 impl<T: JsonSchema> JsonSchema for Spanned<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
@@ -546,7 +500,7 @@ mod tests {
     fn thing(text: &str) -> (Option<Thing>, Vec<(&'static str, Vec<String>)>) {
         let source = Source::new("t.yaml", text);
         let (node, _) = yaml::parse(&source);
-        let mut reader = Reader { source: &source, problems: Vec::new() };
+        let mut reader = Reader::new(&source);
         let found = node.and_then(|node| reader.value(&node));
         (found, reader.problems.into_iter().map(|p| (p.code, p.help)).collect())
     }

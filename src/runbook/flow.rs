@@ -8,7 +8,7 @@ use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::lists::{self, Lists};
-use super::schema::{RejectWord, RunOnWord, Runbook, Step, ThenWord};
+use super::schema::{EndWord, RejectWord, RunOnWord, Runbook, Step, ThenWord};
 
 pub use super::lists::steps;
 
@@ -92,7 +92,7 @@ impl Flow {
     ///
     /// A group that went well says that its gates were opened, unless one of them can be left out without the group
     /// having failed: by a `when`, by a list without items, by `run_on: failure` where nothing failed, by a step before
-    /// it whose failure is allowed, or by `then: continue`. What runs on a failure says nothing at all.
+    /// it whose failure is allowed, by `then: continue`, or by the early end of a runbook that is used. What runs on a failure says nothing at all.
     fn exits(&mut self, steps: &[&Step]) {
         let Ok(order) = &self.order else { return };
         let fails_only = |step: &Step| step.run_on.as_ref().is_some_and(|on| on.value == RunOnWord::Failure);
@@ -101,6 +101,12 @@ impl Flow {
         for at in order.iter().rev() {
             if let Some(group) = self.lists.places[*at].within.filter(|_| refused[*at]) {
                 refused[group] = true;
+            }
+        }
+        let mut ended = vec![false; steps.len()];
+        for at in (0..steps.len()).filter(|at| steps[*at].end == Some(EndWord::Succeeded)) {
+            if let Some(used) = self.lists.around(at).find(|group| steps[*group].runbook.is_some()) {
+                ended[used] = true;
             }
         }
         for at in order {
@@ -116,6 +122,7 @@ impl Flow {
             self.blind[*at] = step.when.is_some()
                 || step.for_each.is_some()
                 || fails_only(step)
+                || ended[*at]
                 || step.group.as_ref().is_some_and(|group| {
                     group.then == Some(ThenWord::Continue)
                         && group.on_failure.as_ref().is_some_and(|steps| !steps.is_empty())

@@ -44,7 +44,7 @@ impl Given {
     pub fn take_source(&mut self, source: &Arc<Source>) -> Vec<Diagnostic> {
         let (node, mut problems) = yaml::parse(source);
         let Some(node) = node.filter(|node| !node.is_null()) else { return problems };
-        let mut reader = Reader { source, problems: Vec::new() };
+        let mut reader = Reader::new(source);
         if let Some((entries, _)) = reader.mapping(&node) {
             for (key, value) in entries {
                 let at = Some(value.span.at(source).into());

@@ -12,6 +12,7 @@ use super::decode::{Decode, Reader};
 use super::letters::{self, Letters};
 use super::lists;
 use super::schema::Runbook;
+use super::used::{self, Library, UsedRunbooks};
 use super::yaml;
 use crate::diag::{Diagnostic, Source, Span};
 
@@ -25,6 +26,8 @@ pub struct Document {
     pub runbook: Runbook,
     /// What it sends people, by name.
     pub letters: Letters,
+    /// The runbooks that it uses, whose steps are among its own.
+    pub used: UsedRunbooks,
 }
 
 /// Reads a file as text.
@@ -85,14 +88,25 @@ pub fn record<T: Decode>(source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
         }
         return (None, problems);
     };
-    let mut reader = Reader { source, problems: Vec::new() };
+    let mut reader = Reader::new(source);
     let found = reader.value(&node);
     problems.append(&mut reader.problems);
     (found, problems)
 }
 
-/// Reads a runbook.
+/// Reads a runbook, and those that it uses.
 pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
+    with_used(source, &mut Library::default())
+}
+
+/// As [`runbook`]; what is used by several is read once.
+pub(super) fn with_used(source: &Arc<Source>, library: &mut Library) -> (Option<Document>, Vec<Diagnostic>) {
+    let (document, mut problems) = alone(source);
+    (document.map(|document| used::put_in_place(document, library, &mut problems)), problems)
+}
+
+/// Reads a runbook as it stands in its file: what it uses is left where it is.
+pub fn alone(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
     let (runbook, mut problems) = record::<Runbook>(source);
     let Some(runbook) = runbook else {
         for empty in problems.iter_mut().filter(|problem| problem.at.is_none()) {
@@ -107,7 +121,7 @@ pub fn runbook(source: &Arc<Source>) -> (Option<Document>, Vec<Diagnostic>) {
         return (None, problems);
     }
     let letters = letters::load(&runbook, Path::new(source.name()), &mut problems);
-    (Some(Document { source: Arc::clone(source), runbook, letters }), problems)
+    (Some(Document { source: Arc::clone(source), runbook, letters, used: UsedRunbooks::new() }), problems)
 }
 
 #[cfg(test)]

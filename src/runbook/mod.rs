@@ -24,6 +24,7 @@ pub mod schema;
 pub mod shell;
 pub mod template;
 pub mod texts;
+pub mod used;
 pub mod window;
 pub mod yaml;
 

@@ -11,6 +11,10 @@ use crate::diag::{Source, Span};
 /// The place in the file of the bytes from `at` of a scalar's text, in whole characters; the whole scalar where they
 /// cannot be matched.
 pub fn inner(source: &Source, span: Span, text: &str, at: usize, length: usize) -> Span {
+    if source.is_used(span) {
+        // The names in it are those of the runbook that uses it, not those in the file.
+        return span;
+    }
     let (file, place) = (source.text(), place(source, span, text, at, length));
     let start = file.floor_char_boundary(place.start as usize);
     Span::new(start, file.ceil_char_boundary((place.end as usize).min(file.len()).max(start)))

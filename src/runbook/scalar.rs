@@ -91,7 +91,7 @@ impl Decode for Filter {
         }
         let text = reader.raw(node, "a jq filter")?.to_owned();
         if let Value::Scalar { style: Style::Plain, .. } = &node.value {
-            let rest = &reader.source.text()[node.span.end as usize..];
+            let rest = reader.source.behind(node.span);
             let line = rest.lines().next().unwrap_or("");
             if line.trim_start().starts_with('#') && line.starts_with([' ', '\t']) {
                 let problem = Diagnostic::error(
@@ -374,7 +374,7 @@ mod tests {
     fn read<T: Decode>(text: &str) -> (Option<T>, Vec<&'static str>) {
         let source = Source::new("t.yaml", text);
         let (node, problems) = yaml::parse(&source);
-        let mut reader = Reader { source: &source, problems };
+        let mut reader = Reader { problems, ..Reader::new(&source) };
         let found = node.and_then(|node| reader.value(&node));
         (found, reader.problems.into_iter().map(|p| p.code).collect())
     }

@@ -148,7 +148,7 @@ pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
     let mut out = Scenario::default();
     let Some(node) = node.filter(|node| !node.is_null()) else { return (out, problems) };
-    let mut reader = Reader { source, problems: Vec::new() };
+    let mut reader = Reader::new(source);
     if let Some((entries, flow)) = reader.mapping(&node) {
         for (key, value) in entries {
             match key.text.as_str() {

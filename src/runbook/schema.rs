@@ -10,6 +10,7 @@ mod lists;
 mod notes;
 mod people;
 mod targets;
+mod used;
 
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::scalar::{Condition, Data, Day, Entries, Many, Millis, Text};
@@ -25,6 +26,7 @@ pub use lists::*;
 pub use notes::*;
 pub use people::*;
 pub use targets::*;
+pub use used::*;
 
 record! {
     /// A procedure: what it needs to know, what it does, and in which order.
@@ -230,6 +232,8 @@ record! {
         may notify: Box<NotifyDecl>,
         /// Kind: steps that belong together. It ends when they have.
         may group: GroupDecl,
+        /// Kind: the steps of another runbook, here. It ends when they have.
+        may runbook: Box<UseDecl>,
         /// Kind: runs the `put_back` or the `undo` of these steps now, and not again later.
         may revert: Spanned<Vec<Spanned<String>>>,
         /// Does it once for each item of a list.
@@ -288,7 +292,7 @@ record! {
         may unattended: Spanned<Data>,
         /// Why no gate stands in front of it, although it is destructive.
         may ungated: Spanned<String>,
-    } later ["runbook", "pool"]
+    } later ["pool"]
 }
 
 record! {
@@ -336,7 +340,7 @@ words! {
 
 /// Where a key belongs that stands in a wrong place, in words.
 pub fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: [(&str, &[&str]); 20] = [
+    const HOMES: [(&str, &[&str]); 21] = [
         ("a step", Step::NAMES),
         ("`http`", Http::NAMES),
         ("the runbook itself", Runbook::NAMES),
@@ -353,6 +357,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
         ("`for_each`", EachDecl::NAMES),
         ("`canary`", CanaryDecl::NAMES),
         ("`repeat`", RepeatDecl::NAMES),
+        ("`runbook`", UseDecl::NAMES),
         ("a guard", GuardDecl::NAMES),
         ("an item of a checklist", ItemDecl::NAMES),
         ("`defaults: {http: …}`", HttpDefaults::NAMES),

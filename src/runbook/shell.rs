@@ -25,7 +25,7 @@ pub use refusal::{Refusal, Refused};
 pub use wipe::{Wipe, wipes};
 pub use word::Word;
 
-use super::template::{Template, TemplateError};
+use super::template::{Renaming, Template, TemplateError};
 
 /// The longest script that the system hands to bash: one argument, with the zero behind it.
 pub const SCRIPT_BYTES: usize = 128 * 1024 - 1;
@@ -48,6 +48,14 @@ impl Script {
 
     pub const fn template(&self) -> &Template {
         &self.0
+    }
+
+    /// The same script in the names of whoever uses the runbook.
+    ///
+    /// # Errors
+    /// An expression that cannot be read any more.
+    pub fn renamed(&self, by: &Renaming) -> Result<Self, TemplateError> {
+        self.0.renamed(by, true).map(Self)
     }
 }
 

@@ -7,7 +7,9 @@
 
 mod address;
 mod called;
+mod claims;
 mod parse;
+mod rename;
 mod time;
 mod tree;
 
@@ -19,6 +21,8 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Expression, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use rename::{Renaming, literal};
 
 /// The name of the run's scratch folder.
 pub const WORK: &str = "run.work";
@@ -202,6 +206,7 @@ impl Expr {
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let compiled = compile(source)?;
         let mut refs: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
+        called::indexed(source, &mut refs);
         refs.sort();
         Ok(Self { source: source.trim().to_owned(), refs })
     }
@@ -223,8 +228,9 @@ impl Expr {
     /// The path that this expression is, when it is nothing else: `steps.rotate.key`.
     pub fn path(&self) -> Option<&str> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
-        (self.refs.len() == 1 && self.refs[0] == self.source && self.source.bytes().all(plain))
-            .then_some(&*self.source)
+        let [path] = self.refs.as_slice() else { return None };
+        let whole = *path == self.source && self.source.bytes().all(plain);
+        (whole || called::is_indexed(&self.source, path)).then_some(path)
     }
 
     /// Whether it is exactly the run's scratch folder.
@@ -429,6 +435,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine.set_fuel(Some(FUEL));
     engine.remove_global("debug");
     time::add_to(&mut engine);
+    claims::add_to(&mut engine);
     engine
 });
 

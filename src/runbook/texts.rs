@@ -37,6 +37,8 @@ pub enum Use {
     Key,
     /// Judged after each round of a `repeat`.
     Until,
+    /// The input of a runbook that is used.
+    Argument,
     /// Idempotency keys, names of locks, words to type, instants.
     Other,
 }
@@ -44,7 +46,7 @@ pub enum Use {
 impl Use {
     /// A secret may stand here: its value goes to the far side and nowhere else.
     pub const fn takes_secrets(self) -> bool {
-        matches!(self, Self::Header | Self::Env | Self::Json)
+        matches!(self, Self::Header | Self::Env | Self::Json | Self::Argument)
     }
 
     /// The path of the scratch folder may stand here.
@@ -66,6 +68,7 @@ impl Use {
             Self::Host => "the name of a host",
             Self::Words | Self::Letter => "a text that people read",
             Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
+            Self::Argument => "an input",
             Self::Other => "this place",
         }
     }
@@ -81,6 +84,7 @@ impl Use {
                 | Self::List
                 | Self::Key
                 | Self::Until
+                | Self::Argument
                 | Self::Other
         )
     }
@@ -177,6 +181,9 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     if let Some(each) = &step.for_each {
         all.expression(Some(&each.items), Use::List);
         all.expression(each.key.as_ref(), Use::Key);
+    }
+    for (_, data) in step.runbook.iter().flat_map(|used| &used.inputs).flat_map(Entries::iter) {
+        all.argument(&data.value);
     }
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
     all.other(step.idempotency_key.as_ref());
@@ -284,6 +291,12 @@ impl<'a> Collector<'a> {
         let mut texts = Vec::new();
         data.templates(&mut texts);
         texts.into_iter().for_each(|text| self.one(Some(text), Use::Json));
+    }
+
+    fn argument(&mut self, data: &'a Data) {
+        let mut texts = Vec::new();
+        data.templates(&mut texts);
+        texts.into_iter().for_each(|text| self.one(Some(text), Use::Argument));
     }
 
     fn act(&mut self, act: Act<'a>) {

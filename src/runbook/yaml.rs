@@ -112,6 +112,40 @@ enum Holds {
     Map { entries: Vec<(Key, Node)>, seen: BTreeSet<String>, key: Option<Key>, flow: bool },
 }
 
+impl Node {
+    /// The same tree in a file that begins `base` bytes later. As deep as files may be nested.
+    pub fn shift(&mut self, base: u32) {
+        self.span = self.span.shifted(base);
+        match &mut self.value {
+            Value::Scalar { .. } => {}
+            Value::List(list) => list.iter_mut().for_each(|node| node.shift(base)),
+            Value::Map { entries, .. } => {
+                for (key, node) in entries {
+                    key.span = key.span.shifted(base);
+                    node.shift(base);
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The same tree, all of it at one place.
+    pub fn put(&mut self, span: Span) {
+        self.span = span;
+        match &mut self.value {
+            Value::Scalar { .. } => {}
+            Value::List(list) => list.iter_mut().for_each(|node| node.put(span)),
+            Value::Map { entries, .. } => {
+                for (key, node) in entries {
+                    key.span = span;
+                    node.put(span);
+                }
+            }
+        }
+    }
+}
+
 impl Tree<'_> {
     /// Takes one event in; false when reading cannot go on.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {

@@ -33,4 +33,5 @@ mod scratch;
 mod signed;
 mod surroundings;
 mod told;
+mod used;
 mod window;

@@ -16,3 +16,4 @@ mod page;
 mod plans;
 mod shipped;
 mod speed;
+mod used;

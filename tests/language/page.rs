@@ -255,6 +255,7 @@ fn what_is_not_built_yet_is_listed() {
         CanaryDecl,
         RepeatDecl,
         GuardDecl,
+        UseDecl,
     ];
     assert_eq!(
         all.iter().map(|(name, _)| (*name).to_owned()).collect::<BTreeSet<_>>(),

@@ -137,6 +137,7 @@ fn order(model: &Model<'_>, event: &Event) -> Result<(), String> {
         Fact::StepSkipped { reason, .. } => {
             ensure(seen.settled.is_none(), "it is settled already")?;
             match reason {
+                SkipReason::Ended if crate::compounds::ended(model, model.place(&node.id)).is_some() => {}
                 SkipReason::Ended | SkipReason::Group => {
                     return Err("a step ends with its run in the entry of the ending".into());
                 }

@@ -47,7 +47,25 @@ pub fn inside(model: &Model<'_>, event: &Event) -> Result<(), String> {
         ensure(!handles || seen.handling, "nothing has failed that it is for")?;
         handles = owner.handles;
     }
-    Ok(())
+    ensure(ended(model, place).is_none(), "the used runbook that it stands in has ended")
+}
+
+/// The `end` after which nothing more of the list of a step begins: that of the used runbook around it.
+pub fn ended(model: &Model<'_>, place: &Place) -> Option<EndStatus> {
+    let owner = place.owner.as_ref().filter(|_| !place.handles && place.nth.is_none())?;
+    ended_group(model, owner)
+}
+
+fn ended_group(model: &Model<'_>, group: &str) -> Option<EndStatus> {
+    let ends = model.places.all.values().filter(|place| place.node.ends.is_some());
+    let mut over = ends
+        .filter(|end| model.steps[&end.name].settled.is_some_and(|(status, _)| status == Status::Succeeded));
+    let found = over.find(|end| {
+        let around = model.places.around(&end.name);
+        let upto = around.iter().position(|owner| Some(id_of(&owner.name)) == end.node.ends.as_deref());
+        around.iter().take(upto.map_or(0, |upto| upto + 1)).any(|owner| owner.name == group)
+    });
+    found.and_then(|end| end.node.end)
 }
 
 /// How many items may fail before the list stops.
@@ -177,7 +195,8 @@ pub fn came_to(model: &Model<'_>, group: &str) -> (bool, bool) {
     let shut = |step: &&Place| matches!(model.steps[&step.name].settled, Some((Status::Rejected, _)));
     let handled = seen.handling && node.group.is_some_and(|group| group.then_continue);
     let failed = if handled { fails(true) } else { fails(false) || fails(true) };
-    (failed || seen.unclean, rejected.into_iter().any(|step| shut(&step)))
+    let ended = node.used.is_some() && ended_group(model, group) == Some(EndStatus::Failed);
+    (failed || seen.unclean || ended, rejected.into_iter().any(|step| shut(&step)))
 }
 
 fn all_over(model: &Model<'_>, owner: &str, handles: bool) -> bool {

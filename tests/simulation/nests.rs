@@ -42,7 +42,29 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
         fill(rng, &mut plan, &finally, &mut left);
     }
     cover(rng, &mut plan);
+    ends(&mut plan);
     plan
+}
+
+/// An `end` ends the used runbook that it stands in, where no list and no rounds lie between.
+fn ends(plan: &mut Plan) {
+    for at in 0..plan.graph.steps.len() {
+        if plan.graph.steps[at].kind != Kind::End {
+            continue;
+        }
+        let mut within = plan.graph.steps[at].within.clone();
+        while let Some(id) = within {
+            let group = find(plan, &id);
+            if group.used.is_some() {
+                plan.graph.steps[at].ends = Some(id);
+                break;
+            }
+            if group.each.is_some() || group.repeat.is_some() {
+                break;
+            }
+            within = group.within.clone();
+        }
+    }
 }
 
 /// One more step, with all that is in it.
@@ -70,7 +92,10 @@ fn fill(rng: &mut Rng, plan: &mut Plan, spot: &Spot, left: &mut usize) {
     }
     let is_group = node.kind == Kind::Group;
     if is_group {
-        node.group = Some(GroupNode { handlers: rng.percent(40), then_continue: rng.percent(50) });
+        let used = rng.percent(25);
+        let handlers = !used && rng.percent(40);
+        node.group = Some(GroupNode { handlers, then_continue: rng.percent(50) });
+        node.used = used.then(|| UsedNode { runbook: "used".to_owned(), digest: "0".repeat(64) });
     }
     put(rng, plan, node, values);
     // The defaults are what this is about; and few runs are to end at once.

@@ -9,7 +9,7 @@ use crate::core::attempt::Json;
 use crate::core::event::{AskEnd, AskKind, Decision, Hidden, Reversal, Status};
 use crate::core::shape::{NewItem, Shape};
 use crate::core::state::{Course, Phase, State, Step};
-use crate::plan::Kind;
+use crate::plan::{EndStatus, Kind};
 
 /// Hidden fields of `step.expanded`: the names of the items, and their values as JSON texts.
 pub(in crate::core) const KEYS: &str = "keys";
@@ -276,7 +276,9 @@ impl State {
         }
         let (own, handlers) = (course(self.shape.members(step)), course(self.shape.handlers(step)));
         let handled = compound.handling && node.group.is_some_and(|group| group.then_continue);
-        let failed = (own.failed && !handled) || handlers.failed || compound.unclean;
+        let ended = compound.ended.filter(|_| node.used.is_some());
+        let ended = ended.is_some_and(|end| self.shape.node(end).end == Some(EndStatus::Failed));
+        let failed = (own.failed && !handled) || handlers.failed || compound.unclean || ended;
         (failed, own.rejected || handlers.rejected)
     }
 

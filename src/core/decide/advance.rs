@@ -153,9 +153,10 @@ impl Draft<'_> {
                     Some(EndStatus::Failed) => Ended::Failed,
                     _ => Ended::Succeeded,
                 };
+                let ends_run = node.ends.is_none();
                 let message = self.message(step);
                 self.settle_because(step, Status::Succeeded, "end", message.as_deref());
-                if self.state.phase() == Phase::Main {
+                if self.state.phase() == Phase::Main && ends_run {
                     let failed = outcome == Ended::Succeeded && self.state.run.failed;
                     let outcome = if failed { Ended::Failed } else { outcome };
                     self.end_run(outcome, "end", false, false, None);
@@ -182,8 +183,8 @@ impl Draft<'_> {
     fn refuses_to_run(&self, step: usize) -> Option<(SkipReason, Option<String>)> {
         let (state, shape) = (&*self.state, self.state.shape());
         let node = shape.node(step);
-        if let Some(whole) = state.called_off(step) {
-            return Some((SkipReason::Upstream, Some(shape.node(whole).id.clone())));
+        if let Some((reason, cause)) = state.called_off(step) {
+            return Some((reason, Some(shape.node(cause).id.clone())));
         }
         let course = state.derived().lists[shape.list(step)];
         let above = |first: Option<usize>| first.filter(|first| node.above && *first < step);

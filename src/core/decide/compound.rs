@@ -203,8 +203,10 @@ impl Draft<'_> {
         if let Some(toggle) = self.state.newest_toggle(step) {
             return self.unwind_one(toggle, !failed && !rejected);
         }
+        let ended = self.state.step(step).compound.as_ref().and_then(|compound| compound.ended);
         if failed {
-            self.fail(step, Status::Failed, "steps_failed", None);
+            let reason = if ended.is_some() { "end" } else { "steps_failed" };
+            self.fail(step, Status::Failed, reason, None);
         } else if rejected {
             self.settle(step, Status::Rejected, "rejected");
         } else {

@@ -12,6 +12,15 @@ pub struct GroupNode {
     pub then_continue: bool,
 }
 
+/// The runbook whose steps a group holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsedNode {
+    pub runbook: String,
+    /// Of its file: lower-case hex SHA-256.
+    pub digest: String,
+}
+
 /// How a list is gone through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -225,7 +225,7 @@ fn of_step(
             checker.fail("not-upstream", span, message);
         }
         Reader::Step(at) => {
-            let defaulted = has_default(expr.expr.source(), id, field);
+            let defaulted = super::defaulted::has_default(expr.expr.source(), id, field);
             let reading = Reading { at, place: text.place, after: text.after, defaulted };
             output(checker, reading, (id, field), span);
         }
@@ -446,7 +446,7 @@ fn output(
         };
         checker.unless_upstream.push((at, target, problem));
     }
-    if defaulted || field == Some("outcome") {
+    if defaulted || matches!(field, Some("outcome" | "begun")) {
         return true;
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
@@ -472,6 +472,10 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
     let run_on =
         |step: usize| checker.steps[step].run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
     let (flow, lists) = (&checker.flow, &checker.flow.lists);
+    if let Some(used) = checker.ended_by(at).filter(|_| target < flow.main) {
+        // It runs only where what it belongs to had begun, so what stood before that is there.
+        return if lists.belongs(target, used) { None } else { may_be_absent(checker, used, target) };
+    }
     if at >= flow.main && target < flow.main {
         return Some("`finally` runs at every ending, whatever was reached");
     }
@@ -488,7 +492,12 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
             return Some("that step runs only after a failure");
         }
         if node != target && checker.steps[node].when.is_none() && flow.is_blind(node) {
-            return Some("its group goes on after a failure");
+            let used = checker.steps[node].runbook.is_some();
+            return Some(if used {
+                "that runbook may end early"
+            } else {
+                "its group goes on after a failure"
+            });
         }
         let Some(group) = lists.places[node].within.filter(|group| !lists.belongs(at, *group)) else { break };
         if lists.places[node].handles {
@@ -537,52 +546,8 @@ fn fields(step: &Step) -> Vec<String> {
     if step.checklist.is_some() {
         out.push("items".to_owned());
     }
+    if step.group.is_some() {
+        out.push("begun".to_owned());
+    }
     out
-}
-
-/// `steps.id.field | default(…)` or `steps.id.field is defined`, whatever the white space.
-fn has_default(source: &str, id: &str, field: Option<&str>) -> bool {
-    let path = field.map_or_else(|| format!("steps.{id}"), |field| format!("steps.{id}.{field}"));
-    let mut from = 0;
-    let mut every = false;
-    while let Some(found) = source[from..].find(&path) {
-        let end = from + found + path.len();
-        from = end;
-        let rest = &source[end..];
-        if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
-            continue;
-        }
-        // Members below the output: the default may stand behind them.
-        let rest = rest
-            .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
-        let rest = rest.trim_start();
-        let filter = rest.strip_prefix('|').map(str::trim_start);
-        let guarded = filter
-            .is_some_and(|filter| filter.starts_with("default(") || filter.starts_with("default "))
-            || rest.strip_prefix("is ").map(str::trim_start).is_some_and(|test| {
-                test.starts_with("defined")
-                    || test.starts_with("undefined")
-                    || test.starts_with("not defined")
-            });
-        if !guarded {
-            return source.contains(&format!("{path} is defined"));
-        }
-        every = true;
-    }
-    every
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn defaults_are_seen() {
-        assert!(has_default("steps.a.x | default('')", "a", Some("x")));
-        assert!(has_default("steps.a.x.y|default(1) + 1", "a", Some("x")));
-        assert!(has_default("steps.a.x is defined and steps.a.x == 1", "a", Some("x")));
-        assert!(!has_default("steps.a.x", "a", Some("x")));
-        assert!(!has_default("steps.a.x | upper | default('')", "a", Some("x")));
-        assert!(!has_default("steps.a.xy | default('')", "a", Some("x")));
-    }
 }

@@ -95,7 +95,9 @@ fn ids(checker: &mut Checker<'_>) {
             }
             continue;
         };
-        self::id(checker, id, "a step");
+        if checker.used_by(at).is_none() {
+            self::id(checker, id, "a step");
+        }
         if let Some(first) = checker.flow.find(&id.value).filter(|first| *first != at) {
             let message = format!("two steps have the id `{}`", id.value);
             let first = checker.id_span(first).at(checker.source);
@@ -157,6 +159,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
     let sends = kind == NOTIFY;
     let program = matches!(kind, "shell" | "argv");
     let human = HUMAN.contains(&kind);
+    let holds = matches!(kind, "group" | "runbook");
     for (name, span) in step.keys.iter() {
         let fits = match name {
             "env" | "cwd" | "artifacts" => program,
@@ -172,11 +175,11 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             "by" => human && kind != "approve",
             "unattended" => human,
             "on_failure" => {
-                let others = matches!(kind, "assert" | "group" | "revert");
+                let others = matches!(kind, "assert" | "group" | "runbook" | "revert");
                 runs || sends || human || others || step.for_each.is_some()
             }
             "for_each" => !matches!(kind, "end" | "revert"),
-            "repeat" => kind == "group",
+            "repeat" => holds,
             _ => true,
         };
         if !fits {
@@ -188,9 +191,7 @@ fn keys(checker: &mut Checker<'_>, step: &Step) {
             if name == "repeat" {
                 problem = problem.help("put the step into a `group`, and `repeat` beside it");
             }
-            if kind == "group"
-                && matches!(name, "effect" | "retry" | "timeout" | "undo" | "put_back" | "ungated")
-            {
+            if holds && matches!(name, "effect" | "retry" | "timeout" | "undo" | "put_back" | "ungated") {
                 problem = problem.help("say it of a step of the group");
             }
             if kind == "http" && name == "env" {
@@ -387,7 +388,8 @@ fn http(checker: &mut Checker<'_>, http: &Http) {
     for (_, url) in http.calls() {
         let text = url.value.source();
         let absolute = text.contains("://") || text.starts_with("{{");
-        if text.starts_with('/') && base.is_none() {
+        // A runbook that is used has a base of its own, or was refused.
+        if text.starts_with('/') && base.is_none() && !checker.source.is_used(url.span) {
             let problem = checker.error("missing-key", url.span, "an address without a host needs a base");
             checker.push(problem.help("add `defaults: {http: {base: …}}`, or write the whole address"));
         } else if !absolute && !text.starts_with('/') {

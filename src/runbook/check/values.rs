@@ -262,7 +262,7 @@ fn expected(checker: &mut Checker<'_>, expect: Option<&Expect>, keys: &Keys, nam
 /// A list or mapping that is written empty, not one whose members could not be read; `at` is its key or itself.
 pub(super) fn holds_nothing(checker: &Checker<'_>, at: Span) -> bool {
     let from = checker.source.slice(at);
-    let behind = checker.source.text().get(at.end as usize..).unwrap_or("");
+    let behind = checker.source.behind(at);
     let behind = behind.trim_start_matches(|c: char| c.is_whitespace() || c == ':');
     let value = if from.starts_with(['[', '{']) { from } else { behind };
     let inside = value.strip_prefix(['[', '{']).map(str::trim_start);

@@ -40,6 +40,57 @@ fn called(source: &str) -> Vec<(&str, bool)> {
     out
 }
 
+/// Puts `steps.a/b.x` for `steps["a/b"].x`, which the engine counts as a use of all `steps`.
+pub(super) fn indexed(source: &str, refs: &mut Vec<String>) {
+    if !refs.iter().any(|path| path == "steps") || !source.contains("steps[") {
+        return;
+    }
+    let (mut found, mut all) = (Vec::new(), false);
+    let mut rest = source;
+    let mut before = "";
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' | '\'' => quoted(rest, first),
+            c if begins_name(c) => {
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len())
+            }
+            c => c.len_utf8(),
+        };
+        let (token, behind) = rest.split_at(length);
+        rest = behind;
+        if token == "steps" && before != "." {
+            match super::rename::step_index(token, behind) {
+                Some((id, end)) => {
+                    let below = &behind[end..];
+                    let length = below.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'));
+                    let below = &below[..length.unwrap_or(below.len())];
+                    found.push(format!("steps.{id}{}", below.trim_end_matches('.')));
+                }
+                None => all = true,
+            }
+        }
+        if !token.trim().is_empty() {
+            before = token;
+        }
+    }
+    if !all {
+        refs.retain(|path| path != "steps");
+    }
+    refs.extend(found);
+    refs.sort();
+    refs.dedup();
+}
+
+/// Whether an expression is nothing but `steps["a/b"].x`, for the path `steps.a/b.x`.
+pub(super) fn is_indexed(source: &str, path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("steps.") else { return false };
+    let (id, below) = rest.find('.').map_or((rest, ""), |at| rest.split_at(at));
+    source
+        .strip_prefix("steps[")
+        .and_then(|source| source.strip_suffix(below))
+        .is_some_and(|index| index == format!("\"{id}\"]") || index == format!("'{id}']"))
+}
+
 /// Names with what is joined to them by dots, quoted texts, and single characters.
 fn tokens(source: &str) -> Vec<&str> {
     let mut out = Vec::new();
@@ -64,7 +115,7 @@ fn begins_name(c: char) -> bool {
 }
 
 /// Length of a quoted text with its quotes.
-fn quoted(text: &str, quote: char) -> usize {
+pub(super) fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
