@@ -36,11 +36,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         if plan.graph.mode == Mode::Rehearsal {
-            // Nothing of it is real: nobody is waited for, and nothing is switched.
-            if args.all {
-                rehearsal(&plan, &state, &dir, &id, ui);
-                shown += 1;
-            }
+            shown += if args.all { rehearsal(&plan, &state, &dir, &id, ui) } else { 0 };
             continue;
         }
         let open = waiting::toggles(&state);
@@ -90,13 +86,16 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     Ok(if damaged { Exit::Damaged } else { Exit::Done })
 }
 
-/// A rehearsal, which waits for nobody any more.
-fn rehearsal(plan: &Plan, state: &State, dir: &Path, id: &str, ui: Ui) {
+/// A rehearsal. Nothing of it is real: nobody is waited for, and nothing is switched.
+fn rehearsal(plan: &Plan, state: &State, dir: &Path, id: &str, ui: Ui) -> usize {
     if ui.json {
-        return ui.json(&seen_summary(state, dir, false));
+        ui.json(&seen_summary(state, dir, false));
+    } else {
+        let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
+        let (mode, status) = (plan.graph.mode.name(), state.status().name());
+        ui.listed("", &format!("{id}  {mode:<9} {status:<11} {title}"));
     }
-    let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-    ui.listed("", &format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), state.status().name()));
+    1
 }
 
 /// Says who waits for which targets, and how many they are.

@@ -64,7 +64,6 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return block(&seen, step, &dir, &home, ui);
     }
     let Seen { plan, state, driven } = seen;
-    let rehearsal = plan.graph.mode == Mode::Rehearsal;
     let (glass, now) = (review::of_run(&dir, &home, &state), super::drive::clock().now());
     if *json {
         let mut value = seen_summary(&state, &dir, driven);
@@ -88,9 +87,8 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
     }
-    if rehearsal {
-        origins(&dir, &state, ui)?;
-        return Ok(Exit::Done);
+    if plan.graph.mode == Mode::Rehearsal {
+        return origins(&dir, &state, ui);
     }
     for line in waiting::overtimes(&state, now) {
         ui.listed("", &line);
@@ -120,7 +118,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
 }
 
 /// Where the values of a rehearsal come from.
-fn origins(dir: &Path, state: &State, ui: Ui) -> Result<(), CliError> {
+fn origins(dir: &Path, state: &State, ui: Ui) -> Result<Exit, CliError> {
     let french = state.run.lang == "fr";
     let entries = Journal::read(dir).map_err(|error| journal_error(&error))?;
     ui.data(if french { "d'où viennent les réponses :" } else { "where its answers come from:" });
@@ -128,7 +126,7 @@ fn origins(dir: &Path, state: &State, ui: Ui) -> Result<(), CliError> {
         let role = if row.role == Role::Do { String::new() } else { format!(" ({})", row.role.name()) };
         ui.line(&format!("  {:<24} {}", format!("{}{role}", row.place), row.origins.in_lang(french)));
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// Prints the text that somebody elsewhere can sign, exactly, and beside it what to do with it.

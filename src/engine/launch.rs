@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::book::{Book, BookError};
+use super::folder::write_private;
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::signals::Signals;
@@ -583,22 +584,6 @@ fn context(
     let mut context = RunContext::open(id, dir, secrets, globals, host.clock.clone())?;
     lang.clone_into(&mut context.lang);
     Ok(context)
-}
-
-pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    ownership::make_folder(path).map_err(|source| LaunchError::File {
-        verb: "make",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    let file = ownership::open(options.write(true).create_new(true), path);
-    file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(|source| LaunchError::File { verb: "write", path: path.to_owned(), source })
 }
 
 fn corrupt(path: &Path, what: &dyn std::fmt::Display) -> LaunchError {

@@ -5,7 +5,7 @@
 //! - `sim`: virtual time, for rehearsals and tests; `rehearsal`: real people in a simulated world.
 //! - `board`: what the operator has in front of him.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
-//!   files that people attach.
+//!   files that people attach; `folder`: what is frozen.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `queue`: the targets of a run that is about to begin, and waiting for them.
@@ -18,6 +18,7 @@ pub mod ambient;
 mod board;
 pub mod book;
 pub mod evidence;
+mod folder;
 pub mod identity;
 pub mod launch;
 pub mod local;

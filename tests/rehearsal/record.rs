@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::world::{Made, Rehearsals, answers, files, repository, said, shipped};
 
+/// What is done to every text and every name of a file.
+type Edit = fn(&str) -> String;
+
 fn made(world: &Rehearsals) -> Made {
     world.rehearse("made", &shipped("suspend"), &["--answers", &answers("suspend")], 0)
 }
@@ -74,7 +77,7 @@ fn renamed_and_edited_it_is_no_live_run() {
     let made = made(&world);
     let trust = world.path("trust");
     assert!(world.consigne(&["keys", "rehearsals", trust.to_str().unwrap()]).status.success());
-    let edits: [(&str, fn(&str) -> String); 3] = [
+    let edits: [(&str, Edit); 3] = [
         ("mode", |text| text.replace(r#""mode": "rehearsal""#, r#""mode": "live""#)),
         ("everywhere", |text| text.replace("rehearsal", "live").replace("REHEARSAL", "LIVE")),
         ("kind", |text| text.replace("\"mode\":\"rehearsal\"", "\"mode\":\"live\"")),

@@ -88,7 +88,6 @@ fn a_drill_and_its_rehearsal_take_the_same_course() {
             }
             assert_eq!(real.len(), rehearsed.len());
             let origin = if out == "past" { "run real" } else { "fixture" };
-            assert!(said(&output).contains(&format!("by origin: ")), "{}", said(&output));
             assert!(said(&output).contains(origin), "{}", said(&output));
             assert!(!said(&output).contains("made up"), "{}", said(&output));
         }
