@@ -156,12 +156,6 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
         Fact::ClockStepped { back_ms } => {
             format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
         }
-        Fact::JournalRecovered { bytes, .. } => {
-            format!(
-                "! {} ({bytes})",
-                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
-            )
-        }
         _ => return more(plan, state, event),
     };
     Some(text)
@@ -196,6 +190,12 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             let by =
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
             format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
+        }
+        Fact::JournalRecovered { bytes, .. } => {
+            format!(
+                "! {} ({bytes})",
+                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
+            )
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),
         Fact::StepExpanded { items } => format!("  {step}: {}", laid_out(state, event, *items)?),
