@@ -107,6 +107,7 @@ fn a_list_is_rehearsed_item_by_item() {
     made.says("still open: put_back of drain");
     made.says("given and never asked for: update:web-03");
     made.says("not walked: drain:web-02 (put_back), roll:web-03");
-    let back = made.of("attempt.started", "drain").into_iter().filter(|event| event["data"]["role"] == "put_back");
+    let back =
+        made.of("attempt.started", "drain").into_iter().filter(|event| event["data"]["role"] == "put_back");
     assert_eq!(back.map(|event| event["item"].clone()).collect::<Vec<_>>(), [1], "the healthy one alone");
 }
