@@ -79,7 +79,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     );
     let by = if driven { ", driven by a process" } else { "" };
     ui.data(&format!("status: {status}{by}"));
-    for at in state.places() {
+    let mut places: Vec<usize> = state.places().collect();
+    places.sort_by_cached_key(|at| state.shape().reading_order(&state.shape().node(*at).id));
+    for at in places {
         let (step, name) = (state.step(at), state.shape().label(at));
         let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
