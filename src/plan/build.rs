@@ -193,11 +193,8 @@ impl Builder<'_> {
             environment: environment.map(|env| env.name.clone()),
             protected: environment.is_some_and(Environment::is_protected),
             // Whoever rehearses says what each of the people would say, and signs for nobody.
-            role_play: match request.mode {
-                Mode::Live => false,
-                Mode::Drill => decl.is_some_and(|decl| decl.role_play == Some(true)),
-                Mode::Rehearsal => true,
-            },
+            role_play: request.mode == Mode::Rehearsal
+                || request.mode == Mode::Drill && decl.is_some_and(|decl| decl.role_play == Some(true)),
             identity: match decl.and_then(|decl| decl.identity) {
                 Some(IdentityWord::SshKey) if request.mode != Mode::Rehearsal => Identity::SshKey,
                 Some(IdentityWord::SshKey | IdentityWord::Any) | None => Identity::Any,
