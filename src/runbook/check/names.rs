@@ -186,12 +186,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 ("secrets", _) => secret(checker, text, &expr, path),
                 ("item", _) if text.place == Use::Entry => {}
                 (texts::TARGET, _) if text.place == Use::Filter => {}
-                ("steps" | "step", Some(_)) if text.place == Use::Filter => {
-                    let message =
-                        format!("`{path}` in a filter: what it compares with is itself decided by a step");
-                    let problem = checker.error("approval-limit", site.span(checker), message);
-                    checker.push(problem.help("a filter reads `target`, items, inputs and variables"));
-                }
+                ("steps" | "step", Some(_)) if text.place == Use::Filter => in_filter(checker, path, site),
                 (name, _)
                     if !ROOTS.contains(&name)
                         && known
@@ -240,6 +235,13 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             }
         }
     }
+}
+
+/// A step in the filter of an approval.
+fn in_filter(checker: &mut Checker<'_>, path: &str, site: Site<'_>) {
+    let message = format!("`{path}` in a filter: what it compares with is itself decided by a step");
+    let problem = checker.error("approval-limit", site.span(checker), message);
+    checker.push(problem.help("a filter reads `target`, items, inputs and variables"));
 }
 
 /// `steps.id.field`, wherever it is read.
