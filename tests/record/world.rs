@@ -173,7 +173,7 @@ impl Run {
     pub fn sealed_for_rehearsals(kind: Kindness) -> Self {
         let home = tempfile::tempdir().unwrap();
         ExecutorKey::enrol_rehearsals(&home.path().join("trust")).unwrap();
-        Self::begun(home, Arc::new(ExecutorKey::of_rehearsals()), kind).to_its_end(kind)
+        Self::begun(home, Arc::new(ExecutorKey::of_rehearsals()), kind).sealed_at_its_end(kind)
     }
 
     fn begun(home: tempfile::TempDir, key: Arc<ExecutorKey>, kind: Kindness) -> Self {
@@ -330,10 +330,10 @@ impl Run {
     }
 
     pub fn sealed(kind: Kindness) -> Self {
-        Self::new(kind).to_its_end(kind)
+        Self::new(kind).sealed_at_its_end(kind)
     }
 
-    fn to_its_end(mut self, kind: Kindness) -> Self {
+    fn sealed_at_its_end(mut self, kind: Kindness) -> Self {
         self.reach_gate();
         self.approve(kind);
         self.reach_end();
