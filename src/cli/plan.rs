@@ -77,7 +77,7 @@ pub(super) fn or_practise(error: CliError, choice: &ChoiceArgs, mode: Mode) -> C
 
 /// The services of a run that nobody has started.
 pub(super) fn undecided(chosen: &Chosen) -> Services {
-    let environment = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
+    let environment = chosen.environment.as_ref().filter(|_| chosen.mode != Mode::Live);
     let needs = environment.map(service::needs).unwrap_or_default();
     needs.into_iter().map(|needs| (needs.name, ServiceAt::at_start())).collect()
 }

@@ -10,17 +10,18 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::approval::wire;
+use super::approval::{must_escape, wire};
 use super::history::History;
 use super::namespace;
 use super::note::TreeHead;
+use super::origin;
 use crate::clock::Timestamp;
-use crate::core::{Actor, Event, Fact, Status};
+use crate::core::{Actor, Event, Fact, Status, VoidReason};
 use crate::journal::Commitment;
 use crate::plan::{Mode, Rerun};
 
 /// Version of the templates. Raise it with every change to them, or to what is put into them.
-pub const TEMPLATE: u32 = 1;
+pub const TEMPLATE: u32 = 2;
 
 const REPORT_EN: &str = include_str!("../../templates/report.en.md");
 const REPORT_FR: &str = include_str!("../../templates/report.fr.md");
@@ -60,6 +61,7 @@ struct Report {
     root: String,
     deviations: usize,
     steps: Vec<StepRow>,
+    origins: Vec<OriginRow>,
     overrides: Vec<OverrideRow>,
     glass: Vec<GlassRow>,
     overtimes: Vec<OvertimeRow>,
@@ -81,6 +83,15 @@ struct StepRow {
     reason: String,
     attempts: u32,
     ended: String,
+}
+
+/// Of a rehearsal: who said what an attempt was answered.
+#[derive(Serialize)]
+struct OriginRow {
+    place: String,
+    role: &'static str,
+    origin: String,
+    made_up: bool,
 }
 
 #[derive(Serialize)]
@@ -234,7 +245,8 @@ fn fill<T: Serialize>(
     })
 }
 
-/// A text inside a table or a line of Markdown: it can neither end the cell nor begin a construct of its own.
+/// A text inside a table or a line of Markdown: it can neither end the cell, begin a construct of its own,
+/// nor turn or hide what stands beside it.
 fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -243,7 +255,7 @@ fn markdown(text: &str) -> String {
             '`' => out.push('\''),
             '|' | '\\' | '<' | '[' | '*' | '#' => out.extend(['\\', c]),
             '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if must_escape(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -290,6 +302,7 @@ fn context(history: &History, commitments: &[Commitment], head: &TreeHead, host:
         root: head.root_base64(),
         deviations: steps.iter().filter(|s| s.deviates).count(),
         steps,
+        origins: origin_rows(history),
         overrides: override_rows(history),
         glass: glass_rows(history, open),
         overtimes: overtime_rows(history),
@@ -332,6 +345,18 @@ fn step_rows(history: &History) -> Vec<StepRow> {
         .collect();
     rows.sort_by_key(|row| !row.deviates);
     rows
+}
+
+fn origin_rows(history: &History) -> Vec<OriginRow> {
+    let french = history.state.run.lang == "fr";
+    let events = history.entries.iter().flat_map(|entry| &entry.events);
+    let rows = origin::rows(events, &history.state).into_iter().map(|row| OriginRow {
+        place: row.place,
+        role: row.role.name(),
+        origin: row.origins.in_lang(french),
+        made_up: row.origins.is_made_up(),
+    });
+    rows.collect()
 }
 
 fn override_rows(history: &History) -> Vec<OverrideRow> {
@@ -430,7 +455,8 @@ fn details(event: &Event) -> String {
             part.as_ref().map_or_else(|| wire(decision), |part| format!("{part}: {}", wire(decision)))
         }
         Fact::AskClosed { how, .. } => wire(how),
-        Fact::ApprovalVoided { because, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason: VoidReason::Changed, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason, .. } => format!("{because}: {}", wire(reason)),
         Fact::ApprovalAttested { file, signer, .. } => format!("{file}, {signer}"),
         Fact::ReversalClosed { kind, how, .. } => format!("{}: {}", wire(kind), wire(how)),
         Fact::ClockStepped { back_ms } => format!("-{back_ms} ms"),

@@ -6,6 +6,7 @@
 //! Nothing here runs anything, and nothing recurses: scripts nest as deep as their author, or an attacker, likes.
 
 mod called;
+mod carried;
 mod danger;
 mod lower;
 mod reader;
@@ -20,6 +21,7 @@ mod wrapper;
 use serde::{Deserialize, Serialize};
 
 pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
+pub use carried::{Carried, carried};
 pub use danger::{Danger, Level, in_argv, in_script};
 pub use lower::{Lowered, PREFIX, lower};
 pub use reader::{Hazard, hazards};

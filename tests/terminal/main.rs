@@ -4,6 +4,8 @@
 
 mod busy;
 mod happens;
+mod hostile;
 mod kinds;
 mod looks;
+mod rehearses;
 mod session;

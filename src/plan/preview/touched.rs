@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::action::{Action, Program, ProgramCall, ShellCall};
 use super::super::graph::{Effect, Kind, StepNode};
 use super::super::translate::{Known, origin};
-use super::super::values::{Each, Probe, StepValues};
+use super::super::values::{Each, StepValues};
 use super::{DECIDED_LATER, Lenient};
 use crate::plan::{Plan, Reach};
 use crate::runbook::shell::{Called, Pointed, Word, called_by, called_by_script, is_builtin};
@@ -90,11 +90,10 @@ impl Look<'_> {
         let reads = reads.chain(values.items.values().filter_map(|item| item.probe.as_ref()));
         let own = values.act.iter().map(|act| (node.effect, false, act));
         let told = [&values.told.opened, &values.told.escalated].into_iter().flatten();
-        let backs = [&values.undo, &values.put_back].into_iter().flatten();
         let all = own
             .chain(reads.map(|probe| (Effect::Read, false, probe)))
             .chain(told.map(|probe| (Effect::Notify, false, probe)))
-            .chain(backs.map(|probe| (back(probe), true, probe)));
+            .chain(values.reversals().map(|(_, probe, effect)| (effect, true, probe)));
         for (effect, reversal, probe) in all {
             for (kind, what) in self.things(&probe.action) {
                 self.add((effect, reversal, kind, what), &node.id);
@@ -198,16 +197,6 @@ impl Look<'_> {
 
 fn literal(text: &str) -> Word {
     Word::argument(&Template::literal(text))
-}
-
-/// What a reversal does: a runbook does not say.
-fn back(probe: &Probe) -> Effect {
-    match &probe.action {
-        Action::Http(call) if matches!(call.method.as_str(), "GET" | "HEAD") => Effect::Read,
-        Action::Http(call) if call.method == "DELETE" => Effect::Destructive,
-        Action::Notify(_) => Effect::Notify,
-        _ => Effect::Write,
-    }
 }
 
 /// Every list that something is done for, in the order of the steps.
