@@ -278,7 +278,10 @@ fn an_approval_shows_what_would_reverse_it() {
     let env = TestEnvironment::new();
     env.write("reversed.yaml", REVERSED);
     env.write("environments/team.yaml", "people: {ann: {ssh: ann@x}}\nroles: {ops: [ann]}\n");
-    env.consigne(&["run", "reversed.yaml", "--env", "team", "--run-id", "r", "--lang", "en"]).ends(4);
+    env.consigne(&["run", "reversed.yaml", "--env", "team", "--run-id", "r", "--lang", "en"])
+        .ends(4)
+        .code
+        .unwrap();
     let shown = env.consigne(&["show", "r", "--block", "go"]).ends(0);
     for reversal in ["undone-r", "back"] {
         assert!(shown.stdout.contains(reversal), "{shown}");

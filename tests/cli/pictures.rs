@@ -111,7 +111,7 @@ fn thirty_steps_stay_on_a_page() {
     let step = |at: usize| {
         let needs =
             if at % 10 < 6 && at > 0 { format!("needs: [s{}], ", at / 10 * 10) } else { String::new() };
-        let needs = if at % 10 == 0 { String::new() } else { needs };
+        let needs = if at.is_multiple_of(10) { String::new() } else { needs };
         format!(
             "  - {{id: s{at}, {needs}argv: [\"date\"], effect: read, title: \"Step number {at} with a title of some length\"}}\n"
         )
