@@ -1,0 +1,234 @@
+//! The edges of a plan, without any run: what may become of each of its steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Edge, Way};
+use crate::plan::{
+    Choosing, Each, Effect, EndStatus, Graph, Kind, OnTimeout, Plan, RunOn, Section, Share, StepNode,
+};
+use crate::runbook::template::{Lookup, Scope};
+
+/// The edges of one plan, in the order of its steps.
+#[derive(Debug, Clone, Default)]
+pub struct Edges {
+    list: Vec<Edge>,
+    known: BTreeSet<Edge>,
+}
+
+impl Edges {
+    pub fn of(plan: &Plan) -> Self {
+        let mut edges = Self::default();
+        let prospects = Prospects::of(&plan.graph);
+        for step in &plan.graph.steps {
+            let mut ways = own(step);
+            ways.extend(troubles(step, &prospects));
+            let values = plan.values.steps.get(&step.id);
+            if let Some(Choosing::Listed(options)) = values.and_then(|values| values.choice.as_ref()) {
+                ways.extend(options.iter().map(|option| Way::Option(option.id.clone())));
+            }
+            ways.extend(items(step, values.and_then(|values| values.each.as_ref()), &prospects));
+            ways.extend(reversals(step));
+            ways.into_iter().for_each(|way| edges.push(Edge::of(&step.id, way)));
+        }
+        for guard in &plan.graph.guards {
+            [Way::Held, Way::Tripped].into_iter().for_each(|way| edges.push(Edge::of(&guard.id, way)));
+        }
+        endings(&plan.graph, &prospects).into_iter().for_each(|way| edges.push(Edge::of_run(way)));
+        edges
+    }
+
+    fn push(&mut self, edge: Edge) {
+        if self.known.insert(edge.clone()) {
+            self.list.push(edge);
+        }
+    }
+
+    pub fn contains(&self, edge: &Edge) -> bool {
+        self.known.contains(edge)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Edge> {
+        self.list.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+/// What becomes of a step that comes to what it is for, or is left out.
+fn own(step: &StepNode) -> Vec<Way> {
+    let mut ways = Vec::new();
+    match (&step.gate, step.kind) {
+        (Some(gate), _) => {
+            ways.extend([Way::Opened, Way::Refused]);
+            ways.extend(step.timeout_ms.map(|_| Way::TimedOut));
+            let escalates = step.timeout_ms.is_some() && gate.on_timeout == OnTimeout::Escalate;
+            ways.extend(escalates.then_some(Way::Escalated));
+            ways.extend(gate.break_glass.as_ref().map(|_| Way::BrokeGlass));
+        }
+        (None, Kind::End) => ways.push(Way::Taken),
+        (None, _) => ways.push(Way::Succeeded),
+    }
+    ways.extend(step.conditional.then_some(Way::Skipped));
+    ways.extend(step.verify.filter(|verify| verify.first).map(|_| Way::AlreadyDone));
+    ways.extend((step.run_on == RunOn::Failure).then_some(Way::NotNeeded));
+    ways
+}
+
+/// What may go wrong with it.
+fn troubles(step: &StepNode, prospects: &Prospects) -> Vec<Way> {
+    let mut ways = Vec::new();
+    ways.extend(prospects.fails(&step.id).then_some(Way::Failed));
+    ways.extend((asks(step) && step.timeout_ms.is_some()).then_some(Way::TimedOut));
+    ways.extend((step.kind.runs() && step.retry.max_attempts > 1).then_some(Way::Retried));
+    let doubtful = step.kind.runs() && (step.effect != Effect::Read || step.verify.is_some());
+    ways.extend(doubtful.then_some(Way::Unknown));
+    if let Some(verify) = step.verify {
+        ways.push(Way::NotVerified);
+        ways.extend(verify.absent.then_some(Way::Absent));
+    }
+    ways.extend(step.group.is_some_and(|group| group.handlers).then_some(Way::Handlers));
+    ways
+}
+
+/// A question that is no gate.
+const fn asks(step: &StepNode) -> bool {
+    step.kind.asks() && !step.kind.is_gate()
+}
+
+/// How a list or rounds may go.
+fn items(step: &StepNode, list: Option<&Each>, prospects: &Prospects) -> Vec<Way> {
+    let mut ways = Vec::new();
+    if let Some(each) = &step.each {
+        let written = list.and_then(written);
+        let more_than = |count: usize| written.is_none_or(|written| written > count);
+        ways.extend(more_than(1).then_some(Way::Several));
+        ways.extend(written.is_none_or(|written| written == 0).then_some(Way::Empty));
+        let spares = each.max_failures.is_some_and(|share| !matches!(share, Share::Count(0) | Share::Percent(0)));
+        let spoils = prospects.fails(&step.id) || prospects.is_refused(&step.id);
+        ways.extend((spares && spoils).then_some(Way::SomeFailed));
+        let stops = each.max_failures.is_some() && prospects.fails(&step.id);
+        ways.extend(stops.then_some(Way::Stopped));
+        if let Some(canary) = each.canary.filter(|canary| more_than(canary.count as usize)) {
+            ways.push(Way::CanaryWentOn);
+            ways.extend(canary.ask.then_some(Way::CanaryRefused));
+        }
+    }
+    if let Some(repeat) = step.repeat {
+        ways.extend((repeat.max > 1).then_some(Way::Rounds));
+        ways.push(Way::MaxRounds);
+    }
+    ways
+}
+
+/// How many items a list has that stands in the runbook as it is.
+fn written(list: &Each) -> Option<usize> {
+    struct Nothing;
+    impl Scope for Nothing {
+        fn lookup(&self, _root: &str, _name: &str) -> Lookup {
+            Lookup::Later
+        }
+    }
+    match list.items.value(&Nothing) {
+        Ok(Value::Array(items)) => Some(items.len()),
+        _ => None,
+    }
+}
+
+fn reversals(step: &StepNode) -> Vec<Way> {
+    let mut ways = Vec::new();
+    ways.extend(step.undo.then_some(Way::Undone));
+    if step.put_back.is_some() {
+        ways.extend([Way::PutBack, Way::PutBackByPerson, Way::LeftOpen]);
+    }
+    ways
+}
+
+/// After what `finally` may come. After a cancel is no edge: nobody cancels a rehearsal.
+fn endings(graph: &Graph, prospects: &Prospects) -> Vec<Way> {
+    let of = |section: Section| graph.steps.iter().filter(move |step| step.section == section);
+    if of(Section::Finally).next().is_none() {
+        return Vec::new();
+    }
+    let mut ways = vec![Way::AfterSuccess];
+    let fails = graph.deadline_ms.is_some()
+        || !graph.guards.is_empty()
+        || of(Section::Main).any(|step| prospects.is_spoilt(&step.id));
+    ways.extend(fails.then_some(Way::AfterFailure));
+    let ends = |step: &StepNode| step.gate.as_ref().is_some_and(|gate| !gate.on_reject_continue);
+    ways.extend(of(Section::Main).any(ends).then_some(Way::AfterRefusal));
+    ways
+}
+
+/// Which steps can fail, by their kind and by what they hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Prospects {
+    /// It, or one item or round of it, can end as failed by itself.
+    fails: BTreeSet<String>,
+    /// It makes whatever it stands in fail.
+    spoilt: BTreeSet<String>,
+    /// It is a gate, or holds one: it can be refused.
+    refused: BTreeSet<String>,
+}
+
+impl Prospects {
+    /// Steps of a group stand behind it, so the innermost come first from the end.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let mut found = Self::default();
+        let undo: BTreeSet<&str> =
+            graph.steps.iter().filter(|step| step.undo).map(|step| step.id.as_str()).collect();
+        // By group: a step of it spoils it; one of what it does on a failure does.
+        let mut inside: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
+        for step in graph.steps.iter().rev() {
+            let [main, handlers] = inside.get(step.id.as_str()).copied().unwrap_or_default();
+            let fails = match step.kind {
+                Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify => true,
+                Kind::Assert | Kind::Manual | Kind::Checklist => true,
+                Kind::Group if step.group.is_some_and(|group| group.then_continue) => handlers,
+                Kind::Group => main,
+                Kind::Revert => step.reverts.iter().any(|id| undo.contains(id.as_str())),
+                Kind::Confirm | Kind::Approve | Kind::Input | Kind::Choice | Kind::Wait | Kind::End => false,
+            };
+            let list = step.each.as_ref();
+            let list = list.is_some_and(|each| !each.empty_ok || each.canary.is_some_and(|canary| canary.ask));
+            let late = asks(step) && step.timeout_ms.is_some();
+            let ended = step.end == Some(EndStatus::Failed);
+            let spoilt = (fails || list || step.repeat.is_some() || late || ended) && !step.allowed;
+            if fails {
+                found.fails.insert(step.id.clone());
+            }
+            if spoilt {
+                found.spoilt.insert(step.id.clone());
+            }
+            if step.kind.is_gate() {
+                found.refused.insert(step.id.clone());
+            }
+            if let Some(group) = &step.within {
+                inside.entry(group).or_default()[usize::from(step.handles)] |= spoilt;
+                if found.refused.contains(&step.id) {
+                    found.refused.insert(group.clone());
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn fails(&self, step: &str) -> bool {
+        self.fails.contains(step)
+    }
+
+    fn is_spoilt(&self, step: &str) -> bool {
+        self.spoilt.contains(step)
+    }
+
+    fn is_refused(&self, step: &str) -> bool {
+        self.refused.contains(step)
+    }
+}
