@@ -87,7 +87,6 @@ fn troubles(step: &StepNode, prospects: &Prospects) -> Vec<Way> {
     let mut ways = Vec::new();
     ways.extend(prospects.fails(&step.id).then_some(Way::Failed));
     ways.extend((asks(step) && step.timeout_ms.is_some()).then_some(Way::TimedOut));
-    ways.extend((step.kind.runs() && step.retry.max_attempts > 1).then_some(Way::Retried));
     let doubtful = step.kind.runs() && (step.effect != Effect::Read || step.verify.is_some());
     ways.extend(doubtful.then_some(Way::Unknown));
     if let Some(verify) = step.verify {
@@ -111,10 +110,11 @@ fn items(step: &StepNode, list: Option<&Each>, prospects: &Prospects) -> Vec<Way
         let more_than = |count: usize| written.is_none_or(|written| written > count);
         ways.extend(more_than(1).then_some(Way::Several));
         ways.extend(written.is_none_or(|written| written == 0).then_some(Way::Empty));
-        let spares = each.max_failures.is_some_and(|share| !matches!(share, Share::Count(0) | Share::Percent(0)));
-        let spoils = prospects.fails(&step.id) || prospects.is_refused(&step.id);
+        let spares =
+            each.max_failures.is_some_and(|share| !matches!(share, Share::Count(0) | Share::Percent(0)));
+        let spoils = prospects.item_fails(&step.id) || prospects.is_refused(&step.id);
         ways.extend((spares && spoils).then_some(Way::SomeFailed));
-        let stops = each.max_failures.is_some() && prospects.fails(&step.id);
+        let stops = each.max_failures.is_some() && prospects.item_fails(&step.id);
         ways.extend(stops.then_some(Way::Stopped));
         if let Some(canary) = each.canary.filter(|canary| more_than(canary.count as usize)) {
             ways.push(Way::CanaryWentOn);
@@ -172,6 +172,8 @@ fn endings(graph: &Graph, prospects: &Prospects) -> Vec<Way> {
 pub(super) struct Prospects {
     /// It, or one item or round of it, can end as failed by itself.
     fails: BTreeSet<String>,
+    /// So it can, or by nobody answering: as the item of a list it counts as failed.
+    item: BTreeSet<String>,
     /// It makes whatever it stands in fail.
     spoilt: BTreeSet<String>,
     /// It is a gate, or holds one: it can be refused.
@@ -191,18 +193,25 @@ impl Prospects {
             let fails = match step.kind {
                 Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify => true,
                 Kind::Assert | Kind::Manual | Kind::Checklist => true,
-                Kind::Group if step.group.is_some_and(|group| group.then_continue) => handlers,
+                Kind::Group if step.group.is_some_and(|group| group.handlers && group.then_continue) => {
+                    handlers
+                }
                 Kind::Group => main,
                 Kind::Revert => step.reverts.iter().any(|id| undo.contains(id.as_str())),
                 Kind::Confirm | Kind::Approve | Kind::Input | Kind::Choice | Kind::Wait | Kind::End => false,
             };
             let list = step.each.as_ref();
-            let list = list.is_some_and(|each| !each.empty_ok || each.canary.is_some_and(|canary| canary.ask));
+            let list =
+                list.is_some_and(|each| !each.empty_ok || each.canary.is_some_and(|canary| canary.ask));
             let late = asks(step) && step.timeout_ms.is_some();
             let ended = step.end == Some(EndStatus::Failed);
-            let spoilt = (fails || list || step.repeat.is_some() || late || ended) && !step.allowed;
+            let item = fails || late || ended;
+            let spoilt = (item || list || step.repeat.is_some()) && !step.allowed;
             if fails {
                 found.fails.insert(step.id.clone());
+            }
+            if item {
+                found.item.insert(step.id.clone());
             }
             if spoilt {
                 found.spoilt.insert(step.id.clone());
@@ -222,6 +231,10 @@ impl Prospects {
 
     pub(super) fn fails(&self, step: &str) -> bool {
         self.fails.contains(step)
+    }
+
+    fn item_fails(&self, step: &str) -> bool {
+        self.item.contains(step)
     }
 
     fn is_spoilt(&self, step: &str) -> bool {

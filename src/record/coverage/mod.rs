@@ -3,7 +3,7 @@
 //! An *edge* is one thing that may become of a step ([`Way`]), read off the plan alone (`edges`), never off what happened
 //! to run: so what nobody ever walked is named. It is something that a rehearsal can walk; what cannot happen (a read has
 //! no unknown outcome, a step without `when` is not skipped by it) is no edge. Edges of loops count once for each step,
-//! not for each item. docs/coverage.md has the table.
+//! not for each item; a retry is the same step again, and no edge. docs/coverage.md has the table.
 //!
 //! - [`Edges`]: the static edges of a plan.
 //! - [`Walk`]: the edges that one run walked, by folding its journal; needs nothing but the public graph.
@@ -80,8 +80,6 @@ pub enum Way {
     NotNeeded,
     /// It failed, and its policy came to pass.
     Failed,
-    /// It was tried again by its policy.
-    Retried,
     /// Its outcome was not known, and was settled.
     Unknown,
     /// It was done, and its proof did not hold.
@@ -142,7 +140,6 @@ impl Way {
             Self::AlreadyDone => "already_done",
             Self::NotNeeded => "not_needed",
             Self::Failed => "failed",
-            Self::Retried => "retried",
             Self::Unknown => "unknown",
             Self::NotVerified => "not_verified",
             Self::Absent => "absent",
@@ -182,7 +179,6 @@ impl Way {
             Self::AlreadyDone => "its proof says that it is done already",
             Self::NotNeeded => "nothing has failed",
             Self::Failed => "it fails",
-            Self::Retried => "it is tried again",
             Self::Unknown => "its outcome is not known, and is settled",
             Self::NotVerified => "it is done, and its proof does not hold",
             Self::Absent => "its proof says that it is not done",

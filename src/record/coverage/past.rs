@@ -67,8 +67,8 @@ impl Past {
             _ => None,
         });
         let started = started.ok_or_else(|| PastError::Unbegun(dir.to_owned()))?;
-        let walked = walked(&graph, &entries)
-            .map_err(|source| PastError::History { path: dir.to_owned(), source })?;
+        let walked =
+            walked(&graph, &entries).map_err(|source| PastError::History { path: dir.to_owned(), source })?;
         Ok(Self {
             id: first.run.clone(),
             at: when(dir, graph.mode, last),

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::plan::Graph;
 use crate::record::layout;
-use crate::runbook::load::{self, Document};
 use crate::runbook::lists;
+use crate::runbook::load::{self, Document};
 use crate::runbook::used::parent_of;
 
 /// The name under which a run freezes its runbook.
@@ -71,7 +71,8 @@ impl Version {
 }
 
 fn used(graph: &Graph) -> BTreeMap<String, String> {
-    let used = graph.steps.iter().filter_map(|step| Some((step.id.clone(), step.used.as_ref()?.digest.clone())));
+    let used =
+        graph.steps.iter().filter_map(|step| Some((step.id.clone(), step.used.as_ref()?.digest.clone())));
     used.collect()
 }
 
@@ -79,7 +80,8 @@ fn texts(document: &Document) -> BTreeMap<String, String> {
     let source = &document.source;
     let steps = lists::steps(&document.runbook).filter_map(|step| Some((step.id.as_ref()?, step.span)));
     let guards = document.runbook.guards.iter().flatten().map(|guard| (&guard.id, guard.span));
-    let own = steps.chain(guards).filter(|(id, span)| parent_of(&id.value).is_none() && !source.is_used(*span));
+    let own =
+        steps.chain(guards).filter(|(id, span)| parent_of(&id.value).is_none() && !source.is_used(*span));
     own.map(|(id, span)| (id.value.clone(), sha256(source.slice(span).trim_end()))).collect()
 }
 

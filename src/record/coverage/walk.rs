@@ -100,23 +100,20 @@ impl Walk {
                 ways.extend(self.settled(place, *status, reason));
             }
             Fact::StepUnknown { .. } => drop(self.unknown.insert(place)),
-            Fact::StepOverridden { .. } | Fact::AttemptStarted { role: Role::Do, .. } => {
-                ways.extend(self.known(place));
-            }
+            Fact::StepOverridden { .. }
+            | Fact::RetryScheduled { .. }
+            | Fact::AttemptStarted { role: Role::Do, .. } => ways.extend(self.known(place)),
             Fact::StepHandling {} => ways.push(Way::Handlers),
             Fact::StepReleased { items } => {
                 ways.extend((*items > 1).then_some(Way::Several));
                 ways.extend((self.turn(place) > 1).then_some(Way::CanaryWentOn));
             }
-            Fact::StepExpanded { .. } if self.node(place).repeat.is_some() => {
+            // More rounds than may be are somebody's wish.
+            Fact::StepExpanded { .. } if self.node(place).repeat.is_some_and(|repeat| repeat.max > 1) => {
                 ways.extend((self.turn(place) > 1).then_some(Way::Rounds));
             }
             Fact::AttemptFinished { result, reason, .. } => {
                 ways.extend(self.probed(place, *result, reason));
-            }
-            Fact::RetryScheduled { .. } => {
-                ways.extend(self.known(place));
-                ways.extend(self.retried(place));
             }
             Fact::AskOpened { kind, reason, .. } => ways.extend(self.opened(place, *kind, reason.as_deref())),
             Fact::AskAnswered { decision: Decision::Chosen, .. } => ways.extend(chosen(event)),
@@ -189,13 +186,6 @@ impl Walk {
             (Role::Verify, AttemptResult::Failed) => Some(Way::NotVerified),
             _ => None,
         }
-    }
-
-    /// Tried again by its policy, and not because somebody said that nothing had happened.
-    fn retried(&self, place: usize) -> Option<Way> {
-        let last = self.state.step(place).last.as_ref()?;
-        let own = matches!(last.role, Role::Do | Role::Verify);
-        (own && self.node(place).retry.max_attempts > 1).then_some(Way::Retried)
     }
 
     fn opened(&mut self, place: usize, kind: AskKind, reason: Option<&str>) -> Option<Way> {
