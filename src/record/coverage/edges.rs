@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{Edge, Way};
 use crate::plan::{
-    Choosing, Each, Effect, EndStatus, Graph, Kind, OnTimeout, Plan, RunOn, Section, Share, StepNode,
+    Choosing, Each, Effect, EndStatus, Graph, Kind, OnFailure, OnTimeout, Plan, RunOn, Section, Share,
+    StepNode,
 };
 use crate::runbook::template::{Lookup, Scope};
 
@@ -160,7 +161,7 @@ fn endings(graph: &Graph, prospects: &Prospects) -> Vec<Way> {
     let mut ways = vec![Way::AfterSuccess];
     let fails = graph.deadline_ms.is_some()
         || !graph.guards.is_empty()
-        || of(Section::Main).any(|step| prospects.is_spoilt(&step.id));
+        || of(Section::Main).any(|step| prospects.ends_run(&step.id));
     ways.extend(fails.then_some(Way::AfterFailure));
     let ends = |step: &StepNode| step.gate.as_ref().is_some_and(|gate| !gate.on_reject_continue);
     ways.extend(of(Section::Main).any(ends).then_some(Way::AfterRefusal));
@@ -174,8 +175,8 @@ pub(super) struct Prospects {
     fails: BTreeSet<String>,
     /// So it can, or by nobody answering: as the item of a list it counts as failed.
     item: BTreeSet<String>,
-    /// It makes whatever it stands in fail.
-    spoilt: BTreeSet<String>,
+    /// It can end the run as failed.
+    ends: BTreeSet<String>,
     /// It is a gate, or holds one: it can be refused.
     refused: BTreeSet<String>,
 }
@@ -206,15 +207,17 @@ impl Prospects {
             let late = asks(step) && step.timeout_ms.is_some();
             let ended = step.end == Some(EndStatus::Failed);
             let item = fails || late || ended;
-            let spoilt = (item || list || step.repeat.is_some()) && !step.allowed;
+            let bad = item || list || step.repeat.is_some();
+            let spoilt = bad && !step.allowed;
+            // An allowed failure may end the run all the same: by its policy, or by whoever is asked.
+            if bad && !(step.allowed && step.on_failure == Some(OnFailure::Continue)) {
+                found.ends.insert(step.id.clone());
+            }
             if fails {
                 found.fails.insert(step.id.clone());
             }
             if item {
                 found.item.insert(step.id.clone());
-            }
-            if spoilt {
-                found.spoilt.insert(step.id.clone());
             }
             if step.kind.is_gate() {
                 found.refused.insert(step.id.clone());
@@ -237,8 +240,8 @@ impl Prospects {
         self.item.contains(step)
     }
 
-    fn is_spoilt(&self, step: &str) -> bool {
-        self.spoilt.contains(step)
+    fn ends_run(&self, step: &str) -> bool {
+        self.ends.contains(step)
     }
 
     fn is_refused(&self, step: &str) -> bool {
