@@ -39,10 +39,14 @@ fn one(seed: u64, seen: &Mutex<Tally>) -> Result<u64, String> {
     let strange: Vec<_> = walked.iter().filter(|edge| !edges.contains(edge) && !computed(edge)).collect();
     if !strange.is_empty() {
         let about = |step: Option<&str>| strange.iter().any(|edge| edge.step.as_deref() == step);
-        let steps = plan.graph.steps.iter().filter(|step| about(Some(&step.id)));
+        let steps =
+            plan.graph.steps.iter().filter(|step| about(Some(&step.id)) || about(step.within.as_deref()));
         let steps: Vec<String> = steps.map(|step| serde_json::to_string(step).unwrap_or_default()).collect();
         let events = driven.entries.iter().flat_map(|entry| &entry.events);
-        let events = events.filter(|event| event.step.is_none() || about(event.step.as_deref()));
+        let within = |id: Option<&str>| {
+            plan.graph.steps.iter().any(|step| Some(step.id.as_str()) == id && about(step.within.as_deref()))
+        };
+        let events = events.filter(|event| about(event.step.as_deref()) || within(event.step.as_deref()));
         let events: Vec<String> =
             events.map(|event| format!("{:?} {:?}", event.place(), event.fact)).collect();
         return Err(format!("seed {seed}: {strange:?}\n{}\n{}", steps.join("\n"), events.join("\n")));

@@ -201,9 +201,8 @@ impl Prospects {
                 Kind::Revert => step.reverts.iter().any(|id| undo.contains(id.as_str())),
                 Kind::Confirm | Kind::Approve | Kind::Input | Kind::Choice | Kind::Wait | Kind::End => false,
             };
-            let list = step.each.as_ref();
-            let list =
-                list.is_some_and(|each| !each.empty_ok || each.canary.is_some_and(|canary| canary.ask));
+            // A list may be empty, too long, or none at all.
+            let list = step.each.is_some();
             let late = asks(step) && step.timeout_ms.is_some();
             let ended = step.end == Some(EndStatus::Failed);
             let item = fails || late || ended;
