@@ -2,10 +2,10 @@ use consigne::clock::Timestamp;
 use consigne::core::event::{AskEnd, Decision};
 use consigne::core::{Event, Fact};
 use consigne::plan::{Identity, Mode};
-use consigne::record::build;
 use consigne::record::verify::{
     Authorisation, Completeness, Integrity, Options, Overall, ReportCheck, verify,
 };
+use consigne::record::{Trust, build};
 
 use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, of_run, of_step, person, verify_in};
 
@@ -190,6 +190,20 @@ fn a_drill_is_never_live() {
 }
 
 #[test]
+fn the_key_that_everybody_has_seals_rehearsals_alone() {
+    for mode in [Mode::Live, Mode::Drill, Mode::Rehearsal] {
+        let run = Run::sealed_for_rehearsals(Kindness { mode, personal: false, ..USUAL });
+        // In a folder of keys, and built in: the same.
+        for trust in [run.trust(), Trust::of_rehearsals()] {
+            let found = verify_in(&run.dir, &trust);
+            let expected = if mode == Mode::Rehearsal { Overall::Verified } else { Overall::Failed };
+            assert_eq!(found.overall(), expected, "{mode:?}: {:?}", failures(&found));
+            assert_eq!(found.authorisation == Authorisation::Failed, mode != Mode::Rehearsal);
+        }
+    }
+}
+
+#[test]
 fn an_unknown_signer_fails_authorisation_alone() {
     let (run, other) = (Run::sealed(USUAL), Run::sealed(USUAL));
     let found = verify_in(&run.dir, &other.trust());
@@ -267,4 +281,14 @@ fn the_text_of_a_decision_is_the_same_whenever_it_is_asked_for() {
         first.contains(&format!("expires: {}", Timestamp::from_millis(run.clock - 1_500 + 3_600_000))),
         "{first}"
     );
+}
+
+#[test]
+fn what_was_judged_is_what_was_done() {
+    let honest = Run::sealed(Kindness { judged: Some("acme 42"), ..USUAL }).verify();
+    assert_eq!(failures(&honest), Vec::<String>::new());
+    let said = failures(&Run::sealed(Kindness { judged: Some("acme-1"), ..USUAL }).verify());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("`isolate` was begun with \"acme%2042\", which nobody judged"), "{said:?}");
+    assert!(said[0].contains("events.jsonl, line"), "{said:?}");
 }

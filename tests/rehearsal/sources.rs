@@ -88,3 +88,26 @@ fn reads_are_done_for_real_when_that_is_asked_for_and_nothing_else() {
     assert_eq!(made.of("attempt.finished", "change")[0]["data"]["worker"], "placeholder");
     assert!(!touched.exists(), "neither a write nor the proof of one is done");
 }
+
+#[test]
+fn a_list_is_rehearsed_item_by_item() {
+    let world = Rehearsals::new();
+    let runbook = world.path("rolling.yaml");
+    std::fs::copy(crate::world::repository("tests/shapes/rolling.yaml"), &runbook).unwrap();
+    world.write("environments/practice.yaml", "people: {bob: {}}\nroles: {lead: [bob]}\n");
+    let scenario = world.write(
+        "s.yaml",
+        "steps:\n  \"update:web-02\": {exit: 1, stderr: \"no route\"}\n  \"update:web-03\": {exit: 1}\nanswers:\n  go: {answer: approve, as: bob}\n  roll: \"yes\"\n  \"update:web-02\": end\n  \"drain:web-02\": {answer: {choice: leave_open, owner: bob, review_at: \"2030-01-01T00:00:00Z\"}, comment: broken}\n",
+    );
+    let hosts = "hosts=[\"web-01\", \"web-02\", \"web-03\"]";
+    let args = ["--scenario", scenario.to_str().unwrap(), "--input", "do=/nowhere", "--input", hosts];
+    let made = world.rehearse("out", &runbook, &args, 1);
+    made.says("update:web-01: ok 0 <- placeholder");
+    made.says("update:web-02: exit 1 <- scenario");
+    made.says("still open: put_back of drain");
+    made.says("given and never asked for: update:web-03");
+    made.says("not walked: drain:web-02 (put_back), roll:web-03");
+    let back =
+        made.of("attempt.started", "drain").into_iter().filter(|event| event["data"]["role"] == "put_back");
+    assert_eq!(back.map(|event| event["item"].clone()).collect::<Vec<_>>(), [1], "the healthy one alone");
+}
