@@ -29,7 +29,7 @@ impl Edges {
             if let Some(Choosing::Listed(options)) = values.and_then(|values| values.choice.as_ref()) {
                 ways.extend(options.iter().map(|option| Way::Option(option.id.clone())));
             }
-            ways.extend(items(step, values.and_then(|values| values.each.as_ref()), &prospects));
+            ways.extend(items(step, values.and_then(|values| values.each.as_ref())));
             ways.extend(reversals(step));
             ways.into_iter().for_each(|way| edges.push(Edge::of(&step.id, way)));
         }
@@ -104,19 +104,17 @@ const fn asks(step: &StepNode) -> bool {
 }
 
 /// How a list or rounds may go.
-fn items(step: &StepNode, list: Option<&Each>, prospects: &Prospects) -> Vec<Way> {
+fn items(step: &StepNode, list: Option<&Each>) -> Vec<Way> {
     let mut ways = Vec::new();
     if let Some(each) = &step.each {
         let written = list.and_then(written);
         let more_than = |count: usize| written.is_none_or(|written| written > count);
         ways.extend(more_than(1).then_some(Way::Several));
         ways.extend(written.is_none_or(|written| written == 0).then_some(Way::Empty));
-        let spares =
-            each.max_failures.is_some_and(|share| !matches!(share, Share::Count(0) | Share::Percent(0)));
-        let spoils = prospects.item_fails(&step.id) || prospects.is_refused(&step.id);
-        ways.extend((spares && spoils).then_some(Way::SomeFailed));
-        let stops = each.max_failures.is_some() && prospects.item_fails(&step.id);
-        ways.extend(stops.then_some(Way::Stopped));
+        if let Some(share) = each.max_failures {
+            ways.extend((!matches!(share, Share::Count(0) | Share::Percent(0))).then_some(Way::SomeFailed));
+            ways.push(Way::Stopped);
+        }
         if let Some(canary) = each.canary.filter(|canary| more_than(canary.count as usize)) {
             ways.push(Way::CanaryWentOn);
             ways.extend(canary.ask.then_some(Way::CanaryRefused));
@@ -159,73 +157,52 @@ fn endings(graph: &Graph, prospects: &Prospects) -> Vec<Way> {
         return Vec::new();
     }
     let mut ways = vec![Way::AfterSuccess];
-    let fails = graph.deadline_ms.is_some()
-        || !graph.guards.is_empty()
-        || of(Section::Main).any(|step| prospects.ends_run(&step.id));
-    ways.extend(fails.then_some(Way::AfterFailure));
+    ways.extend(prospects.fails_run().then_some(Way::AfterFailure));
     let ends = |step: &StepNode| step.gate.as_ref().is_some_and(|gate| !gate.on_reject_continue);
     ways.extend(of(Section::Main).any(ends).then_some(Way::AfterRefusal));
     ways
 }
 
-/// Which steps can fail, by their kind and by what they hold.
+/// What can fail, by what it is and what it holds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prospects {
-    /// It, or one item or round of it, can end as failed by itself.
+    /// Steps: they, or one item or round of them, can end as failed.
     fails: BTreeSet<String>,
-    /// So it can, or by nobody answering: as the item of a list it counts as failed.
-    item: BTreeSet<String>,
-    /// It can end the run as failed.
-    ends: BTreeSet<String>,
-    /// It is a gate, or holds one: it can be refused.
-    refused: BTreeSet<String>,
+    /// The main section can.
+    run: bool,
 }
 
 impl Prospects {
     /// Steps of a group stand behind it, so the innermost come first from the end.
     pub(super) fn of(graph: &Graph) -> Self {
-        let mut found = Self::default();
+        let mut found =
+            Self { run: graph.deadline_ms.is_some() || !graph.guards.is_empty(), ..Self::default() };
         let undo: BTreeSet<&str> =
             graph.steps.iter().filter(|step| step.undo).map(|step| step.id.as_str()).collect();
-        // By group: a step of it spoils it; one of what it does on a failure does.
+        // By group: whether a step of it can make it fail; whether one of what it does on a failure can.
         let mut inside: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
         for step in graph.steps.iter().rev() {
             let [main, handlers] = inside.get(step.id.as_str()).copied().unwrap_or_default();
+            let mended = step.group.is_some_and(|group| group.handlers && group.then_continue);
             let fails = match step.kind {
                 Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify => true,
                 Kind::Assert | Kind::Manual | Kind::Checklist => true,
-                Kind::Group if step.group.is_some_and(|group| group.handlers && group.then_continue) => {
-                    handlers
-                }
-                Kind::Group => main,
+                Kind::Group => [main, handlers][usize::from(mended)],
                 Kind::Revert => step.reverts.iter().any(|id| undo.contains(id.as_str())),
                 Kind::Confirm | Kind::Approve | Kind::Input | Kind::Choice | Kind::Wait | Kind::End => false,
             };
-            // A list may be empty, too long, or none at all.
-            let list = step.each.is_some();
-            let late = asks(step) && step.timeout_ms.is_some();
-            let ended = step.end == Some(EndStatus::Failed);
-            let item = fails || late || ended;
-            let bad = item || list || step.repeat.is_some();
-            let spoilt = bad && !step.allowed;
-            // An allowed failure may end the run all the same: by its policy, or by whoever is asked.
-            if bad && !(step.allowed && step.on_failure == Some(OnFailure::Continue)) {
-                found.ends.insert(step.id.clone());
-            }
             if fails {
                 found.fails.insert(step.id.clone());
             }
-            if item {
-                found.item.insert(step.id.clone());
-            }
-            if step.kind.is_gate() {
-                found.refused.insert(step.id.clone());
-            }
+            let late = asks(step) && step.timeout_ms.is_some();
+            let ends = step.end == Some(EndStatus::Failed);
+            // A list may be empty, too long, or none at all.
+            let bad = fails || late || ends || step.each.is_some() || step.repeat.is_some();
+            // An allowed failure may end the run all the same: by its policy, or by whoever is asked.
+            let passes = step.allowed && step.on_failure == Some(OnFailure::Continue);
+            found.run |= bad && !passes && step.section == Section::Main;
             if let Some(group) = &step.within {
-                inside.entry(group).or_default()[usize::from(step.handles)] |= spoilt;
-                if found.refused.contains(&step.id) {
-                    found.refused.insert(group.clone());
-                }
+                inside.entry(group).or_default()[usize::from(step.handles)] |= bad && !step.allowed;
             }
         }
         found
@@ -235,15 +212,7 @@ impl Prospects {
         self.fails.contains(step)
     }
 
-    fn item_fails(&self, step: &str) -> bool {
-        self.item.contains(step)
-    }
-
-    fn ends_run(&self, step: &str) -> bool {
-        self.ends.contains(step)
-    }
-
-    fn is_refused(&self, step: &str) -> bool {
-        self.refused.contains(step)
+    pub(super) const fn fails_run(&self) -> bool {
+        self.run
     }
 }

@@ -1,7 +1,7 @@
 //! Which steps of a runbook are written as they were when a run was made.
 //!
 //! Two versions are the same if all their files are. Else a step counts as unchanged where the text of it in its file is
-//! the same, byte for byte but for what stands around it; a group changes with whatever stands in it; a step of a used
+//! the same, byte for byte but for the comments behind it; a group changes with whatever stands in it; a step of a used
 //! runbook is unchanged if the step that uses it is, and the file of every runbook around it. What stands elsewhere
 //! (variables, defaults, inputs) is not compared: it may change what a step sends, not which ways there are.
 
@@ -82,7 +82,17 @@ fn texts(document: &Document) -> BTreeMap<String, String> {
     let guards = document.runbook.guards.iter().flatten().map(|guard| (&guard.id, guard.span));
     let own =
         steps.chain(guards).filter(|(id, span)| parent_of(&id.value).is_none() && !source.is_used(*span));
-    own.map(|(id, span)| (id.value.clone(), sha256(source.slice(span).trim_end()))).collect()
+    own.map(|(id, span)| (id.value.clone(), sha256(&body(source.slice(span))))).collect()
+}
+
+/// Without the comments and empty lines behind it, which belong to what comes next.
+fn body(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let is_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    while lines.last().is_some_and(is_nothing) {
+        lines.pop();
+    }
+    lines.join("\n").trim_end().to_owned()
 }
 
 fn sha256(text: &str) -> String {

@@ -232,9 +232,8 @@ impl Walk {
         }
         match self.state.run.ending.as_ref()?.outcome {
             // What still ran when the end was decided may have failed since.
-            Ended::Succeeded if self.state.run.failed => Some(Way::AfterFailure),
-            Ended::Succeeded => Some(Way::AfterSuccess),
-            Ended::Failed => Some(Way::AfterFailure),
+            Ended::Succeeded if !self.state.run.failed => Some(Way::AfterSuccess),
+            Ended::Succeeded | Ended::Failed => self.prospects.fails_run().then_some(Way::AfterFailure),
             Ended::Refused => Some(Way::AfterRefusal),
             Ended::Cancelled => None,
         }
