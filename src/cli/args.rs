@@ -1,5 +1,6 @@
 //! What may be typed. The doc comments are the help.
 
+mod check;
 mod rehearse;
 mod review;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use check::CheckArgs;
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
 
@@ -86,19 +88,6 @@ pub struct SchemaArgs {
     /// Of environment files instead of runbooks
     #[arg(long)]
     pub environment: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct CheckArgs {
-    /// Runbooks: files or ids
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
-    /// Environment to check against
-    #[arg(long, value_name = "NAME")]
-    pub env: Option<String>,
-    /// Print findings as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Which runbook, where, with which inputs.

@@ -1,15 +1,20 @@
 //! `consigne check`
 
+use std::path::Path;
+
 use super::args::CheckArgs;
+use super::coverage::Covering;
 use super::error::CliError;
 use super::exit::Exit;
 use super::shelf;
 use super::ui::Ui;
-use crate::runbook::check_file;
+use crate::runbook::{CheckReport, check_file};
 
 pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let mut wrong = false;
+    let covering = args.coverage.then(|| Covering::new(args, ui)).transpose()?;
+    let mut short = false;
     let files = args.files.iter().map(|file| shelf::file_of(file, ui)).collect::<Result<Vec<_>, _>>()?;
     for file in &files {
         let report = check_file(file, args.env.as_deref());
@@ -18,20 +23,31 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
             for diagnostic in &report.diagnostics {
                 ui.json(&crate::diag::to_json(diagnostic));
             }
-            continue;
+        } else {
+            say(file, &report, ui);
         }
-        ui.diagnostics(&report.diagnostics);
-        let errors = report.diagnostics.iter().filter(|d| d.is_error()).count();
-        let warnings = report.diagnostics.len() - errors;
-        let verdict = match (errors, warnings) {
-            (0, 0) => format!("ok, {} steps", report.steps),
-            (0, n) => format!("ok, {} steps, {n} warning{}", report.steps, plural(n)),
-            (n, 0) => format!("{n} error{}", plural(n)),
-            (n, m) => format!("{n} error{}, {m} warning{}", plural(n), plural(m)),
-        };
-        ui.say(&format!("{}: {verdict}", file.display()));
+        if let (Some(covering), Some(document), false) = (&covering, &report.document, report.has_errors()) {
+            short |= covering.report(file, document);
+        }
     }
-    Ok(if wrong { Exit::Invalid } else { Exit::Done })
+    Ok(match (wrong, short) {
+        (true, _) => Exit::Invalid,
+        (false, true) => Exit::RunFailed,
+        (false, false) => Exit::Done,
+    })
+}
+
+fn say(file: &Path, report: &CheckReport, ui: Ui) {
+    ui.diagnostics(&report.diagnostics);
+    let errors = report.diagnostics.iter().filter(|d| d.is_error()).count();
+    let warnings = report.diagnostics.len() - errors;
+    let verdict = match (errors, warnings) {
+        (0, 0) => format!("ok, {} steps", report.steps),
+        (0, n) => format!("ok, {} steps, {n} warning{}", report.steps, plural(n)),
+        (n, 0) => format!("{n} error{}", plural(n)),
+        (n, m) => format!("{n} error{}, {m} warning{}", plural(n), plural(m)),
+    };
+    ui.say(&format!("{}: {verdict}", file.display()));
 }
 
 const fn plural(n: usize) -> &'static str {

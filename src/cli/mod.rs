@@ -7,6 +7,7 @@ mod cancel;
 mod check;
 mod chosen;
 mod completions;
+mod coverage;
 mod drive;
 mod error;
 mod exit;

@@ -11,6 +11,7 @@ pub mod allowed_signers;
 pub mod approval;
 pub mod block;
 pub mod build;
+pub mod coverage;
 pub mod dsse;
 pub mod enrol;
 pub mod history;

@@ -8,6 +8,7 @@ mod choice;
 mod clock;
 mod closed;
 mod completion;
+mod coverage;
 mod damage;
 mod disk;
 mod elsewhere;

@@ -3,6 +3,7 @@
 //! - `plans`, `world`, `people`, `drive`: what is run, and what happens to it.
 //! - `nests`: plans with groups, lists, rounds and reverts.
 //! - `places`, `model`, `checkers`, `compounds`: a second opinion on every entry.
+//! - `coverage`: what a run walks are edges of its plan.
 //! - `told`: what an event says beyond its fact.
 //! - `choices`: what is chosen was on the list that stood in the question.
 //! - `glass`: gates that somebody opens alone.
@@ -27,6 +28,7 @@ mod arbitrary;
 mod checkers;
 mod choices;
 mod compounds;
+mod coverage;
 mod doctored;
 mod drive;
 mod exhaustive;
