@@ -116,7 +116,7 @@ pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError
         // `list:key/item` is an item of the list, done for one item of a loop.
         let base = id.split_once(':').map_or(id, |(base, _)| base);
         let guard = plan.graph.guards.iter().any(|guard| guard.id == id);
-        let item = id.split_once('/').map(|(list, item)| (list.split(':').next().unwrap_or(list), item));
+        let item = id.rsplit_once('/').map(|(list, item)| (list.split(':').next().unwrap_or(list), item));
         guard
             || steps.iter().any(|step| {
                 step.id == id
