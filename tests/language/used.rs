@@ -159,3 +159,21 @@ fn names_stay_apart_however_they_are_written() {
     let folder = folder(&[("child", child), ("user", user)]);
     assert_eq!(errors(&folder, "user"), [], "no name of the outer one is read");
 }
+
+#[test]
+fn what_a_filter_judges_is_not_what_the_runbook_was_given() {
+    let child = "inputs: {ok: {type: string}}\nsteps:\n  - {id: look, argv: [\"echo\", \"{{ inputs.ok }}\"], effect: read}\n";
+    let user = |name: &str, given: &str| {
+        format!(
+            "vars: {{list: [a]}}\nsteps:\n  - id: all\n    for_each: {{items: vars.list, as: {name}, max_targets: 1}}\n    runbook: {{use: child, inputs: {{ok: \"{given}\"}}}}\n"
+        )
+    };
+    let folder = folder(&[("child", child), ("user", &user("tenant", "{{ tenant }}"))]);
+    assert_eq!(errors(&folder, "user"), []);
+    for (name, given) in
+        [("target", "{{ target }}"), ("item", "a {{ item }}"), ("tenant", "{{ step.started_at }}")]
+    {
+        write(folder.path(), "user", &user(name, given));
+        assert_eq!(errors(&folder, "user"), [("used-runbook", "user".to_owned())], "{given}");
+    }
+}
