@@ -75,6 +75,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Milliseconds on a scale that never steps; comparable within one process only.
     fn mono(&self) -> u64;
+    /// The clock of a rehearsal, which nobody waits for: it is moved instead.
+    fn as_virtual(&self) -> Option<&VirtualClock> {
+        None
+    }
 }
 
 /// The machine's clock.
@@ -126,6 +130,11 @@ impl VirtualClock {
         self.mono.fetch_add(millis, Ordering::SeqCst);
     }
 
+    /// Time passes until `at`; none where that is past.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.advance(at.since(self.now()));
+    }
+
     /// Somebody sets the wall clock, forwards or backwards; the monotonic scale does not notice.
     pub fn step(&self, millis: i64) {
         self.now.fetch_add(millis, Ordering::SeqCst);
@@ -139,6 +148,10 @@ impl Clock for VirtualClock {
 
     fn mono(&self) -> u64 {
         u64::try_from(self.mono.load(Ordering::SeqCst)).unwrap_or(0)
+    }
+
+    fn as_virtual(&self) -> Option<&VirtualClock> {
+        Some(self)
     }
 }
 

@@ -14,11 +14,12 @@ use programs::Place;
 
 type Suite = (&'static str, fn(&Place, usize));
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     ("chain", steps::chain),
     ("fan", steps::fan),
     ("syncs", steps::syncs),
     ("growth", steps::growth),
+    ("rehearse", steps::rehearse),
     ("start", commands::start),
     ("plan", commands::plan),
     ("record", commands::record),

@@ -66,6 +66,13 @@ impl Place {
         command
     }
 
+    /// Rehearses a runbook into a new folder.
+    pub fn rehearse(&self, runbook: &Path) -> Command {
+        let mut command = self.consigne(&["rehearse", "--unattended", "--no-past", "--out"]);
+        command.arg(self.fresh("rehearsal")).arg(runbook);
+        command
+    }
+
     pub fn fresh_id(&self) -> String {
         self.next.set(self.next.get() + 1);
         format!("run-{}", self.next.get())

@@ -100,3 +100,26 @@ pub fn growth(place: &Place, rounds: usize) {
         );
     }
 }
+
+/// A rehearsal from start to end, checking and sealing included: nothing is started, and nothing waits for the disk.
+pub fn rehearse(place: &Place, rounds: usize) {
+    let sizes = [1_000, 10_000, 100_000];
+    for shape in [Shape::Chain, Shape::Fan] {
+        let times = sizes.map(|steps| {
+            let runbook = place.runbook(shape, Work::True, steps);
+            let rounds = if steps > 1_000 { 1 } else { rounds };
+            alone(rounds, &|| place.rehearse(&runbook)).as_secs_f64()
+        });
+        let each = [0, 1, 2].map(|at| times[at] / sizes[at] as f64 * 1e6);
+        println!(
+            "  {:6} {:.2} s / {:.2} s / {:.2} s for 1,000, 10,000 and 100,000 steps: {:.0} / {:.0} / {:.0} us a step",
+            shape.name(),
+            times[0],
+            times[1],
+            times[2],
+            each[0],
+            each[1],
+            each[2],
+        );
+    }
+}

@@ -1,11 +1,13 @@
 //! What may be typed. The doc comments are the help.
 
+mod rehearse;
 mod review;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
@@ -37,6 +39,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Run a runbook for real in a practice environment
     Drill(RunArgs),
+    /// Walk a runbook with real people and simulated effects
+    Rehearse(RehearseArgs),
     /// Go on with a run that is paused, or whose process died
     Resume(ResumeArgs),
     /// Do a part of a finished run again, as a new run
@@ -102,13 +106,13 @@ pub struct CheckArgs {
 pub struct ChoiceArgs {
     /// The runbook: a file, or the id of one that `consigne runbooks` finds
     pub file: PathBuf,
-    /// Environment (a drill uses `practice` unless told otherwise)
+    /// Environment (a drill or rehearsal uses `practice` unless told otherwise)
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
     /// An input, instead of the one in the file; may be given several times
     #[arg(long = "input", value_name = "NAME=VALUE")]
     pub inputs: Vec<String>,
-    /// File of inputs (a drill takes NAME.inputs.yaml beside the runbook unless told otherwise)
+    /// File of inputs (a drill or rehearsal takes NAME.inputs.yaml beside the runbook unless told otherwise)
     #[arg(long = "inputs", value_name = "FILE")]
     pub inputs_file: Option<PathBuf>,
 }
@@ -139,8 +143,14 @@ pub struct GraphArgs {
     /// The runbook
     pub file: PathBuf,
     /// Print Mermaid text
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["svg", "json"])]
     pub mermaid: bool,
+    /// Print an SVG file
+    #[arg(long, conflicts_with = "json")]
+    pub svg: bool,
+    /// Print steps, arrows and branches as JSON
+    #[arg(long)]
+    pub json: bool,
     /// Language of the picture
     #[arg(long, value_enum)]
     pub lang: Option<Lang>,
@@ -485,6 +495,11 @@ pub enum KeysVerb {
         /// Trust it with this runbook only
         #[arg(long, value_name = "ID")]
         runbook: Option<String>,
+    },
+    /// Add the key of rehearsals, which everybody has, to a folder of keys, for checking rehearsals with stock tools
+    Rehearsals {
+        /// The folder, made where there is none
+        dir: PathBuf,
     },
     /// Show the keys that are trusted here, and with what
     List {

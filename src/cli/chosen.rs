@@ -129,7 +129,13 @@ type Readable = (Document, Option<Environment>, Vec<Environment>);
 
 /// The runbook and its environments; every error at once.
 fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, CliError> {
-    let env = args.env.clone().or_else(|| (mode == Mode::Drill).then(|| "practice".to_owned()));
+    let practice = match mode {
+        Mode::Live => false,
+        Mode::Drill => true,
+        // Whatever needs no environment can be rehearsed without one.
+        Mode::Rehearsal => Environment::find(file, "practice").is_ok(),
+    };
+    let env = args.env.clone().or_else(|| practice.then(|| "practice".to_owned()));
     let unusable = |problems: Vec<Diagnostic>| {
         let elsewhere =
             problems.iter().any(|problem| problem.code == "environment" && problem.help.is_empty());
@@ -178,7 +184,7 @@ fn given(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Given, Cl
         given.options.push((name.to_owned(), value.to_owned()));
     }
     let beside = file.with_extension("inputs.yaml");
-    let practice = mode == Mode::Drill && beside.is_file();
+    let practice = mode != Mode::Live && beside.is_file();
     let file: Option<&Path> = match &args.inputs_file {
         Some(file) => Some(file),
         None if practice => {

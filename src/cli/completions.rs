@@ -149,11 +149,13 @@ fn beginning(current: &OsStr, all: impl Iterator<Item = String>) -> Vec<Completi
     all.filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
 }
 
-/// A YAML file that is neither inputs nor answers nor an environment.
+/// A YAML file that is no environment, and nothing that lies beside a runbook.
 fn looks_like_a_runbook(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
     let beside = path.parent().is_some_and(|folder| folder.ends_with("environments"));
-    let other = [".inputs.yaml", ".answers.yaml"].iter().any(|end| name.ends_with(end));
+    let other = [".inputs.yaml", ".answers.yaml", ".fixture.yaml", ".scenario.yaml"]
+        .iter()
+        .any(|end| name.ends_with(end));
     name.ends_with(".yaml") && !other && !beside
 }
 

@@ -1,5 +1,6 @@
 //! What the verbs that drive a run share, and `consigne resume`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::ui::Ui;
 use super::window;
 use crate::clock::{Clock, SystemClock};
 use crate::core::{Actor, Input, RunStatus, State};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Place};
 use crate::engine::book::BookError;
 use crate::engine::launch::{self, Answering, Host, LaunchError, Reopened, Rest};
 use crate::engine::local::{DriveError, Stopped};
@@ -111,37 +112,38 @@ pub(super) fn answers(file: Option<&Path>) -> Result<Answers, CliError> {
 
 /// Every answer is meant for a step of the plan: one that is not would pause a run for no visible reason.
 pub(super) fn known_steps(answers: &Answers, plan: &Plan) -> Result<(), CliError> {
-    let steps = &plan.graph.steps;
-    let known = |id: &str| {
-        // `list:key/item` is an item of the list, done for one item of a loop.
-        let base = id.split_once(':').map_or(id, |(base, _)| base);
-        let guard = plan.graph.guards.iter().any(|guard| guard.id == id);
-        let item = id.rsplit_once('/').map(|(list, item)| (list.split(':').next().unwrap_or(list), item));
-        guard
-            || steps.iter().any(|step| {
-                step.id == id
-                    || step.id == base
-                    || item.is_some_and(|(list, item)| {
-                        step.id == list && step.items.iter().any(|one| one.id == item)
-                    })
-            })
-    };
-    let items =
-        steps.iter().flat_map(|step| step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));
-    let names: Vec<String> = steps.iter().map(|step| step.id.clone()).chain(items).collect();
-    let wrong: Vec<Diagnostic> = answers
-        .iter()
-        .filter(|(id, _)| !known(id))
-        .map(|(id, answer)| {
-            let message = format!("the runbook has no step `{id}`");
-            Diagnostic::error("unknown-step", answer.at.clone(), message)
-                .suggest(id, names.iter().map(String::as_str))
-        })
-        .collect();
+    let wrong = unknown_steps(answers.iter().map(|(id, answer)| (id, &answer.at)), plan);
     if wrong.is_empty() {
         return Ok(());
     }
     Err(CliError::new(Exit::Invalid, "the answers do not fit the runbook; nothing was started").with(wrong))
+}
+
+/// The answer ids that mean nothing in the plan.
+pub(super) fn unknown_steps<'i>(
+    ids: impl Iterator<Item = (&'i String, &'i Place)>,
+    plan: &Plan,
+) -> Vec<Diagnostic> {
+    let steps = &plan.graph.steps;
+    let guards = plan.graph.guards.iter().map(|guard| guard.id.clone());
+    let items =
+        steps.iter().flat_map(|step| step.items.iter().map(|item| format!("{}/{}", step.id, item.id)));
+    let names: BTreeSet<String> =
+        steps.iter().map(|step| step.id.clone()).chain(items).chain(guards).collect();
+    let known = |id: &str| {
+        // `list:key/item` is an item of the list, done for one item of a loop.
+        let base = id.split_once(':').map_or(id, |(base, _)| base);
+        let item = id
+            .rsplit_once('/')
+            .map(|(list, item)| format!("{}/{item}", list.split(':').next().unwrap_or(list)));
+        names.contains(id) || names.contains(base) || item.is_some_and(|item| names.contains(&item))
+    };
+    let unknown = ids.filter(|(id, _)| !known(id)).map(|(id, at)| {
+        let message = format!("the runbook has no step `{id}`");
+        let problem = Diagnostic::error("unknown-step", at.clone(), message);
+        problem.suggest(id, names.iter().map(String::as_str))
+    });
+    unknown.collect()
 }
 
 /// Where this process works. What `prompts` holds was asked before anything else had the terminal.
@@ -181,11 +183,22 @@ pub(super) fn answering(
     dir: &Path,
     plan: &Plan,
 ) -> Result<Answering, CliError> {
+    let me = identity::actor(&plan.graph.people, &identity::os_user());
+    answering_as(&me, common, answers, dir, clock())
+}
+
+/// The same for a person who is known, by another clock.
+pub(super) fn answering_as(
+    me: &Actor,
+    common: &DriveArgs,
+    answers: Answers,
+    dir: &Path,
+    clock: Arc<dyn Clock>,
+) -> Result<Answering, CliError> {
     if common.plain {
         anstream::ColorChoice::Never.write_global();
     }
     let (send, replies) = mpsc::unbounded_channel();
-    let me = identity::actor(&plan.graph.people, &identity::os_user());
     let alone = common.unattended || !std::io::stdin().is_terminal();
     let inner: Box<dyn Operator> = if alone {
         Box::new(Unattended::new())
@@ -193,7 +206,7 @@ pub(super) fn answering(
         let setup = Setup {
             me: me.who.clone(),
             signs: common.key.is_some(),
-            clock: clock(),
+            clock,
             evidence: evidence(dir),
             replies: send.clone(),
         };
@@ -390,6 +403,8 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Surroundings(_) => {
             CliError::new(Exit::Invalid, message).hint(ACCEPT).hint("nothing was started")
         }
+        LaunchError::Rehearsal(_) => CliError::new(Exit::Usage, message)
+            .hint("consigne rehearse FILE does nothing and costs nothing: rehearse again"),
         LaunchError::Random(_) => CliError::new(Exit::Bug, message),
         LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),

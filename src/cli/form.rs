@@ -5,8 +5,7 @@ use std::io::IsTerminal;
 
 use serde_json::Value;
 
-use super::args::DriveArgs;
-use super::drive;
+use super::args::{DriveArgs, Lang};
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::Ui;
@@ -17,7 +16,12 @@ use crate::runbook::load::Document;
 
 /// Somebody is there to ask, and no script reads what is said.
 pub(super) fn can_be_asked(common: &DriveArgs) -> bool {
-    !common.unattended && !common.json && std::io::stdin().is_terminal()
+    !common.unattended && is_attended(common.json)
+}
+
+/// The same of a verb that nobody can tell to go unattended.
+pub(super) fn is_attended(json: bool) -> bool {
+    !json && std::io::stdin().is_terminal()
 }
 
 /// Asks for every input that is missing or does not fit, and says how to give them on the command line. Where a name
@@ -25,12 +29,12 @@ pub(super) fn can_be_asked(common: &DriveArgs) -> bool {
 ///
 /// # Errors
 /// Whoever was asked has left the form.
-pub(super) fn complete(document: &Document, given: &mut Given, common: &DriveArgs) -> Result<(), CliError> {
+pub(super) fn complete(document: &Document, given: &mut Given, lang: Lang) -> Result<(), CliError> {
     let lacking = inputs::lacking(document, given);
     if lacking.is_empty() || inputs::resolve(document, given).1.iter().any(is_of_no_input) {
         return Ok(());
     }
-    let lang = drive::lang(common).code();
+    let lang = lang.code();
     let blanks: Vec<Blank> = lacking.iter().map(|lacking| blank(lacking, lang)).collect();
     let fits = |name: &str, value: &Value| match lacking.iter().find(|lacking| lacking.name == name) {
         Some(lacking) => inputs::check_value(lacking.decl, value),

@@ -7,10 +7,11 @@ use super::shelf::file_of;
 use super::ui::Ui;
 use super::{drive, picture};
 use crate::plan::outline;
+use crate::plan::preview::Drawn;
 use crate::runbook::check_file;
 
 pub(super) fn graph(args: &GraphArgs) -> Result<Exit, CliError> {
-    let ui = Ui::new(false);
+    let ui = Ui::new(args.json);
     let file = file_of(&args.file, ui)?;
     let report = check_file(&file, None);
     let wrong = report.has_errors();
@@ -21,7 +22,19 @@ pub(super) fn graph(args: &GraphArgs) -> Result<Exit, CliError> {
     ui.diagnostics(&report.diagnostics);
     let plan = outline(&document);
     let lang = drive::spoken(args.lang);
-    let lines = if args.mermaid { picture::mermaid(&plan, lang) } else { picture::terminal(&plan, lang) };
+    if args.json {
+        let drawn = Drawn::of(&plan, &picture::arrows(&plan.graph.steps));
+        let value = serde_json::to_value(&drawn)
+            .map_err(|error| CliError::new(Exit::Bug, format!("the picture cannot be written: {error}")))?;
+        ui.json(&value);
+        return Ok(Exit::Done);
+    }
+    let draw = match (args.mermaid, args.svg) {
+        (true, _) => picture::mermaid,
+        (_, true) => picture::svg,
+        _ => picture::terminal,
+    };
+    let lines = draw(&plan, lang);
     lines.iter().for_each(|line| ui.data(line));
     Ok(Exit::Done)
 }

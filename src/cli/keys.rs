@@ -43,6 +43,10 @@ pub(super) fn keys(args: &KeysArgs) -> Result<Exit, CliError> {
             let executor = ExecutorKey::load(&home.root).map_err(key_error)?;
             enrol(&home.root.join("trust"), executor.org(), principal, file, runbook.as_deref())?;
         }
+        KeysVerb::Rehearsals { dir } => {
+            ExecutorKey::enrol_rehearsals(dir).map_err(key_error)?;
+            Ui::new(false).say(&format!("the key of rehearsals is in {}", dir.display()));
+        }
         KeysVerb::List { json } => list(&home.root.join("trust"), *json)?,
     }
     Ok(Exit::Done)

@@ -1,5 +1,7 @@
 //! `consigne list`: the runs, newest last, with what waits for people and what is still switched.
 
+use std::path::Path;
+
 use super::args::ListArgs;
 use super::busy;
 use super::drive::shown_name;
@@ -10,6 +12,8 @@ use super::review;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
+use crate::core::State;
+use crate::plan::{Mode, Plan};
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -31,6 +35,10 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             }
         };
         let Seen { plan, state, driven } = seen;
+        if plan.graph.mode == Mode::Rehearsal {
+            shown += if args.all { rehearsal(&plan, &state, &dir, &id, ui) } else { 0 };
+            continue;
+        }
         let open = waiting::toggles(&state);
         let status = standing(&state, driven, &dir);
         let done = state.run.finished.is_some() && status != UNSEALED;
@@ -76,6 +84,18 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         ui.say(if args.all { "no runs" } else { "nothing waits; `consigne list --all` shows finished runs" });
     }
     Ok(if damaged { Exit::Damaged } else { Exit::Done })
+}
+
+/// A rehearsal. Nothing of it is real: nobody is waited for, and nothing is switched.
+fn rehearsal(plan: &Plan, state: &State, dir: &Path, id: &str, ui: Ui) -> usize {
+    if ui.json {
+        ui.json(&seen_summary(state, dir, false));
+    } else {
+        let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
+        let (mode, status) = (plan.graph.mode.name(), state.status().name());
+        ui.listed("", &format!("{id}  {mode:<9} {status:<11} {title}"));
+    }
+    1
 }
 
 /// Says who waits for which targets, and how many they are.

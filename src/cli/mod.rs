@@ -26,6 +26,7 @@ mod plan;
 mod practice;
 mod preflight;
 mod print;
+mod rehearse;
 mod report;
 mod rerun;
 mod review;
@@ -99,6 +100,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Preflight(args) => preflight::preflight(&args),
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
+        Verb::Rehearse(args) => rehearse::rehearse(&args),
         Verb::Resume(args) => drive::resume(&args),
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),

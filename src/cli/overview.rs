@@ -128,6 +128,10 @@ impl Overview {
 
     fn take(&mut self, seen: Seen, home: &Home, id: &str, name: &str, user: &str) {
         let Seen { plan, state, driven } = seen;
+        if plan.graph.mode == Mode::Rehearsal {
+            // Nothing of it is real: nobody is waited for, and nothing is switched.
+            return;
+        }
         let dir = home.runs.join(id);
         let standing = standing(&state, driven, &dir);
         let run = About {

@@ -2,15 +2,18 @@
 //!
 //! Pure: an outline in, lines out. In the terminal every step has a line of its own, in an order that respects all
 //! arrows, and the arrows are lanes beside it, as version control draws history. As Mermaid, every label is quoted
-//! and encoded: no text of a runbook becomes part of the drawing.
+//! and encoded: no text of a runbook becomes part of the drawing. As SVG see [`svg`].
 
 mod lists;
+mod svg;
 
 use std::collections::BTreeMap;
 
 use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::IntoNeighbors;
+
+pub(super) use svg::svg;
 
 use super::args::Lang;
 use crate::operator::request::harmless;
@@ -23,7 +26,7 @@ const MOST_LANES: usize = 16;
 const MOST_REDUCED: usize = 2_000;
 
 /// The arrows of an outline: by step, what comes directly after it.
-fn arrows(steps: &[StepNode]) -> Vec<Vec<usize>> {
+pub(super) fn arrows(steps: &[StepNode]) -> Vec<Vec<usize>> {
     let by_name: BTreeMap<&str, usize> =
         steps.iter().enumerate().map(|(at, step)| (step.id.as_str(), at)).collect();
     let mut after = vec![Vec::new(); steps.len()];
@@ -82,6 +85,9 @@ fn legend(plan: &Plan, lang: Lang) -> String {
         .pick("◆ porte   ● machine   ○ personne   ■ fin", "◆ gate   ● machine   ○ person   ■ end")
         .to_owned();
     let has = |kind: Kind| plan.graph.steps.iter().any(|node| node.kind == kind);
+    if plan.graph.steps.iter().any(|node| mark(node) == '▲') {
+        out.push_str(lang.pick("   ▲ destructif", "   ▲ destructive"));
+    }
     if has(Kind::Group) {
         out.push_str(lang.pick("   ▣ groupe", "   ▣ group"));
     }
@@ -99,6 +105,7 @@ fn title(plan: &Plan, lang: Lang) -> String {
 
 const fn mark(node: &StepNode) -> char {
     match node.kind {
+        Kind::Http | Kind::Shell | Kind::Argv if matches!(node.effect, Effect::Destructive) => '▲',
         Kind::Approve | Kind::Confirm => '◆',
         Kind::Http | Kind::Shell | Kind::Argv | Kind::Notify | Kind::Wait | Kind::Assert => '●',
         Kind::Input | Kind::Choice | Kind::Checklist | Kind::Manual => '○',
@@ -420,6 +427,7 @@ fn shape(at: usize, node: &StepNode, values: Option<&StepValues>, lang: Lang) ->
         '◆' => ("{{", "}}"),
         '○' => ("[/", "/]"),
         '■' => ("([", "])"),
+        '▲' => ("[[", "]]"),
         _ => ("[", "]"),
     };
     format!("s{at}{open}{label}{close}")

@@ -1,11 +1,12 @@
 //! `consigne plan`: what a run would do, step by step, and nothing of it done. No effect, no connection, no process,
-//! nothing written.
+//! nothing written. Inputs that are missing are asked where somebody is at the terminal.
 
 use super::args::{ChoiceArgs, Lang, ModeChoice, PlanArgs};
 use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
+use super::form;
 use super::sheet;
 use super::shelf::located;
 use super::ui::Ui;
@@ -13,12 +14,18 @@ use super::window;
 use crate::plan::preview::Preview;
 use crate::plan::{Mode, service};
 use crate::runbook::environment::{Environment, ServiceAt, Services};
+use crate::runbook::inputs::Given;
+use crate::runbook::load::Document;
 
 pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let mode = mode(&args.choice, args.mode)?;
     let practise = |error| or_practise(error, &args.choice, mode);
-    let chosen = Chosen::of(&args.choice, mode, ui).map_err(practise)?;
+    let ask = |document: &Document, given: &mut Given| match form::is_attended(args.json) {
+        true => form::complete(document, given, drive::spoken(args.lang)),
+        false => Ok(()),
+    };
+    let chosen = Chosen::asking(&args.choice, mode, ui, &ask).map_err(practise)?;
     let services = undecided(&chosen);
     let plan = chosen.plan(&services).map_err(practise)?;
     let practice = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
@@ -29,7 +36,8 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
     let preview = Preview::of(&plan, &started)
         .map_err(|error| CliError::new(Exit::Invalid, format!("the plan cannot be written: {error}")))?;
     if args.json {
-        let value = serde_json::to_value(&preview)
+        let value = preview
+            .document()
             .map_err(|error| CliError::new(Exit::Bug, format!("the plan cannot be written: {error}")))?;
         ui.json(&value);
     } else {
@@ -69,7 +77,7 @@ pub(super) fn or_practise(error: CliError, choice: &ChoiceArgs, mode: Mode) -> C
 
 /// The services of a run that nobody has started.
 pub(super) fn undecided(chosen: &Chosen) -> Services {
-    let environment = chosen.environment.as_ref().filter(|_| chosen.mode == Mode::Drill);
+    let environment = chosen.environment.as_ref().filter(|_| chosen.mode != Mode::Live);
     let needs = environment.map(service::needs).unwrap_or_default();
     needs.into_iter().map(|needs| (needs.name, ServiceAt::at_start())).collect()
 }

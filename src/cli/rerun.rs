@@ -23,9 +23,9 @@ use super::verify::verified;
 use super::window;
 use crate::core::Input;
 use crate::core::rerun::{again, imports, take_over};
-use crate::engine::launch::{self, Hosting, NewRun};
+use crate::engine::launch::{self, Hosting, LaunchError, NewRun};
 use crate::plan::service::Service;
-use crate::plan::{Plan, Rerun};
+use crate::plan::{Mode, Plan, Rerun};
 use crate::record::verify::Overall;
 use crate::runbook::environment::{ServiceAt, Services};
 use crate::runbook::inputs::{Given, GivenValue};
@@ -35,6 +35,9 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let old_dir = home.run_dir(&args.run)?;
     let Seen { plan: old, state, .. } = look(&old_dir)?;
+    if old.graph.mode == Mode::Rehearsal {
+        return Err(drive::launch_error(LaunchError::Rehearsal(state.run.id)));
+    }
     let name = drive::shown_name(&state.run.id, &old_dir, &home);
     if state.run.finished.is_none() {
         return Err(CliError::new(Exit::Usage, format!("run {} is not over", state.run.id))

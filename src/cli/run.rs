@@ -27,7 +27,9 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let chosen = if form::can_be_asked(&args.common) {
-        let ask = |document: &Document, given: &mut Given| form::complete(document, given, &args.common);
+        let ask = |document: &Document, given: &mut Given| {
+            form::complete(document, given, drive::lang(&args.common))
+        };
         Chosen::asking(&args.choice, mode, ui, &ask)?
     } else {
         Chosen::of(&args.choice, mode, ui)?

@@ -5,6 +5,7 @@
 mod beside;
 mod choice;
 mod ends;
+mod forks;
 mod guards;
 mod limits;
 mod lists;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use super::args::Lang;
 use crate::operator::request::{self, plain};
-use crate::plan::preview::{Entitled, Foreseen, MachineTime, Preview, StepPreview};
+use crate::plan::preview::{Entitled, Foreseen, MachineTime, PeopleTime, Preview, StepPreview};
 use crate::plan::{
     Accept, Effect, ErrorClass, Evidence, Expect, GateNode, Identity, Kind, Localized, Mode, OnFailure,
     OnTimeout, OtherwisePutBack, ProbeOf, RunOn, SecretSource, Section, StepNode,
@@ -30,7 +31,9 @@ const INDENT: &str = "       ";
 pub(super) fn lines(preview: &Preview, lang: Lang) -> Vec<String> {
     let mut sheet = Sheet { lang, out: Vec::new(), width: WIDTH };
     sheet.head(preview);
+    sheet.forks(preview);
     sheet.guards(preview);
+    sheet.out.extend([String::new(), sheet.pick("── étape par étape ──", "── step by step ──").to_owned()]);
     let mut section = Section::Main;
     let mut nesting = lists::Nesting::default();
     for (at, step) in preview.steps.iter().enumerate() {
@@ -114,10 +117,7 @@ impl Sheet {
             let argv = service.argv.join(" ");
             self.entry("service", &format!("{}: {argv}", service.name));
         }
-        for target in &preview.targets {
-            let steps = target.steps.join(", ");
-            self.entry(self.pick("cible", "target"), &format!("{} ({steps})", target.target));
-        }
+        self.touched(preview);
         if preview.identity == Identity::SshKey {
             let text = self.pick(
                 "les accords doivent être signés par une clé SSH",
@@ -127,6 +127,8 @@ impl Sheet {
         }
         let time = self.time(&preview.machine_time, preview.deadline_ms);
         self.entry(self.pick("durée", "time"), &time);
+        let people = self.people_time(&preview.people_time);
+        self.entry(self.pick("personnes", "people"), &people);
         self.beside(preview);
         self.entry(self.pick("empreinte", "digest"), &preview.digest);
     }
@@ -143,9 +145,13 @@ impl Sheet {
     fn time(&self, time: &MachineTime, deadline: Option<u64>) -> String {
         let most = duration(time.at_most_ms);
         let mut out = match self.lang {
-            Lang::Fr => format!("machines : {most} au plus ; les personnes et les retours en arrière en sus"),
-            Lang::En => format!("machines at most {most}; people and reversals come on top"),
+            Lang::Fr => format!("machines : {most} au plus"),
+            Lang::En => format!("machines at most {most}"),
         };
+        if time.reversals_ms > 0 {
+            let word = self.pick(" ; retours en arrière en sus, au plus", "; reversals on top, at most");
+            out.push_str(&format!("{word} {}", duration(time.reversals_ms)));
+        }
         if !time.open_ended.is_empty() {
             let steps = time.open_ended.join(", ");
             let besides = self.pick(" ; sans compter l'attente de", "; not counting the wait of");
@@ -157,6 +163,21 @@ impl Sheet {
             out.push_str(&format!("{word} {}", duration(deadline)));
         }
         out
+    }
+
+    fn people_time(&self, time: &PeopleTime) -> String {
+        let mut out = Vec::new();
+        if time.at_most_ms > 0 {
+            out.push(format!("{} {}", self.pick("au plus", "at most"), duration(time.at_most_ms)));
+        }
+        if !time.open_ended.is_empty() {
+            let steps = time.open_ended.join(", ");
+            out.push(format!("{} {steps}", self.pick("sans limite à", "without a limit at")));
+        }
+        if out.is_empty() {
+            return self.pick("rien ne leur est demandé", "nothing is asked of them").to_owned();
+        }
+        out.join(self.pick(" ; ", "; "))
     }
 
     fn step(&mut self, number: usize, step: &StepPreview, preview: &Preview) {

@@ -15,16 +15,17 @@ use super::keys::key_error;
 use super::review;
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
-use crate::core::{AskKind, State, Status};
+use crate::core::{AskKind, Role, State, Status};
 use crate::engine::launch::{self, LaunchError};
 use crate::engine::{signed, unbegun, word};
 use crate::journal::{Journal, RunLock};
 use crate::operator::{Question, ToSign, elsewhere};
-use crate::plan::Plan;
+use crate::plan::{Mode, Plan};
 use crate::record::block::{BEGIN, END};
 use crate::record::build;
 use crate::record::keys::ExecutorKey;
 use crate::record::note::TreeHead;
+use crate::record::origin;
 
 /// A run as its directory shows it now.
 pub(super) struct Seen {
@@ -78,15 +79,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     );
     let by = if driven { ", driven by a process" } else { "" };
     ui.data(&format!("status: {status}{by}"));
-    let mut places: Vec<usize> = state.places().collect();
-    places.sort_by_cached_key(|at| state.shape().reading_order(&state.shape().node(*at).id));
-    for at in places {
-        let (step, name) = (state.step(at), state.shape().label(at));
-        let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
-    }
+    steps(&state, ui);
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
+    }
+    if plan.graph.mode == Mode::Rehearsal {
+        return origins(&dir, &state, ui);
     }
     for line in waiting::overtimes(&state, now) {
         ui.listed("", &line);
@@ -111,6 +109,29 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     let unfinished = state.run.finished.is_none() || standing(&state, driven, &dir) == UNSEALED;
     if unfinished && !driven {
         ui.hint(&format!("consigne resume {name}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Where each step stands, in the order in which people read them.
+fn steps(state: &State, ui: Ui) {
+    let mut places: Vec<usize> = state.places().collect();
+    places.sort_by_cached_key(|at| state.shape().reading_order(&state.shape().node(*at).id));
+    for at in places {
+        let (step, name) = (state.step(at), state.shape().label(at));
+        let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
+    }
+}
+
+/// Where the values of a rehearsal come from.
+fn origins(dir: &Path, state: &State, ui: Ui) -> Result<Exit, CliError> {
+    let french = state.run.lang == "fr";
+    let entries = Journal::read(dir).map_err(|error| journal_error(&error))?;
+    ui.data(if french { "d'où viennent les réponses :" } else { "where its answers come from:" });
+    for row in origin::rows(entries.iter().flat_map(|entry| &entry.events), state) {
+        let role = if row.role == Role::Do { String::new() } else { format!(" ({})", row.role.name()) };
+        ui.line(&format!("  {:<24} {}", format!("{}{role}", row.place), row.origins.in_lang(french)));
     }
     Ok(Exit::Done)
 }

@@ -174,24 +174,38 @@ impl Book {
         let mut batch: Vec<Decided> =
             batch.into_iter().filter(|decided| !decided.events.is_empty()).collect();
         while !batch.is_empty() {
-            let brought = self.leave_signatures(state, &batch)?;
-            let mono = self.clock.mono();
-            let pending =
-                batch.drain(..).map(|decided| Pending { at: decided.at, mono, events: decided.events });
-            let entries = self.journal.append(pending.collect())?;
-            self.keeper.follow(&mut self.journal, &entries)?;
-            entries.iter().flat_map(|entry| &entry.events).for_each(|event| tell(state, event));
-            if entries.iter().flat_map(|entry| &entry.events).any(is_decision) {
-                for input in self.attest(state)? {
-                    let decided = decide(plan, state, self.clock.now(), Input::Journal(input))?;
-                    batch.extend((!decided.events.is_empty()).then_some(decided));
-                }
-            }
-            for note in brought {
-                batch.push(decide(plan, state, self.clock.now(), note)?);
+            for input in self.put(state, std::mem::take(&mut batch), tell)? {
+                let decided = decide(plan, state, self.clock.now(), input)?;
+                batch.extend((!decided.events.is_empty()).then_some(decided));
             }
         }
         Ok(())
+    }
+
+    /// Writes what was decided, with one sync. What it gives has to be written down next, before anything else happens.
+    ///
+    /// # Errors
+    /// Nothing of the batch counts where the journal cannot be written.
+    pub fn put(
+        &mut self,
+        state: &State,
+        batch: Vec<Decided>,
+        tell: &mut dyn FnMut(&State, &Event),
+    ) -> Result<Vec<Input>, BookError> {
+        let brought = self.leave_signatures(state, &batch)?;
+        let mono = self.clock.mono();
+        let pending =
+            batch.into_iter().map(|decided| Pending { at: decided.at, mono, events: decided.events });
+        let entries = self.journal.append(pending.collect())?;
+        self.keeper.follow(&mut self.journal, &entries)?;
+        let events = || entries.iter().flat_map(|entry| &entry.events);
+        events().for_each(|event| tell(state, event));
+        let mut next = Vec::new();
+        if events().any(is_decision) {
+            next.extend(self.attest(state)?.into_iter().map(Input::Journal));
+        }
+        next.extend(brought);
+        Ok(next)
     }
 
     /// Puts the signatures of the decisions in a batch on disk before the decisions are: a crash in between loses no

@@ -10,6 +10,18 @@ pub fn os_user() -> String {
     user_of(Uid::effective().as_raw())
 }
 
+/// As [`os_user`], from the list of users on this machine alone: no service of names is asked.
+pub fn local_user() -> String {
+    let uid = Uid::effective().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("uid-{uid}"))
+}
+
 /// Name of the user of that number.
 pub fn user_of(uid: u32) -> String {
     match User::from_uid(Uid::from_raw(uid)) {
@@ -41,5 +53,6 @@ mod tests {
     #[test]
     fn the_user_of_this_process_has_a_name() {
         assert!(!os_user().is_empty());
+        assert!(!local_user().is_empty());
     }
 }

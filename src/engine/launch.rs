@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::book::{Book, BookError};
+use super::folder::write_private;
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
 use super::signals::Signals;
@@ -23,9 +24,9 @@ use crate::core::{Actor, Begin, Event, Fact, Input, JournalInput, Phase, Shape, 
 use crate::journal::{Entry, Hash, Journal, JournalError, LockError, Opened, RunLock, TargetLocks};
 use crate::operator::{Operator, Reply};
 use crate::ownership;
-use crate::plan::Plan;
 use crate::plan::digest;
 use crate::plan::service::Service;
+use crate::plan::{Mode, Plan};
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::{About, Ledger, Moment};
 use crate::record::note::TreeHead;
@@ -126,6 +127,9 @@ pub enum LaunchError {
     Corrupt { path: PathBuf, what: String },
     #[error("the run in {} never began: its process died before the first step", dir.display())]
     NeverBegan { dir: PathBuf },
+    /// Real effects would follow simulated ones.
+    #[error("run {0} is a rehearsal: nobody goes on with it")]
+    Rehearsal(String),
     #[error("interrupted before anything was started")]
     Interrupted,
     #[error("the run is over")]
@@ -142,6 +146,9 @@ pub enum LaunchError {
 /// # Errors
 /// See [`LaunchError`]; before entry 0 nothing is left behind.
 pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
+    if new.plan.graph.mode == Mode::Rehearsal {
+        return Err(LaunchError::Rehearsal(new.id));
+    }
     let missing = preflight::programs(&new.plan);
     if !missing.is_empty() {
         return Err(LaunchError::Missing(missing));
@@ -311,6 +318,9 @@ pub fn reopen(dir: &Path, home: &Path, clock: &Arc<dyn Clock>) -> Result<Reopene
     }
     let Opened { journal, entries, recovered } = Journal::open(dir)?;
     let (plan, hosting, state) = fold(dir, &entries)?;
+    if plan.graph.mode == Mode::Rehearsal {
+        return Err(LaunchError::Rehearsal(state.run.id));
+    }
     let key = Arc::new(ExecutorKey::load(home)?);
     let book = Book::new(journal, &entries, key, home, clock.clone())?;
     let mut before: Vec<Input> = Vec::new();
@@ -574,22 +584,6 @@ fn context(
     let mut context = RunContext::open(id, dir, secrets, globals, host.clock.clone())?;
     lang.clone_into(&mut context.lang);
     Ok(context)
-}
-
-pub(super) fn make_folder(path: &Path) -> Result<(), LaunchError> {
-    ownership::make_folder(path).map_err(|source| LaunchError::File {
-        verb: "make",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LaunchError> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    let file = ownership::open(options.write(true).create_new(true), path);
-    file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(|source| LaunchError::File { verb: "write", path: path.to_owned(), source })
 }
 
 fn corrupt(path: &Path, what: &dyn std::fmt::Display) -> LaunchError {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::board::Board;
 use super::book::{self, Book, BookError};
 use super::messengers::{Messengers, Report};
 use super::reminders::Reminders;
@@ -19,7 +20,6 @@ use super::socket::{Remote, Said, Socket, Verb};
 use super::word::{Unheard, Word};
 use super::{identity, narrate};
 use crate::clock::{Clock, Timestamp};
-use crate::core::state::ItemState;
 use crate::core::{
     Actor, Answer, AttemptKey, Command, Decided, How, Input, Outcome, Phase, Refused, State, decide, wanted,
 };
@@ -86,10 +86,7 @@ enum Woken {
 struct Loop {
     it: Local,
     in_flight: BTreeMap<AttemptKey, CancelHandle>,
-    /// What the operator has been asked, and how far it was answered then.
-    shown: BTreeMap<u32, Progress>,
-    /// Questions that the operator has just answered and waits to hear about.
-    answered: Vec<u32>,
+    board: Board,
     /// Absent before the first entry, after the last, and where there can be none.
     socket: Option<Socket>,
     /// What is said from elsewhere, and is not on disk yet.
@@ -106,9 +103,6 @@ struct Loop {
     leave: bool,
 }
 
-/// How far a question is answered: whatever of it changes is shown anew.
-type Progress = (usize, bool, Vec<ItemState>);
-
 impl Local {
     /// Takes in `first` and drives until the run is over or parked.
     ///
@@ -122,8 +116,7 @@ impl Local {
         let mut this = Loop {
             it: self,
             in_flight: BTreeMap::new(),
-            shown: BTreeMap::new(),
-            answered: Vec::new(),
+            board: Board::default(),
             socket: None,
             heard: Vec::new(),
             reminders: Reminders::default(),
@@ -237,7 +230,7 @@ impl Loop {
             Woken::Reply(Reply::Answer(answer)) => {
                 let ask = answer.ask;
                 match self.answer(*answer, batch) {
-                    Ok(_) => self.answered.push(ask),
+                    Ok(_) => self.board.taken(ask),
                     Err(refused) => self.it.operator.refused(ask, &refused),
                 }
             }
@@ -391,37 +384,10 @@ impl Loop {
                 Command::WakeAt(at) => self.wake = Some(at),
             }
         }
-        // Taken: the operator hears that the question is closed, or sees what is still open of it.
-        for ask in std::mem::take(&mut self.answered) {
-            self.shown.remove(&ask);
-            if !asks.contains(&ask) {
-                self.it.operator.withdraw(ask, "");
-            }
-        }
-        let gone: Vec<u32> = self.shown.keys().copied().filter(|ask| !asks.contains(ask)).collect();
-        for ask in gone {
-            self.shown.remove(&ask);
-            let note = narrate::closed(&self.it.state, ask);
-            self.it.operator.withdraw(ask, &note);
-        }
-        for ask in &asks {
-            let progress = self.progress(*ask);
-            if self.shown.get(ask) != progress.as_ref()
-                && let Some(mut question) = Question::of(&self.it.plan, &self.it.state, *ask)
-            {
-                self.shown.extend(progress.map(|progress| (*ask, progress)));
-                question.to_sign = self.it.book.to_sign(&self.it.plan, &self.it.state, &question);
-                self.it.operator.ask(question);
-            }
-        }
-        let Local { plan, state, runners, context, .. } = &self.it;
+        let Local { plan, state, book, operator, runners, context, .. } = &mut self.it;
+        self.board.show(&asks, (&**plan, &*state), book, operator.as_mut());
         self.messengers.look(&asks, (plan, state), runners, context);
         self.remind(asks);
-    }
-
-    fn progress(&self, ask: u32) -> Option<Progress> {
-        let ask = self.it.state.ask(ask)?;
-        Some((ask.answers.len(), ask.escalated, self.it.state.step(ask.step).items.clone()))
     }
 
     /// Questions that no time-out closes are not forgotten either.

@@ -2,9 +2,10 @@
 //! inputs. They decide nothing.
 //!
 //! - `local`: this process, real time, files. `narrate` is what it tells people, `signals` what wakes it besides.
-//! - `sim`: virtual time, for rehearsals and tests.
+//! - `sim`: virtual time, for rehearsals and tests; `rehearsal`: real people in a simulated world.
+//! - `board`: what the operator has in front of him.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
-//!   files that people attach.
+//!   files that people attach; `folder`: what is frozen.
 //! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `queue`: the targets of a run that is about to begin, and waiting for them.
@@ -14,8 +15,10 @@
 //!   reaches the process that drives the run; `reminders`: when people are reminded of what they are asked.
 
 pub mod ambient;
+mod board;
 pub mod book;
 pub mod evidence;
+mod folder;
 pub mod identity;
 pub mod launch;
 pub mod local;
@@ -23,6 +26,7 @@ mod messengers;
 mod narrate;
 pub mod preflight;
 pub mod queue;
+pub mod rehearsal;
 mod reminders;
 pub mod services;
 mod signals;

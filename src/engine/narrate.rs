@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status, VoidReason};
 use crate::operator::{Lang, Question, harmless, one_line};
 use crate::plan::{Action, Mode, Plan, Program};
+use crate::record::origin::Origins;
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
 
@@ -135,6 +136,9 @@ fn fact(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             format!("! {step}: {} ({}, {who})", pick(french, "dérogation", "override"), how.name())
         }
         Fact::AttemptStarted { role, .. } => format!("  {step}: {}", started(state, event, *role)?),
+        Fact::AttemptFinished { .. } if plan.graph.mode == Mode::Rehearsal => {
+            return rehearsed(french, step, event);
+        }
         Fact::AttemptFinished { result, reason, code, .. } if *result != AttemptResult::Succeeded => {
             let code = code.map(|code| format!(" {code}")).unwrap_or_default();
             format!("  {step}: {reason}{code}")
@@ -160,15 +164,26 @@ fn fact(plan: &Plan, state: &State, event: &Event) -> Option<String> {
         Fact::ClockStepped { back_ms } => {
             format!("! {} {back_ms} ms", pick(french, "l'horloge a reculé de", "the clock went back by"))
         }
-        Fact::JournalRecovered { bytes, .. } => {
-            format!(
-                "! {} ({bytes})",
-                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
-            )
-        }
         _ => return more(plan, state, event),
     };
     Some(text)
+}
+
+/// Somebody rehearses, and a step waits: it goes on when he says so.
+pub(super) fn skips(state: &State, at: usize, millis: u64) -> String {
+    let time = humantime::format_duration(std::time::Duration::from_millis(millis));
+    let french = state.run.lang == "fr";
+    let waits = pick(french, "attendrait", "would wait for");
+    let goes_on = pick(french, "Entrée continue", "Enter goes on");
+    format!("  {}: {waits} {time} ({goes_on})", state.shape().label(at))
+}
+
+/// What an attempt of a rehearsal was answered, and who says so.
+fn rehearsed(french: bool, step: &str, event: &Event) -> Option<String> {
+    let Fact::AttemptFinished { reason, code, .. } = &event.fact else { return None };
+    let origins = Origins::of_event(event)?;
+    let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+    Some(format!("  {step}: {reason}{code} <- {}", origins.in_lang(french)))
 }
 
 /// Questions, what was said to them and what became of them; lists and groups.
@@ -189,6 +204,12 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 who.who,
                 language.decision(*said),
                 by.unwrap_or_default()
+            )
+        }
+        Fact::JournalRecovered { bytes, .. } => {
+            format!(
+                "! {} ({bytes})",
+                pick(french, "fin de journal déchirée mise de côté", "torn end of journal set aside")
             )
         }
         Fact::NoteRecorded {} => format!("  {}: {}", event.actor.as_ref()?.who, event.hidden.text("text")?),

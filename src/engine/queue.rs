@@ -7,8 +7,9 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
+use super::folder::make_folder;
 use super::identity;
-use super::launch::{Host, LaunchError, NewRun, make_folder};
+use super::launch::{Host, LaunchError, NewRun};
 use super::unbegun;
 use crate::journal::{LockError, Queue, RunLock, TargetHolder, TargetLocks, Ticket, Waiting};
 use crate::operator::Operator;

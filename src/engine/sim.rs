@@ -3,7 +3,7 @@
 //!
 //! It owns no truth: what survives a crash is its list of entries, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -29,6 +29,11 @@ pub trait World {
 
     /// After each entry, before anything it enables starts.
     fn entered(&mut self, _plan: &Plan, _state: &State, _entry: &Decided) {}
+
+    /// What has to be written down because of that entry, before anything it enables starts.
+    fn follow_up(&mut self) -> Vec<Input> {
+        Vec::new()
+    }
 }
 
 /// What will happen at a moment.
@@ -125,16 +130,32 @@ impl<'a, W: World> Sim<'a, W> {
             self.stopping.remove(key);
         }
         let resumes = matches!(input, Input::Resume { .. });
-        let decided = decide(self.plan, &mut self.state, self.now, input)?;
+        self.take(input)?;
         self.dormant &= !resumes;
-        if !decided.events.is_empty() {
-            self.world.entered(self.plan, &self.state, &decided);
-            self.entries.push(decided);
-        }
         if !self.dormant {
             self.reconcile();
         }
         Ok(())
+    }
+
+    /// Takes in one input, and what has to be written down because of it.
+    fn take(&mut self, input: Input) -> Result<(), Refused> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let decided = decide(self.plan, &mut self.state, self.now, input)?;
+            if !decided.events.is_empty() {
+                self.world.entered(self.plan, &self.state, &decided);
+                self.entries.push(decided);
+                inputs.extend(self.world.follow_up());
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next thing happens, and whether it is only that time passes.
+    pub fn next(&self) -> Option<(Timestamp, bool)> {
+        let ((at, _), happening) = self.agenda.first_key_value()?;
+        Some((*at, matches!(happening, Happening::Tick)))
     }
 
     /// Goes on to the next thing that happens. False: nothing ever will.

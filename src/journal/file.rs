@@ -51,6 +51,8 @@ pub struct Journal {
     /// The public files lag behind the log, or hold half a line.
     stale: bool,
     broken: bool,
+    /// Appending does not wait for the disk.
+    relaxed: bool,
     chain: Chain,
     salt: Box<dyn Salt>,
 }
@@ -190,13 +192,32 @@ impl Journal {
         let disclosures = files::append_to(&dir.join(DISCLOSURES))?;
         let dir = dir.to_owned();
         let salt = Box::new(SystemSalt);
-        Ok(Self { dir, wal, wal_len, events, disclosures, stale: false, broken: false, chain, salt })
+        Ok(Self {
+            dir,
+            wal,
+            wal_len,
+            events,
+            disclosures,
+            stale: false,
+            broken: false,
+            relaxed: false,
+            chain,
+            salt,
+        })
     }
 
     /// Draws salts and nonces from elsewhere: for rehearsals and tests.
     #[must_use]
     pub fn salted(mut self, salt: Box<dyn Salt>) -> Self {
         self.salt = salt;
+        self
+    }
+
+    /// Appends without waiting for the disk, as long as no tree head is signed: for rehearsals, which do nothing that
+    /// could be lost. Whatever crash comes, such a run is made again.
+    #[must_use]
+    pub fn relaxed(mut self) -> Self {
+        self.relaxed = true;
         self
     }
 
@@ -222,7 +243,9 @@ impl Journal {
         let path = self.dir.join(WAL);
         let wal = self.wal.as_mut().ok_or(JournalError::Sealed)?;
         let written = wal.write_all(bytes).map_err(JournalError::io("write", &path));
-        let synced = written.and_then(|()| wal.sync_data().map_err(JournalError::io("sync", &path)));
+        let relaxed = self.relaxed;
+        let sync = |wal: &File| if relaxed { Ok(()) } else { wal.sync_data() };
+        let synced = written.and_then(|()| sync(wal).map_err(JournalError::io("sync", &path)));
         if synced.is_err() {
             // Half a batch must not be found later; if this fails too, opening sets the rest aside.
             let _ = wal.set_len(self.wal_len).and_then(|()| wal.sync_data());

@@ -105,6 +105,10 @@ impl<'a> Layout<'a> {
         self.line("");
         let title = q.title.as_deref().unwrap_or(&q.step);
         self.styled(BOLD, &format!("── {}", one_line(title)));
+        if q.mode == Mode::Rehearsal {
+            let line = self.text(Text::DoNotDoIt);
+            self.styled(NOTE, &format!("   {line}"));
+        }
         let (kind, mode) = (self.text(kind(q.kind)), self.text(mode(q.mode)));
         let step = harmless(&q.step);
         let _ = writeln!(self.out, "   {DIM}{step} · {kind} ·{DIM:#} {style}{mode}{environment}{style:#}");

@@ -5,6 +5,7 @@ use super::question::Question;
 use super::screen::{Talk, harmless};
 use super::wording::{Text, kind};
 use crate::core::Refused;
+use crate::plan::Mode;
 
 /// The operator of a run without a person at a terminal.
 pub struct Unattended {
@@ -37,7 +38,10 @@ impl Operator for Unattended {
                 ("place", place.as_str()),
                 ("words", words.as_str()),
             ];
-            self.talk.line(&harmless(&lang.fill(Text::LeftOpen, &values)));
+            // Nobody answers a rehearsal from elsewhere.
+            let rehearsal = question.mode == Mode::Rehearsal;
+            let text = if rehearsal { Text::LeftOpenInRehearsal } else { Text::LeftOpen };
+            self.talk.line(&harmless(&lang.fill(text, &values)));
         }
     }
 

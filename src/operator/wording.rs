@@ -82,6 +82,10 @@ wording! {
     ModeLive: "RÉEL", "LIVE";
     ModeDrill: "EXERCICE", "DRILL";
     ModeRehearsal: "RÉPÉTITION (rien n'est exécuté)", "REHEARSAL (nothing is carried out)";
+    DoNotDoIt: "répétition : ne le faites pas, dites ce que vous feriez",
+        "rehearsal: do not do this, say what you would do";
+    LeftOpenInRehearsal: "question ouverte sur {step} ({kind}) : la réponse {place} ({words}) manque",
+        "open question about {step} ({kind}): the answer {place} ({words}) is missing";
     EffectRead: "lecture", "read";
     EffectWrite: "écriture", "write";
     EffectDestructive: "DESTRUCTIF", "DESTRUCTIVE";

@@ -192,10 +192,12 @@ impl Builder<'_> {
             mode: request.mode,
             environment: environment.map(|env| env.name.clone()),
             protected: environment.is_some_and(Environment::is_protected),
-            role_play: request.mode != Mode::Live && decl.is_some_and(|decl| decl.role_play == Some(true)),
+            // Whoever rehearses says what each of the people would say, and signs for nobody.
+            role_play: request.mode == Mode::Rehearsal
+                || request.mode == Mode::Drill && decl.is_some_and(|decl| decl.role_play == Some(true)),
             identity: match decl.and_then(|decl| decl.identity) {
-                Some(IdentityWord::SshKey) => Identity::SshKey,
-                Some(IdentityWord::Any) | None => Identity::Any,
+                Some(IdentityWord::SshKey) if request.mode != Mode::Rehearsal => Identity::SshKey,
+                Some(IdentityWord::SshKey | IdentityWord::Any) | None => Identity::Any,
             },
             people: environment.map(people::of).unwrap_or_default(),
             max_in_flight: MAX_IN_FLIGHT,

@@ -5,12 +5,21 @@
 //! evaluates a filter, looks at the host or asks anybody. The JSON of a [`Preview`] is a format: fields are added,
 //! never removed or reused.
 
+mod drawn;
+mod forks;
 mod lists;
+mod people;
+mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
+
+pub use drawn::{Drawn, DrawnStep};
+pub use forks::{Fork, ForkKind, On, Then, Way};
+pub use people::PeopleTime;
+pub use touched::{ListPreview, Touched, TouchedKind};
 
 use super::graph::{Graph, InputKind, Kind, Populace, StepNode, Who};
 use super::host;
@@ -24,6 +33,8 @@ use crate::runbook::template::{Expr, Lookup, RenderError, Rendered, Scope, Templ
 
 /// Name and version of the format.
 pub const FORMAT: &str = "consigne.plan/v1";
+/// The field of the document that is over all others.
+const DIGEST: &str = "plan_digest";
 /// Where a request goes whose host is not known yet.
 pub const DECIDED_LATER: &str = "<decided later>";
 
@@ -55,11 +66,17 @@ pub struct Preview {
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
     pub targets: Vec<Target>,
+    /// The same and whatever else is touched, by effect.
+    pub touched: Vec<Touched>,
+    pub lists: Vec<ListPreview>,
     pub machine_time: MachineTime,
+    pub people_time: PeopleTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link<String>>,
+    /// Where it can go one way or another, in the order of the steps.
+    pub forks: Vec<Fork>,
     pub steps: Vec<StepPreview>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<StepPreview>,
@@ -82,11 +99,13 @@ pub struct Target {
     pub host: Option<String>,
 }
 
-/// How long machines may take at most, along the longest way through the plan. People, what they have repeated, and
-/// reversals come on top.
+/// How long machines may take at most, along the longest way through the plan. People and what they have repeated,
+/// reversals and guards come on top.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MachineTime {
     pub at_most_ms: u64,
+    /// What it may take to undo and to put back whatever can be: on top of it.
+    pub reversals_ms: u64,
     /// Steps that wait until an instant: their time is not in it.
     pub open_ended: Vec<String>,
     /// Lists without a limit: the time of one item is in it.
@@ -161,6 +180,8 @@ pub enum Foreseen {
 pub struct Branch {
     pub expr: String,
     pub reads: Vec<String>,
+    /// The steps that decide it, and `run` for what only the run brings; empty where it is known.
+    pub decided_by: Vec<String>,
     pub known: Option<bool>,
 }
 
@@ -264,12 +285,32 @@ impl Preview {
             deadline_ms: graph.deadline_ms,
             max_in_flight: graph.max_in_flight,
             targets: targets(plan),
+            touched: touched::touched(plan),
+            lists: touched::lists(plan),
             machine_time: machine_time(plan),
+            people_time: people::time(plan),
             estimate: estimate(plan),
             links: values.links.clone(),
+            forks: forks::forks(plan, true),
             steps: steps.collect(),
             guards: guards.collect(),
         })
+    }
+}
+
+impl Preview {
+    /// The plan as scripts read it: with `plan_digest`, the SHA-256 over its canonical form (RFC 8785) without that
+    /// field.
+    ///
+    /// # Errors
+    /// Something in it cannot be written as JSON.
+    pub fn document(&self) -> Result<Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        let digest = digest::sha256(&serde_json_canonicalizer::to_vec(&value)?);
+        if let Some(document) = value.as_object_mut() {
+            document.insert(DIGEST.to_owned(), digest.into());
+        }
+        Ok(value)
     }
 }
 
@@ -304,12 +345,10 @@ impl<'a> Beforehand<'a> {
         Link { url, title: self.texts(&link.title) }
     }
 
-    fn branch(&self, expr: &Expr) -> Branch {
-        Branch {
-            expr: expr.source().to_owned(),
-            reads: expr.refs().to_vec(),
-            known: expr.holds(&self.0).ok(),
-        }
+    fn branch(&self, plan: &Plan, node: &StepNode, expr: &Expr) -> Branch {
+        let known = expr.holds(&self.0).ok();
+        let decided_by = if known.is_some() { Vec::new() } else { touched::deciders(plan, node, expr) };
+        Branch { expr: expr.source().to_owned(), reads: expr.refs().to_vec(), decided_by, known }
     }
 }
 
@@ -364,9 +403,9 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         title: view.texts(&values.title),
         message: view.texts(&values.message),
         show: values.show.iter().map(|text| view.text(text)).collect(),
-        when: values.when.as_ref().map(|when| view.branch(when)),
+        when: values.when.as_ref().map(|when| view.branch(plan, node, when)),
         each: values.each.clone(),
-        repeat_until: values.repeat_until.as_ref().map(|until| view.branch(until)),
+        repeat_until: values.repeat_until.as_ref().map(|until| view.branch(plan, node, until)),
         act: view.foreseen(values.act.as_ref()),
         verify: view.foreseen(values.verify.as_ref()),
         undo: view.foreseen(values.undo.as_ref()),
@@ -374,7 +413,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         only_if: view.foreseen(values.only_if.as_ref()),
         idempotency_key: values.idempotency_key.as_ref().map(|key| view.text(key)),
         typed: values.typed.as_ref().map(|typed| view.text(typed)),
-        filter: values.filter.as_ref().map(|filter| view.branch(filter)),
+        filter: values.filter.as_ref().map(|filter| view.branch(plan, node, filter)),
         items: items
             .map(|(id, item)| ItemPreview {
                 id: id.clone(),
@@ -396,7 +435,7 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
             .assertions
             .iter()
             .map(|claim| AssertionPreview {
-                claim: view.branch(&claim.expr),
+                claim: view.branch(plan, node, &claim.expr),
                 message: view.texts(&claim.message),
             })
             .collect(),
@@ -505,7 +544,8 @@ fn machine_time(plan: &Plan) -> MachineTime {
     let waits = |node: &&StepNode| plan.values.steps.get(&node.id).is_some_and(|step| step.until.is_some());
     let open_ended = plan.graph.steps.iter().filter(waits).map(|node| node.id.clone()).collect();
     let at_most_ms = lists::along(plan, |node, values| longest(plan, node, values), lists::at_most);
-    MachineTime { at_most_ms, open_ended, of_one_item: lists::without_limit(plan) }
+    let reversals_ms = people::reversals(plan);
+    MachineTime { at_most_ms, reversals_ms, open_ended, of_one_item: lists::without_limit(plan) }
 }
 
 /// `None` when no step says anything.

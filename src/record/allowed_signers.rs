@@ -57,6 +57,11 @@ pub struct Lint {
 }
 
 impl AllowedSigners {
+    /// Those of another list as well.
+    pub(crate) fn also(&mut self, others: Self) {
+        self.signers.extend(others.signers);
+    }
+
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut signers = Vec::new();
         for line in lines(bytes)? {

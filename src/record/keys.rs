@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::pkcs8::EncodePublicKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use sha2::Digest;
 use zeroize::Zeroizing;
 
 use super::allowed_signers::AllowedSigners;
@@ -24,6 +25,10 @@ use crate::ownership;
 
 /// A name that nobody can own: records made under it prove nothing to outsiders.
 pub const DEFAULT_ORG: &str = "consigne.invalid";
+
+/// The names that rehearsals are signed under.
+pub const REHEARSAL_ORG: &str = "rehearsal.invalid";
+pub const REHEARSAL_HOST: &str = "rehearsal";
 
 /// The executor's key with the names it signs under.
 pub struct ExecutorKey {
@@ -121,6 +126,17 @@ impl ExecutorKey {
         Ok(key)
     }
 
+    /// The key of rehearsals. It is no secret, so that a rehearsal gives the same bytes wherever it is done: what it
+    /// signs belongs together, and says nothing about who made it.
+    pub fn of_rehearsals() -> Self {
+        let seed = sha2::Sha256::digest(b"consigne: the key of rehearsals, which everybody has");
+        Self {
+            signing: SigningKey::from_bytes(&seed.into()),
+            org: REHEARSAL_ORG.into(),
+            host: REHEARSAL_HOST.into(),
+        }
+    }
+
     /// For tree heads and the envelope.
     pub fn signing(&self) -> &SigningKey {
         &self.signing
@@ -162,9 +178,24 @@ impl ExecutorKey {
         FileKey::from_ed25519(&self.signing).sign(namespace, message)
     }
 
+    /// Its line in `allowed_signers`.
+    pub(crate) fn allowed_line(&self, namespaces: &str) -> String {
+        format!("{} namespaces=\"{namespaces}\" {}\n", self.principal(), self.signer_key())
+    }
+
     /// Adds the key to a trust directory, unless it is there: one line of `allowed_signers`, and the public
     /// forms that stock tools want, named after the key id since a host may have had another key before.
     pub fn enrol(&self, trust: &Path) -> Result<(), KeyError> {
+        self.enrol_for(trust, &namespace::of_executor(&self.org))
+    }
+
+    /// Adds the key of rehearsals to a trust directory, so that stock tools can check rehearsals, and nothing else.
+    pub fn enrol_rehearsals(trust: &Path) -> Result<(), KeyError> {
+        let key = Self::of_rehearsals();
+        key.enrol_for(trust, &namespace::of_rehearsals(&key.org))
+    }
+
+    fn enrol_for(&self, trust: &Path, namespaces: &str) -> Result<(), KeyError> {
         make_readable(trust)?;
         let path = trust.join("allowed_signers");
         let present = match fs::read(&path) {
@@ -179,9 +210,7 @@ impl ExecutorKey {
             .iter()
             .any(|s| *s.key() == self.signer_key() && s.is_principal(&self.principal()))
         {
-            let namespaces = namespace::of_executor(&self.org);
-            let line = format!("{} namespaces=\"{namespaces}\" {}\n", self.principal(), self.signer_key());
-            append(&path, line.as_bytes())?;
+            append(&path, self.allowed_line(namespaces).as_bytes())?;
         }
         let stem = format!("{}-{:08x}", self.principal(), u32::from_be_bytes(self.vkey().id()));
         write_once(&trust.join(format!("{stem}.vkey")), format!("{}\n", self.vkey()).as_bytes(), 0o644)?;

@@ -20,6 +20,7 @@ pub mod ledger;
 mod limits;
 pub mod namespace;
 pub mod note;
+pub mod origin;
 pub mod render;
 pub mod review;
 pub mod sshsig;

@@ -32,6 +32,11 @@ pub fn of_executor(org: &str) -> String {
     format!("seal.*@{org},start.*@{org},attest.*@{org},tree-head@{org}")
 }
 
+/// What the key of rehearsals, which everybody has, is good for: nothing that is said of a live run or a drill.
+pub fn of_rehearsals(org: &str) -> String {
+    format!("seal.rehearsal@{org},start.rehearsal.*@{org},attest.rehearsal.*@{org},tree-head@{org}")
+}
+
 /// What a person's key is enrolled for: approvals, of every runbook or of one. The modes are left open, and nothing else:
 /// no id holds a dot.
 pub fn of_person(runbook: Option<&str>, org: &str) -> String {

@@ -14,6 +14,7 @@ use super::approval::{must_escape, wire};
 use super::history::History;
 use super::namespace;
 use super::note::TreeHead;
+use super::origin;
 use crate::clock::Timestamp;
 use crate::core::{Actor, Event, Fact, Status, VoidReason};
 use crate::journal::Commitment;
@@ -60,6 +61,7 @@ struct Report {
     root: String,
     deviations: usize,
     steps: Vec<StepRow>,
+    origins: Vec<OriginRow>,
     overrides: Vec<OverrideRow>,
     glass: Vec<GlassRow>,
     overtimes: Vec<OvertimeRow>,
@@ -81,6 +83,15 @@ struct StepRow {
     reason: String,
     attempts: u32,
     ended: String,
+}
+
+/// Of a rehearsal: who said what an attempt was answered.
+#[derive(Serialize)]
+struct OriginRow {
+    place: String,
+    role: &'static str,
+    origin: String,
+    made_up: bool,
 }
 
 #[derive(Serialize)]
@@ -291,6 +302,7 @@ fn context(history: &History, commitments: &[Commitment], head: &TreeHead, host:
         root: head.root_base64(),
         deviations: steps.iter().filter(|s| s.deviates).count(),
         steps,
+        origins: origin_rows(history),
         overrides: override_rows(history),
         glass: glass_rows(history, open),
         overtimes: overtime_rows(history),
@@ -333,6 +345,18 @@ fn step_rows(history: &History) -> Vec<StepRow> {
         .collect();
     rows.sort_by_key(|row| !row.deviates);
     rows
+}
+
+fn origin_rows(history: &History) -> Vec<OriginRow> {
+    let french = history.state.run.lang == "fr";
+    let events = history.entries.iter().flat_map(|entry| &entry.events);
+    let rows = origin::rows(events, &history.state).into_iter().map(|row| OriginRow {
+        place: row.place,
+        role: row.role.name(),
+        origin: row.origins.in_lang(french),
+        made_up: row.origins.is_made_up(),
+    });
+    rows.collect()
 }
 
 fn override_rows(history: &History) -> Vec<OverrideRow> {

@@ -11,7 +11,7 @@ use ed25519_dalek::pkcs8::DecodePublicKey;
 
 use super::allowed_signers::{AllowedSigners, NotAllowed, Signer};
 use super::dsse::{self, Envelope};
-use super::keys::spki_pem;
+use super::keys::{ExecutorKey, spki_pem};
 use super::namespace;
 use super::note::{NoteError, SignedTreeHead, VerifierKey};
 use super::place::Malformed;
@@ -55,6 +55,21 @@ impl Trust {
         let trust = Self { dir: dir.into(), signers };
         trust.check_public_files()?;
         Ok(trust)
+    }
+
+    /// The key of rehearsals alone, for a reader who has no folder of keys.
+    pub fn of_rehearsals() -> Self {
+        let none = AllowedSigners::parse(b"").expect("no line is malformed");
+        Self { dir: PathBuf::new(), signers: none }.with_rehearsals()
+    }
+
+    /// The key of rehearsals as well: everybody has it, and it signs nothing else.
+    #[must_use]
+    pub fn with_rehearsals(mut self) -> Self {
+        let key = ExecutorKey::of_rehearsals();
+        let line = key.allowed_line(&namespace::of_rehearsals(key.org()));
+        self.signers.also(AllowedSigners::parse(line.as_bytes()).expect("a line of our own"));
+        self
     }
 
     pub fn dir(&self) -> &Path {
@@ -162,7 +177,6 @@ fn parse_spki(bytes: &[u8]) -> Result<VerifyingKey, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::ExecutorKey;
     use super::super::note::{TreeHead, origin};
     use super::super::{Statement, Subject};
     use super::*;

@@ -93,19 +93,24 @@ pub fn read(path: &Path) -> (Answers, Vec<Diagnostic>) {
 /// As [`read`], from a source.
 pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
-    let mut out = Answers::new();
-    let Some(node) = node.filter(|node| !node.is_null()) else { return (out, problems) };
+    let Some(node) = node.filter(|node| !node.is_null()) else { return (Answers::new(), problems) };
     let mut reader = Reader::new(source);
-    if let Some((entries, _)) = reader.mapping(&node) {
-        for (key, value) in entries {
-            let at = key.span.at(source).into();
-            if let Some(answer) = answer(value, at, &mut reader) {
-                out.insert(key.text.to_string(), answer);
-            }
-        }
-    }
+    let out = of_node(&node, &mut reader);
     problems.append(&mut reader.problems);
     (out, problems)
+}
+
+/// As [`read`], where they stand inside another file.
+pub(super) fn of_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Answers {
+    let mut out = Answers::new();
+    let Some((entries, _)) = reader.mapping(node) else { return out };
+    for (key, value) in entries {
+        let at = key.span.at(reader.source).into();
+        if let Some(answer) = answer(value, at, reader) {
+            out.insert(key.text.to_string(), answer);
+        }
+    }
+    out
 }
 
 fn answer(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {

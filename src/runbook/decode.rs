@@ -437,7 +437,7 @@ macro_rules! whole_number {
         }
     )*};
 }
-whole_number!(u16, u32, i32);
+whole_number!(u16, u32, u64, i32);
 
 impl Decode for f64 {
     #[allow(clippy::cast_precision_loss, reason = "bounds and factors as people write them")]

@@ -19,6 +19,7 @@ pub mod load;
 pub mod position;
 pub mod reach;
 pub mod scalar;
+pub mod scenario;
 pub mod schema;
 pub mod shell;
 pub mod template;

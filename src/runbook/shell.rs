@@ -1,10 +1,11 @@
 //! Shell text: what a script is before bash sees it.
 //!
 //! Owns reading of scripts by the grammar of bash ([`tree`]), the words of their commands ([`word`]), who reads which
-//! word as code ([`reader`]), what a command would remove or change ([`danger`]), and how `{{ }}` in a script becomes
+//! word as code ([`reader`]), which programs it calls ([`called`]), what a command would remove or change ([`danger`]), and how `{{ }}` in a script becomes
 //! environment variables ([`lower`]). No value is ever part of what bash parses: a script that is sent is constant.
 //! Nothing here runs anything, and nothing recurses: scripts nest as deep as their author, or an attacker, likes.
 
+mod called;
 mod carried;
 mod danger;
 mod lower;
@@ -19,6 +20,7 @@ mod wrapper;
 
 use serde::{Deserialize, Serialize};
 
+pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
 pub use carried::{Carried, carried};
 pub use danger::{Danger, Level, in_argv, in_script};
 pub use lower::{Lowered, PREFIX, lower};

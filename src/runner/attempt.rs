@@ -15,7 +15,7 @@ use super::artifacts;
 use super::findings::{self, Findings};
 use super::judge::Breach;
 use super::{Call, CancelLevel, CancelToken, End, Observation, RunContext, Runner, TailSink, Trouble};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::core::{AttemptRequest, AttemptResult, Outcome};
 use crate::plan::{Accept, Effect, ErrorClass, Poll};
 
@@ -63,6 +63,33 @@ struct Attempt<'a> {
     cancel: &'a CancelToken,
     tail: &'a TailSink,
     timeout: Duration,
+}
+
+/// How long an attempt has been polling: by the machine, or by a virtual clock, for which waiting means moving it.
+struct Watch<'a> {
+    clock: &'a dyn Clock,
+    begun: Instant,
+}
+
+impl<'a> Watch<'a> {
+    fn of(clock: &'a dyn Clock) -> Self {
+        Self { clock, begun: Instant::now() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        let moved = self.clock.as_virtual().map(|clock| Duration::from_millis(clock.mono()));
+        moved.unwrap_or_else(|| self.begun.elapsed())
+    }
+
+    async fn until(&self, at: Duration) {
+        match self.clock.as_virtual() {
+            Some(clock) => {
+                let left = at.saturating_sub(self.elapsed());
+                clock.advance(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+            }
+            None => tokio::time::sleep_until(self.begun + at).await,
+        }
+    }
 }
 
 /// One observation; its answer, where there was one, has become findings.
@@ -170,12 +197,13 @@ impl Attempt<'_> {
     /// Calls at intervals. The condition is `until`, else `expect`; it ends the loop as soon as it has held for
     /// `steady`. `absent` is judged on the last document only, when the time is over.
     async fn poll(&self, poll: &Poll) -> (Seen, Verdict) {
-        let end = Instant::now() + Duration::from_millis(poll.within_ms);
+        let watch = Watch::of(self.context.clock.as_ref());
+        let end = watch.elapsed() + Duration::from_millis(poll.within_ms);
         let every = Duration::from_millis(poll.every_ms.max(1));
         let steady = Duration::from_millis(poll.steady_ms.unwrap_or(0));
         let mut held_since = None;
         loop {
-            let begun = Instant::now();
+            let begun = watch.elapsed();
             let seen = self.observe().await;
             if let Some(findings) = &seen.findings
                 && findings.fail_if
@@ -186,7 +214,7 @@ impl Attempt<'_> {
             }
             if seen.findings.as_ref().is_some_and(|findings| findings.condition.is_ok()) {
                 let since = *held_since.get_or_insert(begun);
-                if Instant::now() - since >= steady {
+                if watch.elapsed() - since >= steady {
                     return (seen, Verdict::ok());
                 }
             } else {
@@ -200,7 +228,7 @@ impl Attempt<'_> {
                 return (seen, verdict);
             }
             tokio::select! {
-                () = tokio::time::sleep_until((begun + every).min(end)) => {}
+                () = watch.until((begun + every).min(end)) => {}
                 () = self.cancel.reached(CancelLevel::Stop) => return (seen, Verdict::cancelled()),
             }
         }
@@ -267,19 +295,26 @@ impl Attempt<'_> {
             .because(&breach.message)
     }
 
-    /// Puts the secrets that were born where later steps find them: on disk before anybody hears that they are there.
     async fn seal(
         &self,
         born: Result<BTreeMap<String, SecretString>, Breach>,
     ) -> Result<BTreeSet<String>, Breach> {
-        let born = born?;
-        let names = born.keys().cloned().collect();
-        let key = &self.request.key;
-        let step = key.item.map_or_else(|| key.step.clone(), |item| format!("{}[{item}]", key.step));
-        match self.context.secrets.seal(&step, born).await {
-            Ok(()) => Ok(names),
-            Err(error) => Err(Breach { reason: "seal", message: error.to_string() }),
-        }
+        seal(self.request, self.context, born?).await
+    }
+}
+
+/// Puts the secrets that were born where later steps find them: on disk before anybody hears that they are there.
+pub(super) async fn seal(
+    request: &AttemptRequest,
+    context: &RunContext,
+    born: BTreeMap<String, SecretString>,
+) -> Result<BTreeSet<String>, Breach> {
+    let names = born.keys().cloned().collect();
+    let key = &request.key;
+    let step = key.item.map_or_else(|| key.step.clone(), |item| format!("{}[{item}]", key.step));
+    match context.secrets.seal(&step, born).await {
+        Ok(()) => Ok(names),
+        Err(error) => Err(Breach { reason: "seal", message: error.to_string() }),
     }
 }
 

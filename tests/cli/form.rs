@@ -127,3 +127,21 @@ fn nothing_is_asked_where_a_script_reads_or_a_name_is_wrong() {
     env.consigne(&drill).ends(3).code.unwrap();
     env.assert_nothing_happened();
 }
+
+/// A plan asks as a run does, and nothing is begun; for a script it asks nothing.
+#[test]
+fn a_plan_asks_for_what_is_missing_too() {
+    let env = asking();
+    let words = ["plan", "asking.yaml", "--lang", "en", "--input", "count=3", "--input", "reason=late"];
+    let mut s = Session::of(&env, &words);
+    s.answers("tenant_id > ", "acme");
+    s.answers("tags > ", "[]");
+    s.sees("the same in one line");
+    s.sees("PLAN of asking");
+    s.sees("tenant_id = \"acme\"");
+    let (_, code) = s.ends();
+    assert_eq!(code, 0);
+    let said = env.consigne(&words).ends(3);
+    assert!(said.stdout.is_empty() && said.stderr.contains("tenant_id"), "{said}");
+    env.assert_nothing_happened();
+}

@@ -248,6 +248,8 @@ fn nothing_is_connected_to_started_or_written() {
             &["plan", runbook, "--env", "practice", "--json"],
             &["graph", runbook],
             &["graph", runbook, "--mermaid"],
+            &["graph", runbook, "--svg"],
+            &["graph", runbook, "--json"],
         ] {
             let (output, text) = traced(env!("CARGO_BIN_EXE_consigne"), args).unwrap();
             assert_eq!(

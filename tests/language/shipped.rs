@@ -21,7 +21,7 @@ fn shipped() -> Vec<PathBuf> {
     }
     let runbook = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.ends_with(".yaml") && !name.ends_with(".inputs.yaml") && !name.ends_with(".answers.yaml")
+        name.ends_with(".yaml") && name.matches('.').count() == 1
     };
     out.retain(runbook);
     out.sort();

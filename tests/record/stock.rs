@@ -68,6 +68,18 @@ fn the_script_refuses_a_drill_as_live() {
 }
 
 #[test]
+fn the_script_takes_the_key_of_rehearsals_for_rehearsals_alone() {
+    if !tools() {
+        return;
+    }
+    for (mode, name) in [(Mode::Live, "live"), (Mode::Drill, "drill"), (Mode::Rehearsal, "rehearsal")] {
+        let run = Run::sealed_for_rehearsals(Kindness { mode, personal: false, ..USUAL });
+        let output = script(&run.dir, &run.home.path().join("trust"), Some(name));
+        assert_eq!(output.status.success(), mode == Mode::Rehearsal, "{name}: {}", said(&output));
+    }
+}
+
+#[test]
 fn the_script_refuses_what_was_changed() {
     if !tools() {
         return;

@@ -2,10 +2,10 @@ use consigne::clock::Timestamp;
 use consigne::core::event::{AskEnd, Decision};
 use consigne::core::{Event, Fact};
 use consigne::plan::{Identity, Mode};
-use consigne::record::build;
 use consigne::record::verify::{
     Authorisation, Completeness, Integrity, Options, Overall, ReportCheck, verify,
 };
+use consigne::record::{Trust, build};
 
 use crate::world::{HOST, Kindness, ORG, Run, USUAL, copy_of, failures, of_run, of_step, person, verify_in};
 
@@ -186,6 +186,20 @@ fn a_drill_is_never_live() {
         let found = ask(Some(Mode::Live));
         assert_eq!((found.overall(), found.authorisation), (Overall::Failed, Authorisation::Failed));
         assert!(failures(&found)[0].contains("expected a live one"));
+    }
+}
+
+#[test]
+fn the_key_that_everybody_has_seals_rehearsals_alone() {
+    for mode in [Mode::Live, Mode::Drill, Mode::Rehearsal] {
+        let run = Run::sealed_for_rehearsals(Kindness { mode, personal: false, ..USUAL });
+        // In a folder of keys, and built in: the same.
+        for trust in [run.trust(), Trust::of_rehearsals()] {
+            let found = verify_in(&run.dir, &trust);
+            let expected = if mode == Mode::Rehearsal { Overall::Verified } else { Overall::Failed };
+            assert_eq!(found.overall(), expected, "{mode:?}: {:?}", failures(&found));
+            assert_eq!(found.authorisation == Authorisation::Failed, mode != Mode::Rehearsal);
+        }
     }
 }
 

@@ -166,6 +166,17 @@ impl Run {
         let line = format!("bob@example.com namespaces=\"approve.*@{ORG}\" {}\n", bob().public());
         let list = home.path().join("trust/allowed_signers");
         std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + &line).unwrap();
+        Self::begun(home, key, kind)
+    }
+
+    /// Sealed with the key of rehearsals, whatever it says that it is.
+    pub fn sealed_for_rehearsals(kind: Kindness) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        ExecutorKey::enrol_rehearsals(&home.path().join("trust")).unwrap();
+        Self::begun(home, Arc::new(ExecutorKey::of_rehearsals()), kind).sealed_at_its_end(kind)
+    }
+
+    fn begun(home: tempfile::TempDir, key: Arc<ExecutorKey>, kind: Kindness) -> Self {
         let dir = home.path().join("runs/r1");
         let journal = Journal::create(&dir, "r1").unwrap().salted(Box::new(SeededSalt::new(7)));
         let graph = graph(kind);
@@ -319,12 +330,15 @@ impl Run {
     }
 
     pub fn sealed(kind: Kindness) -> Self {
-        let mut run = Self::new(kind);
-        run.reach_gate();
-        run.approve(kind);
-        run.reach_end();
-        run.keeper.seal(&mut run.journal).unwrap();
-        run
+        Self::new(kind).sealed_at_its_end(kind)
+    }
+
+    fn sealed_at_its_end(mut self, kind: Kindness) -> Self {
+        self.reach_gate();
+        self.approve(kind);
+        self.reach_end();
+        self.keeper.seal(&mut self.journal).unwrap();
+        self
     }
 
     pub fn trust(&self) -> Trust {

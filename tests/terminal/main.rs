@@ -7,4 +7,5 @@ mod happens;
 mod hostile;
 mod kinds;
 mod looks;
+mod rehearses;
 mod session;

@@ -80,7 +80,7 @@ impl<'a> Picture<'a> {
 }
 
 /// By step: the group that it belongs to.
-fn groups(steps: &[StepNode]) -> Vec<Option<usize>> {
+pub(super) fn groups(steps: &[StepNode]) -> Vec<Option<usize>> {
     let all = steps.iter().enumerate().filter(|(_, step)| step.group.is_some());
     let by_name: BTreeMap<&str, usize> = all.map(|(at, step)| (step.id.as_str(), at)).collect();
     let of = |step: &StepNode| step.within.as_deref().and_then(|id| by_name.get(id).copied());

@@ -7,9 +7,13 @@ use crate::plan::{EndStatus, StepNode};
 impl Sheet {
     pub(super) fn when(&mut self, when: &Branch, node: &StepNode) {
         let state = match when.known {
-            Some(true) => self.pick("déjà connu : oui", "known already: yes"),
-            Some(false) => self.pick("déjà connu : non", "known already: no"),
-            None => self.pick("décidé plus tard", "decided later"),
+            Some(true) => self.pick("déjà connu : oui", "known already: yes").to_owned(),
+            Some(false) => self.pick("déjà connu : non", "known already: no").to_owned(),
+            None if when.decided_by.is_empty() => self.pick("décidé plus tard", "decided later").to_owned(),
+            None => {
+                let by = when.decided_by.join(", ");
+                format!("{} {by}", self.pick("décidé plus tard par", "decided later by"))
+            }
         };
         self.note(&format!("{} {}  <{state}>", self.pick("si", "if"), when.expr));
         let yes = match node.end {

@@ -23,19 +23,24 @@ pub(super) fn without_limit(plan: &Plan) -> Vec<String> {
 
 /// How long something takes at most that is done for each item, or in rounds, where once takes that long.
 pub(super) fn at_most(node: &StepNode, once: u64) -> u64 {
+    let soak = node.each.as_ref().and_then(|each| each.canary.as_ref()).and_then(|canary| canary.soak_ms);
+    let between = node
+        .repeat
+        .filter(|_| node.each.is_none())
+        .map_or(0, |repeat| repeat.every_ms.unwrap_or(0).saturating_mul(u64::from(repeat.max.max(1)) - 1));
+    in_turns(node, once).saturating_add(soak.unwrap_or(0)).saturating_add(between)
+}
+
+/// The same without the breaks.
+pub(super) fn in_turns(node: &StepNode, once: u64) -> u64 {
     if let Some(each) = &node.each {
         let items = each.max_targets.unwrap_or(1);
         let turns = u64::from(items.div_ceil(each.max_parallel.max(1)));
         // The first ones go alone.
-        let canary = each.canary.as_ref();
-        let more = u64::from(canary.is_some_and(|canary| canary.count < items));
-        let soak = canary.and_then(|canary| canary.soak_ms).unwrap_or(0);
-        return once.saturating_mul(turns.saturating_add(more)).saturating_add(soak);
+        let more = u64::from(each.canary.as_ref().is_some_and(|canary| canary.count < items));
+        return once.saturating_mul(turns.saturating_add(more));
     }
-    let Some(repeat) = &node.repeat else { return once };
-    let rounds = u64::from(repeat.max.max(1));
-    let between = repeat.every_ms.unwrap_or(0).saturating_mul(rounds - 1);
-    once.saturating_mul(rounds).saturating_add(between)
+    node.repeat.map_or(once, |repeat| once.saturating_mul(u64::from(repeat.max.max(1))))
 }
 
 /// A group that has not ended: when it begins in its list, and how far its own have come, counted from its beginning.

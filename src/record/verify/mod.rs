@@ -171,6 +171,10 @@ pub fn verify(dir: &Path, trust: &Trust, options: Options) -> Result<Verificatio
     let report = seal::check(&mut checker, &read, story.as_ref().map(|s| &s.public), &heads)?;
     files::check(&mut checker, &read, story.as_ref().map(|s| &s.public))?;
     let mode = story.as_ref().map(|story| story.public.graph().mode);
+    if mode == Some(Mode::Rehearsal) {
+        let what = "the key of rehearsals is no secret: this shows that the files belong together, not who made them";
+        checker.note(Aspect::Authorisation, layout::SEAL, what);
+    }
     if let (Some(expected), Some(mode)) = (options.expected, mode)
         && expected != mode
     {

@@ -1,0 +1,73 @@
+//! What may be typed behind `consigne rehearse`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{ChoiceArgs, DriveArgs, Lang};
+
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// File of what the outside and people say
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// File of answers; they go before those of the scenario
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// What is random elsewhere comes from this number (of the runbook, its environment and inputs unless told)
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Folder of this rehearsal, which has to be new (one among the runs unless told)
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The real run whose answers are used (the newest one of the runbook unless told)
+    #[arg(long, value_name = "RUN", conflicts_with = "no_past")]
+    pub from: Option<String>,
+    /// Use the answers of no real run
+    #[arg(long)]
+    pub no_past: bool,
+    /// Leave the fixture beside the runbook alone
+    #[arg(long)]
+    pub no_fixture: bool,
+    /// Write what the real run was answered as a fixture, and rehearse with it
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// With --record: write what the run holds back as well, which may be confidential
+    #[arg(long, requires = "record")]
+    pub held_back: bool,
+    /// Do steps of effect `read` for real
+    #[arg(long)]
+    pub live_reads: bool,
+    /// Ask nobody: declared answers count, anything else ends the rehearsal
+    #[arg(long)]
+    pub unattended: bool,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR")]
+    pub runs: Option<PathBuf>,
+    /// Plain lines, no colour
+    #[arg(long)]
+    pub plain: bool,
+    /// Print the result as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Language of prompts and report (English where nobody is asked)
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+impl RehearseArgs {
+    /// What the verbs that drive a run share.
+    pub fn common(&self) -> DriveArgs {
+        DriveArgs {
+            unattended: self.unattended,
+            no_wait: false,
+            key: None,
+            runs: self.runs.clone(),
+            plain: self.plain,
+            json: self.json,
+            lang: self.lang,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The record of a rehearsal is one of a rehearsal, whatever is done to it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::world::{Made, Rehearsals, answers, files, repository, said, shipped};
+
+/// What is done to every text and every name of a file.
+type Edit = fn(&str) -> String;
+
+fn made(world: &Rehearsals) -> Made {
+    world.rehearse("made", &shipped("suspend"), &["--answers", &answers("suspend")], 0)
+}
+
+fn script(bundle: &Path, trust: &Path, mode: &str) -> (bool, String) {
+    let mut command = Command::new("bash");
+    let output = command.arg(repository("docs/verify.sh")).arg(bundle).arg(trust).arg(mode).output().unwrap();
+    (output.status.success(), said(&output))
+}
+
+/// A copy in which every text of the files was changed.
+fn changed(
+    world: &Rehearsals,
+    made: &Made,
+    name: &str,
+    change: impl Fn(&str) -> String,
+) -> std::path::PathBuf {
+    for (file, bytes) in files(&made.dir) {
+        let text = String::from_utf8(bytes).unwrap();
+        world.write(&format!("{name}/{}", change(&file)), &change(&text));
+    }
+    world.path(name)
+}
+
+#[test]
+fn it_verifies_as_a_rehearsal_and_as_nothing_else() {
+    let world = Rehearsals::new();
+    let made = made(&world);
+    let verify = |args: &[&str]| {
+        let output = world.consigne(&[&["verify", made.dir.to_str().unwrap()], args].concat());
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = verify(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("REHEARSAL record") && text.contains("not who made them"), "{text}");
+    assert_eq!(verify(&["--as", "rehearsal"]).0, Some(0));
+    for mode in ["live", "drill"] {
+        assert_eq!(verify(&["--as", mode]).0, Some(5), "{mode}");
+    }
+    // A house has no key that would sign it.
+    assert!(world.consigne(&["keys", "init"]).status.success());
+    let trust = world.path("user/.local/state/consigne/trust");
+    assert_eq!(verify(&["--trust", trust.to_str().unwrap()]).0, Some(5));
+}
+
+#[test]
+fn stock_tools_take_it_for_a_rehearsal_and_for_nothing_else() {
+    let world = Rehearsals::new();
+    let made = made(&world);
+    let trust = world.path("trust");
+    assert!(world.consigne(&["keys", "rehearsals", trust.to_str().unwrap()]).status.success());
+    let (verified, text) = script(&made.dir, &trust, "rehearsal");
+    if !verified && text.contains("command not found") {
+        eprintln!("not run: {text}");
+        return;
+    }
+    assert!(verified && text.contains("VERIFIED"), "{text}");
+    for mode in ["live", "drill"] {
+        let (verified, text) = script(&made.dir, &trust, mode);
+        assert!(!verified && !text.contains("VERIFIED"), "{mode}: {text}");
+    }
+}
+
+#[test]
+fn renamed_and_edited_it_is_no_live_run() {
+    let world = Rehearsals::new();
+    let made = made(&world);
+    let trust = world.path("trust");
+    assert!(world.consigne(&["keys", "rehearsals", trust.to_str().unwrap()]).status.success());
+    let edits: [(&str, Edit); 3] = [
+        ("mode", |text| text.replace(r#""mode": "rehearsal""#, r#""mode": "live""#)),
+        ("everywhere", |text| text.replace("rehearsal", "live").replace("REHEARSAL", "LIVE")),
+        ("kind", |text| text.replace("\"mode\":\"rehearsal\"", "\"mode\":\"live\"")),
+    ];
+    for (name, edit) in edits {
+        let copy = changed(&world, &made, name, edit);
+        for args in [&["--as", "live"][..], &[]] {
+            let dir = copy.to_str().unwrap();
+            for trusted in [&[][..], &["--trust", trust.to_str().unwrap()]] {
+                let output = world.consigne(&[&["verify", dir], args, trusted].concat());
+                assert_eq!(output.status.code(), Some(5), "{name} {args:?}: {}", said(&output));
+            }
+        }
+        for mode in ["live", "rehearsal"] {
+            let (verified, text) = script(&copy, &trust, mode);
+            assert!(!verified && !text.contains("VERIFIED"), "{name} as {mode}: {text}");
+        }
+    }
+}
+
+#[test]
+fn nobody_goes_on_with_it() {
+    let world = Rehearsals::new();
+    let made = made(&world);
+    let parked = world.rehearse("parked", &shipped("suspend"), &[], 4);
+    parked.says("the answer go (approve|reject) is missing");
+    for dir in [&made.dir, &parked.dir] {
+        let run = dir.to_str().unwrap();
+        let before = files(dir);
+        for args in [
+            &["resume", run][..],
+            &["cancel", run],
+            &["answer", run, "go", "approve", "--as", "bob", "--resume"],
+            &["rerun", run, "--from", "suspend"],
+        ] {
+            let output = world.consigne(args);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
+            assert!(said(&output).contains("rehearsal"), "{args:?}: {}", said(&output));
+        }
+        assert_eq!(files(dir), before);
+    }
+}
