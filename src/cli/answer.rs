@@ -84,7 +84,7 @@ fn word(args: &AnswerArgs) -> Result<Word, CliError> {
 /// what is no decision about a gate, and for whom a key does not speak.
 fn own_signature(word: &Word, key: &FileKey, dir: &Path, home: &Home) -> Result<Option<String>, CliError> {
     let Seen { plan, state, .. } = look(dir)?;
-    let ask = question(&state, word.place().0).map_err(unheard)?;
+    let ask = question(&state, word.place(&state).0).map_err(unheard)?;
     let gate = matches!(ask.kind, AskKind::Approve | AskKind::Confirm);
     let said = decision(ask, &word.value).ok().filter(|_| gate && word.plays.is_none());
     let Some(said) = said else { return Ok(None) };

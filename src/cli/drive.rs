@@ -134,7 +134,7 @@ pub(super) fn unknown_steps<'i>(
         // `list:key/item` is an item of the list, done for one item of a loop.
         let base = id.split_once(':').map_or(id, |(base, _)| base);
         let item = id
-            .split_once('/')
+            .rsplit_once('/')
             .map(|(list, item)| format!("{}/{item}", list.split(':').next().unwrap_or(list)));
         names.contains(id) || names.contains(base) || item.is_some_and(|item| names.contains(&item))
     };

@@ -54,7 +54,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
             ui.json(&value);
             continue;
         }
-        let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
+        let title = plan.title(&state.run.lang);
         let french = state.run.lang == "fr";
         let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
         ui.listed("", &format!("{id}  {:<9} {:<11} {title}", plan.graph.mode.name(), status));

@@ -143,7 +143,7 @@ impl Overview {
                 dir.display().to_string()
             },
             runbook: plan.graph.runbook.clone(),
-            title: plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default(),
+            title: plan.title(&state.run.lang).to_owned(),
             mode: plan.graph.mode,
             dir,
         };

@@ -71,7 +71,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         ui.json(&value);
         return Ok(Exit::Done);
     }
-    let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
+    let title = plan.title(&state.run.lang);
     ui.listed("", &format!("{}  {}  {title}", state.run.id, plan.graph.mode.name()));
     let status = state.run.finished.as_ref().map_or_else(
         || standing(&state, driven, &dir).to_owned(),

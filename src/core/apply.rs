@@ -333,8 +333,7 @@ impl State {
             }
             Override::GoOn => self.guard_overruled(at, step)?,
             Override::ByHand | Override::Skip | Override::SetOutput | Override::Done => {
-                let shut = self.shape.is_compound(step) && self.holds_shut_gate(step);
-                need(!shut, "a gate inside it is not open")?;
+                need(!self.is_behind_shut_gate(step), "a gate inside it is not open")?;
                 self.steps[step].outputs.extend(outputs);
                 self.settle(at, step, Status::Overridden, how.name());
             }

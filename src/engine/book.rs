@@ -84,12 +84,13 @@ impl Book {
         let Some(pasted) = word.signature.clone() else {
             return word.answer(plan, state, self.journal.dir(), speaker);
         };
-        let ask = question(state, word.place().0)?;
+        let (step, part) = word.place(state);
+        let (ask, part) = (question(state, step)?, part.is_some());
         let text = |actor: &Actor, decided: (Decision, Option<&str>)| {
             self.keeper.approval(&self.journal, state, ask.id, actor, decided)
         };
         let desk = Desk { plan, trust: &self.trust, now: self.clock.now(), text: &text };
-        let signed = desk.handed_in(ask, &word, &pasted)?;
+        let signed = desk.handed_in((ask, part), &word, &pasted)?;
         let actor = Actor { who: signed.approval.who.clone(), how: How::SshKey, played_by: None };
         let comment = signed.approval.comment.clone();
         let ask = ask.id;

@@ -109,8 +109,9 @@ fn fact(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
         Fact::RunStarted { mode, runbook, .. } => {
-            let title = plan.values.title.in_lang(&state.run.lang).map_or("", String::as_str);
-            format!("{} {runbook}: {title} [{}]", mode_name(french, *mode), state.run.id)
+            let title = plan.title(&state.run.lang);
+            let title = if title == runbook { String::new() } else { format!(": {title}") };
+            format!("{} {runbook}{title} [{}]", mode_name(french, *mode), state.run.id)
         }
         Fact::RunResumed { .. } => pick(french, "reprise", "resumed"),
         Fact::RunPaused { reason, .. } => format!("{} ({reason})", pick(french, "en pause", "paused")),

@@ -196,9 +196,14 @@ pub(super) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// The decision that was signed elsewhere, as it was handed in.
-    pub(super) fn handed_in(&self, ask: &Ask, word: &Word, pasted: &str) -> Result<Signed, BadSignature> {
-        if !matches!(ask.kind, AskKind::Approve | AskKind::Confirm) || word.place().1.is_some() {
+    /// The decision that was signed elsewhere, as it was handed in. `part`: it is said to be about one item.
+    pub(super) fn handed_in(
+        &self,
+        (ask, part): (&Ask, bool),
+        word: &Word,
+        pasted: &str,
+    ) -> Result<Signed, BadSignature> {
+        if !matches!(ask.kind, AskKind::Approve | AskKind::Confirm) || part {
             return Err(BadSignature::NotAGate { step: word.step.clone() });
         }
         if word.plays.is_some() || !word.evidence.is_empty() {

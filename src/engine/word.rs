@@ -84,7 +84,7 @@ impl Word {
         dir: &Path,
         speaker: &Actor,
     ) -> Result<Answer, Unheard> {
-        let (step, part) = self.place();
+        let (step, part) = self.place(state);
         let ask = question(state, step)?.id;
         let part = part.map(str::to_owned);
         let actor = self.speaker(plan, speaker)?;
@@ -101,9 +101,14 @@ impl Word {
         })
     }
 
-    /// Step and item.
-    pub fn place(&self) -> (&str, Option<&str>) {
-        self.step.split_once('/').map_or((self.step.as_str(), None), |(step, part)| (step, Some(part)))
+    /// Step and item. The steps of a used runbook have a `/` in their names as well.
+    pub fn place(&self, state: &State) -> (&str, Option<&str>) {
+        let whole = (self.step.as_str(), None);
+        if state.find(&self.step).is_some() {
+            return whole;
+        }
+        let item = self.step.rsplit_once('/').filter(|(list, _)| state.find(list).is_some());
+        item.map_or(whole, |(list, item)| (list, Some(item)))
     }
 
     fn speaker(&self, plan: &Plan, speaker: &Actor) -> Result<Actor, Unheard> {

@@ -9,6 +9,8 @@ pub(super) fn offered(plan: &Plan, state: &State, ask: &Ask, outputs: &[Output])
     let undoable = state.reversals().iter().any(|r| r.kind == Reversal::Undo && r.end.is_none());
     // Nobody but the step itself can give what later ones use as a secret.
     let replaceable = needed_secrets(plan, state, ask.step).is_empty();
+    // What comes after a group or a list counts on the gates in it.
+    let replaceable = replaceable && !state.is_behind_shut_gate(ask.step);
     choices(ask, false)
         .into_iter()
         .map(|(words, decision)| Choice { word: words[0], decision })

@@ -56,6 +56,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What people call the runbook: its id, where it has no title.
+    pub fn title(&self, lang: &str) -> &str {
+        self.values.title.in_lang(lang).unwrap_or(&self.graph.runbook)
+    }
+
     /// The values of the step at `index` of the graph.
     pub fn step_values(&self, index: usize) -> Option<&StepValues> {
         self.graph.steps.get(index).and_then(|step| self.values.steps.get(&step.id))

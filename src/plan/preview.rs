@@ -21,7 +21,7 @@ pub use forks::{Fork, ForkKind, On, Then, Way};
 pub use people::PeopleTime;
 pub use touched::{ListPreview, Touched, TouchedKind};
 
-use super::graph::{InputKind, Kind, Populace, StepNode, Who};
+use super::graph::{Graph, InputKind, Kind, Populace, StepNode, Who};
 use super::host;
 use super::service::Service;
 use super::translate::{Known, origin};
@@ -315,15 +315,15 @@ impl Preview {
 }
 
 /// The view from before the run: inputs and variables are known, everything else is decided later.
-struct Beforehand<'a>(Known<'a>);
+struct Beforehand<'a>(Known<'a>, &'a Graph);
 
 impl<'a> Beforehand<'a> {
     fn of(plan: &'a Plan) -> Self {
-        Self(Known::of(&plan.values))
+        Self(Known::of(&plan.values), &plan.graph)
     }
 
     fn foreseen(&self, probe: Option<&Probe>) -> Option<Foreseen> {
-        Some(match probe?.render(&self.0) {
+        Some(match probe?.render(self) {
             Ok(request) => Foreseen::Request(Box::new(request)),
             Err(error) => Foreseen::Fails(error.to_string()),
         })
@@ -331,7 +331,7 @@ impl<'a> Beforehand<'a> {
 
     /// A text for people: what fails is shown as it is written.
     fn text(&self, text: &Template) -> Rendered {
-        text.render(&self.0).unwrap_or_else(|_: RenderError| Rendered::literal(text.source()))
+        text.render(self).unwrap_or_else(|_: RenderError| Rendered::literal(text.source()))
     }
 
     fn texts(&self, texts: &Localized<Template>) -> Localized<Rendered> {
@@ -354,6 +354,29 @@ impl<'a> Beforehand<'a> {
 
 /// Inputs that nobody has given yet are decided later, too.
 struct Lenient<'a>(Known<'a>);
+
+/// What people read may name the runbook and the mode, which are known beforehand.
+impl Scope for Beforehand<'_> {
+    fn lookup(&self, root: &str, name: &str) -> Lookup {
+        match (root, name) {
+            ("run", "runbook") => Lookup::Known(self.1.runbook.as_str().into()),
+            ("run", "mode") => Lookup::Known(self.1.mode.name().into()),
+            _ => self.0.lookup(root, name),
+        }
+    }
+
+    fn whole(&self, root: &str) -> Option<Lookup> {
+        self.0.whole(root)
+    }
+
+    fn secret(&self, path: &str) -> Option<String> {
+        self.0.secret(path)
+    }
+
+    fn host(&self, name: &str) -> Lookup {
+        self.0.host(name)
+    }
+}
 
 impl Scope for Lenient<'_> {
     fn lookup(&self, root: &str, name: &str) -> Lookup {

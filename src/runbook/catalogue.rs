@@ -190,7 +190,8 @@ impl Catalogue {
 
     /// What a runbook in `folder` can use: those beside it, and those of the nearest folder `runbooks`.
     pub fn near(folder: &Path) -> Self {
-        let mut near = Self::default();
+        let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
+        let mut near = Self::named_from(&here);
         near.look_in(folder);
         near.look_near(folder);
         near
@@ -241,7 +242,9 @@ impl Catalogue {
 
     /// Takes in the runbooks below the folder `runbooks` that is nearest: in `folder`, else in one above it.
     pub fn look_near(&mut self, folder: &Path) {
-        for above in folder.ancestors() {
+        // A relative folder has no more ancestors than are written.
+        let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        for above in whole.ancestors() {
             let path = above.join("runbooks");
             if !path.is_dir() {
                 continue;

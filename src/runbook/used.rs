@@ -7,6 +7,7 @@
 
 mod arguments;
 mod patch;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -53,10 +54,11 @@ pub fn parent_of(step: &str) -> Option<&str> {
     step.rsplit_once('/').map(|(parent, _)| parent)
 }
 
-/// Runbooks that were read to be used, by id. `None`: it cannot be, and that was said.
+/// Runbooks that were read to be used, by the folder of whoever uses them and their id: what an id means depends on
+/// where it is written. `None`: it cannot be used, and that was said.
 #[derive(Default)]
 pub(super) struct Library {
-    found: BTreeMap<String, Option<Rc<Alone>>>,
+    found: BTreeMap<(PathBuf, String), Option<Rc<Alone>>>,
     /// Those that are being read: one that uses itself would never end.
     open: Vec<String>,
 }
@@ -81,10 +83,11 @@ pub(super) fn put_in_place(
     let Document { source, mut runbook, letters, mut used } = document;
     let steps = lists::steps(&runbook).count();
     library.open.push(runbook.id.value.clone());
-    let file = PathBuf::from(source.name());
+    let folder = paths::folder(&source);
     let mut putting = Putting {
         library,
-        file,
+        beside: folder.clone(),
+        folder,
         source,
         bases: BTreeMap::new(),
         letters,
@@ -127,11 +130,14 @@ struct Around {
 
 struct Putting<'a> {
     library: &'a mut Library,
-    file: PathBuf,
+    /// The folder of the runbook that is run, where relative paths begin.
+    folder: PathBuf,
+    /// The folder of the file whose steps are looked at.
+    beside: PathBuf,
     /// The file, and all those that it uses.
     source: Arc<Source>,
     /// Where the bytes of a used one begin, by id.
-    bases: BTreeMap<String, u32>,
+    bases: BTreeMap<String, (u32, Arc<Source>)>,
     letters: Letters,
     steps: usize,
     used: UsedRunbooks,
@@ -189,6 +195,7 @@ impl Putting<'_> {
             return self.refuse("limit", name.span, message, "use it fewer times");
         }
         self.unfit(&alone, name, around);
+        paths::check(self, &alone, name);
         let Some(arguments) = arguments::of(self, &decl, &alone.runbook) else { return };
         let items = patch::clashes(&alone.runbook, &id.value, &around.items);
         let names = Renaming { parent: id.value.clone(), inputs: arguments.inputs.clone(), items };
@@ -209,7 +216,9 @@ impl Putting<'_> {
             steps.splice(0..0, self.claims(&names.id(&check), &arguments.during, name.span));
         }
         trail.push(name.value.clone());
+        let beside = std::mem::replace(&mut self.beside, paths::folder(&alone.source));
         self.list(&mut steps, around, trail);
+        self.beside = beside;
         patch::ids(&steps, &mut used.steps);
         if let Some(endings) = child.finally.take().filter(|steps| !steps.is_empty() && !around.again) {
             let ending = names.id(&free(&alone.runbook, "finally"));
@@ -237,7 +246,8 @@ impl Putting<'_> {
 
     /// The runbook of that id, by itself.
     fn find(&mut self, name: &Spanned<String>) -> Option<Rc<Alone>> {
-        if let Some(found) = self.library.found.get(&name.value) {
+        let asked = (self.beside.clone(), name.value.clone());
+        if let Some(found) = self.library.found.get(&asked) {
             let found = found.clone();
             if found.is_none() {
                 let message = format!("`{}` cannot be used", name.value);
@@ -251,14 +261,12 @@ impl Putting<'_> {
             return found;
         }
         let found = self.look_for(name).map(Rc::new);
-        self.library.found.insert(name.value.clone(), found.clone());
+        self.library.found.insert(asked, found.clone());
         found
     }
 
     fn look_for(&mut self, name: &Spanned<String>) -> Option<Alone> {
-        let folder =
-            self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let catalogue = Catalogue::near(folder);
+        let catalogue = Catalogue::near(&self.beside);
         let called = |id: &str| id == name.value;
         let found: Vec<&Path> = catalogue
             .found
@@ -312,7 +320,13 @@ impl Putting<'_> {
     /// Reads a runbook in the names of the step that uses it.
     fn read(&mut self, alone: &Alone, names: &Renaming, name: &Spanned<String>) -> Option<Runbook> {
         let base = match self.bases.get(&name.value) {
-            Some(base) => *base,
+            Some((_, other)) if !paths::is_same(other, &alone.source) => {
+                let (one, two) = (other.name(), alone.source.name());
+                let message = format!("two files say they are `{}`: {one} and {two}", name.value);
+                self.refuse("used-runbook", name.span, message, "give one of them another `id`");
+                return None;
+            }
+            Some((base, _)) => *base,
             None => {
                 let Some((whole, base)) = self.source.using(&alone.source) else {
                     let message = "with what it uses, the runbook is too long".to_owned();
@@ -320,7 +334,7 @@ impl Putting<'_> {
                     return None;
                 };
                 self.source = whole;
-                self.bases.insert(name.value.clone(), base);
+                self.bases.insert(name.value.clone(), (base, Arc::clone(&alone.source)));
                 base
             }
         };

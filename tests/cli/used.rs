@@ -120,3 +120,48 @@ fn an_input_that_it_does_not_take_stops_it_before_its_first_step() {
     assert_eq!((read(&env, "noted"), read(&env, "after")), (String::new(), String::new()));
     assert_eq!(read(&env, "said"), "bye Acme failed\nlast\n", "it had begun");
 }
+
+const ASKING: &str = r#"consigne: v1
+id: asking
+steps:
+  - {id: go, confirm: {}, message: "Go on?"}
+  - id: points
+    checklist:
+      items:
+        - {id: one, text: "The first"}
+        - {id: two, text: "The second"}
+"#;
+
+fn asking() -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write("asking.yaml", ASKING);
+    env.write("outer.yaml", "consigne: v1\nid: outer\nsteps:\n  - {id: work, runbook: {use: asking}}\n");
+    env
+}
+
+#[test]
+fn its_questions_are_answered_by_the_names_they_are_shown_with() {
+    let env = asking();
+    let drill = ["drill", "outer.yaml", "--run-id", "r1", "--unattended", "--plain"];
+    let said = env.consigne(&drill).ends(4);
+    assert!(said.stderr.contains("consigne answer r1 work/go yes|no"), "{said}");
+    let _said = env.consigne(&["answer", "r1", "work/go", "yes"]).ends(4);
+    let _said = env.consigne(&["resume", "r1", "--unattended", "--plain"]).ends(4);
+    let _said = env.consigne(&["answer", "r1", "work/points/one", "yes"]).ends(4);
+    let _said = env.consigne(&["answer", "r1", "work/points/two", "yes"]).ends(4);
+    let _said = env.consigne(&["resume", "r1", "--unattended", "--plain"]).ends(0);
+    let said = env.consigne(&["answer", "r1", "nowhere/go", "yes"]).ends(2);
+    assert!(said.stderr.contains("`nowhere/go`"), "{said}");
+}
+
+#[test]
+fn a_file_of_answers_names_its_points() {
+    let env = asking();
+    env.write("answers.yaml", "work/go: yes\nwork/points/one: yes\nwork/points/two: yes\n");
+    let drill = ["drill", "outer.yaml", "--run-id", "r1", "--answers", "answers.yaml", "--plain"];
+    let _said = env.consigne(&drill).ends(0);
+    env.write("answers.yaml", "work/points/three: yes\n");
+    let drill = ["drill", "outer.yaml", "--run-id", "r2", "--answers", "answers.yaml", "--plain"];
+    let said = env.consigne(&drill).ends(3);
+    assert!(said.stderr.contains("the runbook has no step `work/points/three`"), "{said}");
+}

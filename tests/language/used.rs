@@ -119,3 +119,61 @@ fn two_files_of_one_id_are_not_chosen_from() {
     fs::copy(folder.path().join("gated.yaml"), folder.path().join("copy.yaml")).unwrap();
     assert_eq!(errors(&folder, "user"), [("used-runbook", "user".to_owned())]);
 }
+
+#[test]
+fn a_relative_path_does_not_come_to_mean_another_file() {
+    let relative = "secrets: {key: {file: key}}\nsteps:\n  - {id: a, argv: [\"./clean.sh\"], cwd: sub, effect: write}\n  - {id: b, argv: [\"date\", \"./x\"], effect: read}\n";
+    let user = "steps:\n  - {id: work, runbook: {use: near}}\n";
+    let folder = folder(&[("near", relative), ("user", user)]);
+    assert_eq!(errors(&folder, "user"), [], "both lie in one folder");
+    fs::remove_file(folder.path().join("near.yaml")).unwrap();
+    fs::create_dir_all(folder.path().join("runbooks/sub")).unwrap();
+    write(&folder.path().join("runbooks/sub"), "near", relative);
+    let refused = ("used-runbook", "user".to_owned());
+    assert_eq!(errors(&folder, "user"), [refused.clone(), refused.clone(), refused]);
+    let absolute = relative.replace("file: key", "file: /key").replace("./clean", "/clean");
+    write(&folder.path().join("runbooks/sub"), "near", &absolute.replace("cwd: sub, ", ""));
+    assert_eq!(errors(&folder, "user"), []);
+}
+
+#[test]
+fn an_id_means_what_it_means_where_it_is_written() {
+    let uses = |id: &str| format!("steps:\n  - {{id: a, runbook: {{use: {id}}}}}\n");
+    let both = format!("{}  - {{id: b, runbook: {{use: deep}}}}\n", uses("leaf"));
+    let folder = folder(&[("leaf", GATED), ("user", &both)]);
+    fs::create_dir_all(folder.path().join("runbooks")).unwrap();
+    let inner = folder.path().join("runbooks");
+    write(&inner, "deep", &uses("leaf"));
+    let deep = check_file(&inner.join("deep.yaml"), None);
+    assert!(deep.has_errors(), "from there, no runbook is called so");
+    assert!(!errors(&folder, "user").is_empty(), "nor when another one could see it");
+    fs::remove_file(folder.path().join("leaf.yaml")).unwrap();
+    write(&inner, "leaf", GATED);
+    assert_eq!(errors(&folder, "user"), []);
+}
+
+#[test]
+fn names_stay_apart_however_they_are_written() {
+    let child = "inputs: {name: {type: string}}\nsteps:\n  - {id: look, argv: [\"echo\", \"{{ inputs . name | upper }}\"], effect: read, outputs: {said: .stdout}}\n  - {id: told, argv: [\"echo\", \"{{ steps . look\\n. said }}\"], effect: read}\n";
+    let user = "inputs: {name: {type: string, class: secret}}\nsteps:\n  - {id: work, runbook: {use: child, inputs: {name: \"acme-{{ run.id }}\"}}}\n";
+    let folder = folder(&[("child", child), ("user", user)]);
+    assert_eq!(errors(&folder, "user"), [], "no name of the outer one is read");
+}
+
+#[test]
+fn what_a_filter_judges_is_not_what_the_runbook_was_given() {
+    let child = "inputs: {ok: {type: string}}\nsteps:\n  - {id: look, argv: [\"echo\", \"{{ inputs.ok }}\"], effect: read}\n";
+    let user = |name: &str, given: &str| {
+        format!(
+            "vars: {{list: [a]}}\nsteps:\n  - id: all\n    for_each: {{items: vars.list, as: {name}, max_targets: 1}}\n    runbook: {{use: child, inputs: {{ok: \"{given}\"}}}}\n"
+        )
+    };
+    let folder = folder(&[("child", child), ("user", &user("tenant", "{{ tenant }}"))]);
+    assert_eq!(errors(&folder, "user"), []);
+    for (name, given) in
+        [("target", "{{ target }}"), ("item", "a {{ item }}"), ("tenant", "{{ step.started_at }}")]
+    {
+        write(folder.path(), "user", &user(name, given));
+        assert_eq!(errors(&folder, "user"), [("used-runbook", "user".to_owned())], "{given}");
+    }
+}

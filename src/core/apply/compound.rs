@@ -252,6 +252,11 @@ impl State {
         false
     }
 
+    /// Whether nobody may replace a group or a loop: a gate in it is not open.
+    pub fn is_behind_shut_gate(&self, step: usize) -> bool {
+        self.shape.is_compound(step) && self.holds_shut_gate(step)
+    }
+
     fn may_be_empty(&self, step: usize) -> bool {
         self.shape.node(step).each.as_ref().is_some_and(|each| each.empty_ok)
     }

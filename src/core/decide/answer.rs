@@ -421,7 +421,7 @@ fn override_fits(
     if !replaces {
         return Ok(());
     }
-    if state.shape().is_compound(ask.step) && state.holds_shut_gate(ask.step) {
+    if state.is_behind_shut_gate(ask.step) {
         return Err(Refused::new(
             "gate-shut",
             "a gate inside it is not open, and nobody but its people opens it",

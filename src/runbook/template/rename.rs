@@ -4,7 +4,7 @@
 //! becomes `steps["check/before"]`, an input what was written for it, an item of a list another name where its own
 //! would hide one. Nothing is evaluated here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -75,13 +75,14 @@ impl Renaming {
         while let Some(first) = rest.chars().next() {
             let length = match first {
                 '"' | '\'' => super::called::quoted(rest, first),
-                c if c.is_alphanumeric() || c == '_' => {
-                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len())
+                c if begins_name(c) => joined(rest),
+                c if c.is_numeric() => {
+                    rest.find(|c: char| !(is_in_name(c) || c == '.')).unwrap_or(rest.len())
                 }
                 c => c.len_utf8(),
             };
             let (token, behind) = rest.split_at(length);
-            let named = first.is_alphabetic() || first == '_';
+            let named = begins_name(first);
             let is_value = named && !matches!(before, "." | "|" | "is");
             let follows = behind.trim_start();
             let argument = follows.starts_with('=') && !follows.starts_with("==");
@@ -92,7 +93,8 @@ impl Renaming {
                 rest = &behind[end..];
                 continue;
             }
-            let renamed = self.path(token, follows.starts_with('[')).filter(|_| is_value && !argument);
+            let path: String = token.split_whitespace().collect();
+            let renamed = self.path(&path, follows.starts_with('[')).filter(|_| is_value && !argument);
             out.push_str(renamed.as_deref().unwrap_or(token));
             if !(token.trim().is_empty() || before == "is" && token == "not") {
                 before = token;
@@ -100,6 +102,65 @@ impl Renaming {
             rest = behind;
         }
         out
+    }
+
+    /// Whether an expression reads under its new names what it read under its own, and nothing else.
+    fn keeps(&self, before: &Expr, after: &Expr) -> bool {
+        let mut wanted = BTreeSet::new();
+        for path in &before.refs {
+            let (root, name) = name_of(path);
+            let given = Some(name).filter(|_| root == "inputs").and_then(|name| self.inputs.get(name));
+            match (given.map(|given| Expr::parse(given)), self.items.get(root)) {
+                (Some(Ok(given)), _) => {
+                    wanted.extend(given.refs.iter().map(|path| name_of(path)).map(owned));
+                }
+                (None, None) if root == "steps" => {
+                    wanted.insert((root.to_owned(), self.id(name)));
+                }
+                (None, Some(item)) => {
+                    wanted.insert((item.clone(), String::new()));
+                }
+                _ => {
+                    wanted.insert(owned((root, name)));
+                }
+            }
+        }
+        let found: BTreeSet<_> = after.refs.iter().map(|path| owned(name_of(path))).collect();
+        wanted == found
+    }
+}
+
+/// What a path begins with, and the name below it; of an item only what it is called.
+fn name_of(path: &str) -> (&str, &str) {
+    let (root, rest) = path.split_once('.').unwrap_or((path, ""));
+    let known = matches!(root, "steps" | "inputs" | "vars" | "secrets" | "step" | "run" | "services");
+    (root, if known { rest.split('.').next().unwrap_or_default() } else { "" })
+}
+
+fn owned((root, name): (&str, &str)) -> (String, String) {
+    (root.to_owned(), name.to_owned())
+}
+
+fn begins_name(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+fn is_in_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Length of a name with what is joined to it by dots. Around a dot there may be spaces.
+fn joined(text: &str) -> usize {
+    let name = |text: &str| text.find(|c: char| !is_in_name(c)).unwrap_or(text.len());
+    let mut end = name(text);
+    loop {
+        let Some(behind) = text[end..].trim_start().strip_prefix('.') else { return end };
+        let next = behind.trim_start();
+        let length = name(next);
+        if length == 0 {
+            return end;
+        }
+        end = text.len() - next.len() + length;
     }
 }
 
@@ -117,9 +178,7 @@ pub(super) fn step_index<'a>(token: &str, behind: &'a str) -> Option<(&'a str, u
 }
 
 fn is_literal(source: &str) -> bool {
-    source.starts_with(['"', '[', '{'])
-        || source.parse::<f64>().is_ok()
-        || matches!(source, "true" | "false" | "none")
+    source == "none" || serde_json::from_str::<serde::de::IgnoredAny>(source).is_ok()
 }
 
 /// A value as an expression.
@@ -178,7 +237,15 @@ impl Template {
             }
         }
         let parsed = if script { Self::parse_script(&source) } else { Self::parse_all(&source) };
-        parsed.map_err(|mut errors| errors.swap_remove(0))
+        let renamed = parsed.map_err(|mut errors| errors.swap_remove(0))?;
+        let exprs = |template: &Self| -> Vec<Expr> {
+            let of = |part: &Part| if let Part::Expr { expr, .. } = part { Some(expr.clone()) } else { None };
+            template.parts.iter().filter_map(of).collect()
+        };
+        let (before, after) = (exprs(self), exprs(&renamed));
+        let kept = before.len() == after.len()
+            && before.iter().zip(&after).all(|(before, after)| by.keeps(before, after));
+        if kept { Ok(renamed) } else { Err(ambiguous()) }
     }
 }
 
@@ -191,8 +258,14 @@ impl Expr {
         if self.refs.is_empty() {
             return Ok(self.clone());
         }
-        Self::parse(&by.rewrite(&self.source))
+        let renamed = Self::parse(&by.rewrite(&self.source))?;
+        if by.keeps(self, &renamed) { Ok(renamed) } else { Err(ambiguous()) }
     }
+}
+
+fn ambiguous() -> TemplateError {
+    let message = "its names cannot be told apart from those of the runbook that uses it: write `root.name`";
+    TemplateError { offset: 0, message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -208,6 +281,7 @@ mod tests {
                 ("reason".into(), r#""late \"payment\"""#.into()),
                 ("count".into(), "inputs.n + 1".into()),
                 ("token".into(), "secrets.token".into()),
+                ("whole".into(), r#""acme-" ~ (inputs.n)"#.into()),
             ]),
             items: BTreeMap::from([("host".into(), "host_in_deploy".into())]),
         }
@@ -229,6 +303,11 @@ mod tests {
             (r#"steps["in/a"].x"#, r#"steps["deploy/in/a"].x"#),
             ("vars.api ~ run.id ~ step.started_at", "vars.api ~ run.id ~ step.started_at"),
             ("f(x).steps.a.b", "f(x).steps.a.b"),
+            ("steps . a . x ~ inputs .reason", r#"steps["deploy/a"].x ~ "late \"payment\"""#),
+            ("steps\n.a.x[0] . y", "steps[\"deploy/a\"].x[0] . y"),
+            ("x . host . ip ~ host .ip", "x . host . ip ~ host_in_deploy.ip"),
+            ("inputs.whole | upper", r#"("acme-" ~ (inputs.n)) | upper"#),
+            ("1.5 * 2", "1.5 * 2"),
         ] {
             assert_eq!(renaming().rewrite(written), renamed, "{written}");
         }

@@ -9,6 +9,7 @@ use crate::runbook::inputs::{check_value, wanted};
 use crate::runbook::scalar::{Condition, Data, Entries};
 use crate::runbook::schema::{Class, InputDecl, Runbook, TypeWord, UseDecl};
 use crate::runbook::template::{Expr, literal};
+use crate::runbook::texts::TARGET;
 
 /// What is given, and what has to hold of it.
 pub(super) struct Arguments {
@@ -64,6 +65,12 @@ pub(super) fn of(putting: &mut Putting<'_>, decl: &UseDecl, child: &Runbook) -> 
             }
             continue;
         };
+        if let Some(root) = captured(&data.value) {
+            let message = format!("`{root}` means something else inside of `{}`", name.value);
+            let help = "call the item otherwise (`as`), or take the value from a step";
+            putting.refuse("used-runbook", data.span, message, help);
+            continue;
+        }
         if asked.class == Some(Class::Secret) {
             secret(putting, &input.value, data, &mut out);
             continue;
@@ -86,6 +93,15 @@ pub(super) fn of(putting: &mut Putting<'_>, decl: &UseDecl, child: &Runbook) -> 
         out.inputs.insert(input.value.clone(), written);
     }
     (putting.problems.len() == before).then_some(out)
+}
+
+/// A name that stands for something else where it would be put: the filter of an approval calls what it judges
+/// `target`, a choice its entries `item`, and every step itself `step`.
+fn captured(data: &Data) -> Option<&'static str> {
+    let mut texts = Vec::new();
+    data.templates(&mut texts);
+    let mut roots = texts.iter().flat_map(|text| text.value.refs()).filter_map(|path| path.split('.').next());
+    roots.find_map(|root| [TARGET, "item", "step"].into_iter().find(|name| *name == root))
 }
 
 /// A value whose texts hold no name: what stands in braces is constant.
