@@ -20,6 +20,7 @@ use super::ui::Ui;
 use crate::clock::VirtualClock;
 use crate::core::Actor;
 use crate::engine::identity;
+use crate::engine::rehearsal::faults::Faults;
 use crate::engine::rehearsal::past::{PastRun, Real};
 use crate::engine::rehearsal::placeholder::Placeholders;
 use crate::engine::rehearsal::sources::{Source, Written};
@@ -134,7 +135,7 @@ fn cast(
         sources.push(Box::new(PastRun::new(&real)));
     }
     let live = args.live_reads.then(Runners::new);
-    Ok(Cast { sources, placeholders: Placeholders::of(&Arc::new(plan.clone())), live })
+    Ok(Cast { faults: Faults::default(), sources, placeholders: Placeholders::of(&Arc::new(plan.clone())), live })
 }
 
 /// The run that was named, else the newest real one of the runbook that can be read.
