@@ -6,6 +6,7 @@
 mod call;
 mod fill;
 mod guards;
+mod limits;
 mod lists;
 mod message;
 mod step;

@@ -133,6 +133,17 @@ fn words(node: &StepNode, values: Option<&StepValues>, lang: Lang) -> Vec<String
         if !gate.covers.is_empty() {
             out.push(format!("{} {}", lang.pick("porte sur", "covers"), gate.covers.join(", ")));
         }
+        if let Some(limit) = &gate.limit {
+            out.push(format!(
+                "{} {}",
+                lang.pick("cibles, au plus :", "targets, at most:"),
+                limit.max_targets
+            ));
+        }
+        if let Some(filter) = values.and_then(|values| values.filter.as_ref()) {
+            let text = lang.pick("décidées plus tard, si", "decided later, if");
+            out.push(format!("{text} {}", harmless(filter.source())));
+        }
         out.push(refusal(gate.on_reject_continue, lang).to_owned());
     }
     match values.and_then(|values| values.choice.as_ref()) {

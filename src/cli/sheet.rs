@@ -6,7 +6,9 @@ mod beside;
 mod choice;
 mod ends;
 mod guards;
+mod limits;
 mod lists;
+mod points;
 mod targets;
 
 use serde_json::Value;
@@ -320,19 +322,7 @@ impl Sheet {
 
     /// What is asked of people, gates aside.
     fn person(&mut self, step: &StepPreview) {
-        for item in &step.items {
-            let text = self.of(&item.text).map(plain).unwrap_or_default();
-            let node = step.node.items.iter().find(|node| node.id == item.id);
-            let evidence = node.map_or("", |node| self.evidence(node.evidence));
-            self.note(&format!("[ ] {}: {text}{evidence}", item.id));
-            if let Some(of) = &item.step {
-                let text = self.pick("prouvé comme l'effet de", "proved like the effect of");
-                self.note(&format!("    {text} {of}"));
-            }
-            if let Some(probe) = &item.probe {
-                self.request(self.pick("prouvé par :", "proved by:"), 3, Some(probe));
-            }
-        }
+        self.points(step);
         self.choice(step);
         for field in &step.node.fields {
             let kind = crate::plan::preview::kind_name(&field.kind);
@@ -476,13 +466,13 @@ impl Sheet {
             let behind = step.behind.join(", ");
             self.note(&format!("{} {behind}", self.pick("derrière :", "behind it:")));
         }
-        let people = self.who(who);
+        self.limit(step);
         let quorum = match (who.quorum, self.lang) {
             (1, _) => String::new(),
             (n, Lang::Fr) => format!(" ; il faut {n} personnes"),
             (n, Lang::En) => format!("; it takes {n} people"),
         };
-        self.note(&format!("{} {people}{quorum}", self.pick("peut l'ouvrir :", "may open it:")));
+        self.note(&format!("{} {}{quorum}", self.pick("peut l'ouvrir :", "may open it:"), self.who(who)));
         if preview.role_play {
             self.note(self.pick("ici, une personne joue tous les rôles", "here, one person plays all roles"));
         }

@@ -79,11 +79,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     );
     let by = if driven { ", driven by a process" } else { "" };
     ui.data(&format!("status: {status}{by}"));
-    for at in state.places() {
-        let (step, name) = (state.step(at), state.shape().label(at));
-        let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
-    }
+    steps(&state, ui);
     for line in waiting::waits(&plan, &state) {
         ui.listed("", &line);
     }
@@ -115,6 +111,17 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         ui.hint(&format!("consigne resume {name}"));
     }
     Ok(Exit::Done)
+}
+
+/// Where each step stands, in the order in which people read them.
+fn steps(state: &State, ui: Ui) {
+    let mut places: Vec<usize> = state.places().collect();
+    places.sort_by_cached_key(|at| state.shape().reading_order(&state.shape().node(*at).id));
+    for at in places {
+        let (step, name) = (state.step(at), state.shape().label(at));
+        let reason = step.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        ui.line(&format!("  {} {:<24} {}{reason}", mark(step.status), name, step.status.name()));
+    }
 }
 
 /// Where the values of a rehearsal come from.

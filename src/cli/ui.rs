@@ -46,9 +46,9 @@ impl Ui {
         }
     }
 
-    /// A line of data with texts from files in it: they do not drive the terminal.
+    /// A line of data with texts from files in it: they neither drive the terminal nor begin a line of their own.
     pub fn line(self, line: &str) {
-        self.data(&crate::operator::harmless(line));
+        self.data(&crate::operator::one_line(line));
     }
 
     /// Prose as data, behind an indent: a terminal gets no line that is wider than it is.
@@ -100,14 +100,14 @@ impl Ui {
 
     pub fn error(self, error: &super::error::CliError) {
         self.diagnostics(&error.diagnostics);
-        self.say(&format!("error: {}", crate::operator::harmless(&error.message)));
+        self.say(&format!("error: {}", crate::operator::harmless(&error.message).replace('\n', "\n  ")));
         for hint in &error.hints {
             self.hint(hint);
         }
     }
 
     pub fn hint(self, hint: &str) {
-        self.say(&format!("hint: {}", crate::operator::harmless(hint)));
+        self.say(&format!("hint: {}", crate::operator::one_line(hint)));
     }
 }
 
@@ -119,7 +119,7 @@ fn columns(terminal: &impl std::os::fd::AsFd) -> usize {
 
 /// Text that may come from anywhere, in lines of that width; in one line where nobody looks.
 fn laid_out(indent: &str, text: &str, width: Option<usize>) -> String {
-    let text = crate::operator::harmless(text);
+    let text = crate::operator::one_line(text);
     match width {
         None => format!("{indent}{text}"),
         Some(width) => {

@@ -78,6 +78,15 @@ pub(super) fn toggles(state: &State) -> Vec<String> {
             line.push_str(&format!(", to be looked at again at {at}"));
         }
     }
+    // The names of the journal are numbered; people read those of items.
+    for reversal in state.reversals() {
+        let of = |name: &str| format!(" of {name}");
+        let (id, label) =
+            (of(&state.shape().node(reversal.step).id), of(&state.shape().label(reversal.step)));
+        for line in open.iter_mut().filter(|line| id.contains('[') && line.contains(&id)) {
+            *line = line.replacen(&id, &label, 1);
+        }
+    }
     open
 }
 
@@ -116,7 +125,7 @@ fn question_line(question: &Question) -> String {
         line.push_str(&format!(" {text}"));
     }
     // What a system answered may stand in it: it does not drive the terminal.
-    crate::operator::harmless(&line)
+    crate::operator::one_line(&line)
 }
 
 /// The command that answers a question.

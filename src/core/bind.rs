@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::attempt::Role;
+use super::limits::Limit;
 use super::scope::{ANY_ITEM, Names};
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
@@ -64,9 +65,18 @@ pub(super) fn bind(
 ) -> Result<(Binds, BTreeMap<String, Action<Rendered>>), RenderError> {
     let shape = state.shape();
     let frame = shape.frame(gate);
-    let acts = || covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?.act.as_ref()?)));
+    // With its own request go those that would take it back: whoever starts it arms them.
+    let acts = || {
+        let values = covers.iter().filter_map(|name| Some((name, plan.values.steps.get(name)?)));
+        values.filter_map(|(name, values)| Some((name, values, values.act.as_ref()?))).flat_map(
+            |(name, values, act)| {
+                let back = values.reversals().map(|(role, probe, _)| (part(role), probe));
+                std::iter::once((String::new(), act)).chain(back).map(move |(part, act)| (name, part, act))
+            },
+        )
+    };
     let mut binds = Binds::default();
-    for (name, act) in acts() {
+    for (name, _, act) in acts() {
         let open = |name: &str| shape.resolve(name, frame).is_none_or(|at| !state.step(at).settled);
         for path in act.action.texts().into_iter().flat_map(Template::refs) {
             let of = path.strip_prefix("steps.").and_then(|rest| rest.split('.').next());
@@ -75,25 +85,53 @@ pub(super) fn bind(
         let loops = shape.loops_with(name).into_iter().skip(shape.depth(shape.shared(name, frame)));
         binds.later.extend(loops.map(|of| format!("{ANY_ITEM}{of}")));
     }
-    let known: BTreeSet<String> =
-        binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).cloned().collect();
+    binds.limit = Limit::of(plan, state, gate);
+    let unknown: BTreeSet<&String> = binds.later.iter().filter(|name| !name.starts_with(ANY_ITEM)).collect();
     let mut shown = BTreeMap::new();
-    for (name, act) in acts() {
+    for (name, part, act) in acts() {
         for at in shape.all_of(name, frame) {
-            let action = act.action.render(&Names::as_of(plan, state, at, &known))?;
-            binds.digests.insert(shape.node(at).id.clone(), digest_of(&action));
-            shown.insert(shape.node(at).id.clone(), action);
+            // What was done of the same item by now is known.
+            let done = |name: &&&String| {
+                shape.resolve(name, shape.frame(at)).is_some_and(|at| state.step(at).settled)
+            };
+            let known: BTreeSet<String> = unknown.iter().filter(done).map(|name| (*name).clone()).collect();
+            let later = unknown.iter().map(|name| (*name).clone()).filter(|name| !known.contains(name));
+            let action = act.action.render(&Names::as_of(plan, state, at, &later.collect()))?;
+            let item = shape.node(at).id.clone();
+            let called = format!("{item}{part}");
+            binds.digests.insert(called.clone(), digest_of(&action));
+            shown.insert(called, action);
+            if !known.is_empty() {
+                binds.known.insert(item, known);
+            }
         }
         // Items and rounds still to come are bound by what they have in common.
         if shape.loops_with(name).len() > shape.depth(shape.shared(name, frame)) {
             let action = act.action.render(&Names::not_yet(plan, state, frame, &binds.later))?;
-            binds.digests.insert(name.clone(), digest_of(&action));
+            let called = format!("{name}{part}");
+            binds.digests.insert(called.clone(), digest_of(&action));
             if to_come(state, name, frame) {
-                shown.insert(name.clone(), action);
+                shown.insert(called, action);
             }
         }
     }
     Ok((binds, shown))
+}
+
+/// What stands behind the name of a step for one of its reversals. No name of a step has a space.
+fn part(role: &str) -> String {
+    format!(" ({role})")
+}
+
+/// Whether what would take a step back is no longer what an approval bound. Those of earlier versions bound none.
+pub(super) fn reversed_otherwise(plan: &Plan, state: &State, step: usize, binds: &Binds) -> bool {
+    let later = binds.later_of(state, step);
+    let values = state.values(plan, step).into_iter();
+    values.flat_map(crate::plan::StepValues::reversals).any(|(role, probe, _)| {
+        let now = || probe.action.render(&Names::as_of(plan, state, step, &later));
+        let bound = binds.of(state, step, &part(role));
+        bound.is_some_and(|bound| now().map_or(true, |action| digest_of(&action) != *bound))
+    })
 }
 
 /// Whether something of it may still be begun that is not known by now: items of a list that nobody could read, rounds.
@@ -111,23 +149,35 @@ fn to_come(state: &State, name: &str, frame: usize) -> bool {
 }
 
 impl Binds {
-    /// What of a step the approval binds: its own request as it was then, or what all items have in common.
-    pub(super) fn of(&self, state: &State, step: usize) -> Option<&String> {
-        self.named(state, step).or_else(|| self.digests.get(&state.shape().written(step).id))
+    fn of_part(&self, id: &str, part: &str) -> Option<&String> {
+        self.digests.get(&format!("{id}{part}"))
     }
 
-    fn named(&self, state: &State, step: usize) -> Option<&String> {
+    /// What of a step the approval binds: its own request as it was then, or what all items have in common. `part`
+    /// is nothing, or one of its reversals.
+    pub(super) fn of(&self, state: &State, step: usize, part: &str) -> Option<&String> {
+        let named = self.named(state, step).and_then(|named| self.of_part(named, part));
+        named.or_else(|| self.of_part(&state.shape().written(step).id, part))
+    }
+
+    /// As what it is bound by itself.
+    fn named<'s>(&self, state: &'s State, step: usize) -> Option<&'s String> {
         let shape = state.shape();
-        let own = self.digests.get(&shape.node(step).id).filter(|_| !shape.is_whole(step));
+        let name = |at: usize| Some(&shape.node(at).id).filter(|name| self.digests.contains_key(*name));
+        let own = name(step).filter(|_| !shape.is_whole(step));
         // An item that is done again is the same item.
-        let before = || shape.same_item(step).into_iter().find_map(|at| self.digests.get(&shape.node(at).id));
-        own.or_else(before)
+        own.or_else(|| shape.same_item(step).into_iter().find_map(name))
     }
 
     /// What was not known about it then.
     pub(super) fn later_of(&self, state: &State, step: usize) -> BTreeSet<String> {
-        let named = self.named(state, step).is_some();
-        self.later.iter().filter(|name| !(named && name.starts_with(ANY_ITEM))).cloned().collect()
+        let named = self.named(state, step);
+        let known = named.and_then(|named| self.known.get(named));
+        let is_later = |name: &&String| {
+            !(named.is_some() && name.starts_with(ANY_ITEM))
+                && known.is_none_or(|known| !known.contains(*name))
+        };
+        self.later.iter().filter(is_later).cloned().collect()
     }
 }
 

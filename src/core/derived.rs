@@ -90,11 +90,13 @@ impl State {
         self.refresh(whole);
     }
 
-    /// More items of a list have failed than may: no further one begins.
+    /// More items of a list have failed than may: no further one begins. Of gates none may stay shut: what comes after
+    /// counts on each of them.
     pub(super) fn has_stopped(&self, whole: usize) -> bool {
-        let Some(each) = &self.shape.node(whole).each else { return false };
+        let node = self.shape.node(whole);
+        let Some(each) = &node.each else { return false };
         let all = self.steps[whole].compound.as_ref().map_or(0, |compound| compound.targets);
-        let allowed = each.max_failures.map_or(0, |share| share.of(all));
+        let allowed = each.max_failures.filter(|_| !node.kind.is_gate()).map_or(0, |share| share.of(all));
         self.derived.loops.get(&whole).is_some_and(|items| items.failed > allowed)
     }
 

@@ -187,7 +187,13 @@ pub enum Fact {
     AskClosed { ask: u32, how: AskEnd },
     /// What was approved is no longer what would be done.
     #[serde(rename = "approval.voided")]
-    ApprovalVoided { ask: u32, because: String },
+    ApprovalVoided {
+        ask: u32,
+        /// The step that does not start.
+        because: String,
+        #[serde(default, skip_serializing_if = "VoidReason::is_changed")]
+        reason: VoidReason,
+    },
     /// The text of a decision stands in a file of the run, signed.
     #[serde(rename = "approval.attested")]
     ApprovalAttested { ask: u32, file: String, sha256: String, signer: String, personal: bool },
@@ -435,8 +441,30 @@ pub enum Decision {
     Chosen,
     /// An approval opened alone, with a reason, to be reviewed.
     BreakGlass,
+    /// An item of a checklist, ticked by what it shows; what was typed is hidden, as `value`.
+    ReadBack,
     /// On with it, whatever the guard says: this once.
     GoOn,
+}
+
+/// Why an approval no longer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidReason {
+    /// What would be done is not what was approved.
+    #[default]
+    Changed,
+    /// A target that was decided later does not satisfy the filter of the approval. Which one is hidden, as `target`.
+    Filter,
+    /// As many targets as may go through it have been begun.
+    MaxTargets,
+}
+
+impl VoidReason {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    const fn is_changed(&self) -> bool {
+        matches!(self, Self::Changed)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

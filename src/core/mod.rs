@@ -17,6 +17,7 @@ mod derived;
 pub mod event;
 mod hidden;
 pub mod input;
+mod limits;
 pub mod notice;
 pub mod rerun;
 pub mod retry;
@@ -28,14 +29,15 @@ pub mod wanted;
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{
-    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, listed,
+    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, expected, listed,
     needed_outputs, needed_secrets, picked,
 };
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,
-    Status,
+    Status, VoidReason,
 };
 pub use input::{Answer, Begin, EvidenceRef, Input, JournalInput};
+pub use limits::Limit;
 pub use shape::Shape;
 pub use state::{Ask, Phase, State};
 pub use wanted::{Command, wanted};

@@ -199,6 +199,19 @@ impl Shape {
         Some(keys.iter().fold(name.to_owned(), |label, key| format!("{label}:{key}")))
     }
 
+    /// Where a step is read: behind what stands above it, inside what it belongs to, item by item.
+    pub fn reading_order(&self, name: &str) -> Vec<usize> {
+        let outermost = || self.loops_with(name).into_iter().find_map(|of| self.find(&of));
+        let mut order = Vec::new();
+        let mut at = self.find(name).or_else(outermost);
+        while let Some(place) = at {
+            order.push(place);
+            at = self.owner(place);
+        }
+        order.reverse();
+        if order.is_empty() { vec![usize::MAX] } else { order }
+    }
+
     /// By name, or as people call it.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).or_else(|| self.by_label.get(name)).copied()

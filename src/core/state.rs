@@ -11,6 +11,7 @@ use super::attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, R
 use super::event::{
     Actor, AskEnd, AskKind, Decision, Ended, Reversal, ReversalEnd, RunStatus, SkipReason, Status,
 };
+use super::limits::Limit;
 use super::shape::Shape;
 use crate::clock::Timestamp;
 use crate::plan::{ErrorClass, Kind, Plan, StepValues};
@@ -224,6 +225,8 @@ pub struct Ask {
     pub shown: BTreeMap<String, String>,
     /// The request digests that it binds.
     pub binds: Option<Binds>,
+    /// The destructive targets that have been begun by it, where it counts them.
+    pub through: BTreeSet<usize>,
     /// Files of the texts that were signed about its answers, in the order of the answers.
     pub attested: Vec<String>,
 }
@@ -246,6 +249,11 @@ pub struct Binds {
     pub later: BTreeSet<String>,
     /// Step to the digest of its request.
     pub digests: BTreeMap<String, String>,
+    /// Item to what was known of its own, though not of all: it does not stand as a reference there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
 }
 
 /// An armed undo or put_back.

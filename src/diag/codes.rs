@@ -35,6 +35,7 @@ const fn row(name: &'static str, meaning: &'static str, fix: &'static str) -> Co
 const CODES: &[Code] = &[
     row("anchor", "a YAML anchor that nothing refers to, most often a text that begins with `&`", "put the text in quotes, or take out the `&name`"),
     row("approval-covers", "an approval covers a step that it cannot bind", "name only steps that send something and wait for this approval"),
+    row("approval-limit", "a `filter` or `max_targets` of an approval that lets nothing through, or judges nothing", "say of a `target` what has to be true of it, and how many may go through"),
     row("bad-duration", "a duration without a unit, of no length, or that is none", "write a number with its unit, such as 30s, 5m or 1h 30m"),
     row("bad-expression", "a condition or template that minijinja cannot read", "correct the expression: names with dots, `==`, `and`, filters after `|`"),
     row("bad-filter", "a jq filter that cannot be compiled", "correct the jq filter; try it with `jq` on a result"),

@@ -128,8 +128,9 @@ impl Around<'_> {
             Some(list) => std::env::split_paths(list).map(|path| self.base_dir.join(path)).collect(),
             None => vec![Path::new(&self.text("HOME")?).join(".kube/config")],
         };
-        let trees: Vec<Node> = files.iter().filter_map(|path| tree(path)).collect();
-        let named = |tree: &Node| scalar(tree, "current-context").filter(|name| !name.is_empty());
+        let sources: Vec<_> = files.iter().filter_map(|path| load::source(path).ok()).collect();
+        let trees: Vec<Node<'_>> = sources.iter().filter_map(|source| yaml::parse(source).0).collect();
+        let named = |tree: &Node<'_>| scalar(tree, "current-context").filter(|name| !name.is_empty());
         let name = trees.iter().find_map(named)?;
         let entry = |list: &str, name: &str, of: &str| {
             trees.iter().find_map(|tree| {
@@ -189,19 +190,14 @@ fn with(name: &str, more: &[String]) -> String {
     if more.is_empty() { name.to_owned() } else { format!("{name} ({})", more.join(", ")) }
 }
 
-fn tree(path: &Path) -> Option<Node> {
-    let source = load::source(path).ok()?;
-    yaml::parse(&source).0
-}
-
-fn value<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+fn value<'n, 's>(node: &'n Node<'s>, key: &str) -> Option<&'n Node<'s>> {
     let Value::Map { entries, .. } = &node.value else { return None };
     entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
 }
 
-fn scalar(node: &Node, key: &str) -> Option<String> {
+fn scalar(node: &Node<'_>, key: &str) -> Option<String> {
     match &value(node, key)?.value {
-        Value::Scalar { text, .. } => Some(text.clone()),
+        Value::Scalar { text, .. } => Some(text.to_string()),
         Value::List(_) | Value::Map { .. } => None,
     }
 }

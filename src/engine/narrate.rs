@@ -3,9 +3,9 @@
 
 use super::messengers::Report;
 use crate::clock::Timestamp;
-use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status};
-use crate::operator::{Lang, Question};
-use crate::plan::{Action, Effect, Mode, Plan, Program};
+use crate::core::{AskEnd, AttemptResult, Event, Fact, ReversalEnd, Role, State, Status, VoidReason};
+use crate::operator::{Lang, Question, harmless, one_line};
+use crate::plan::{Action, Mode, Plan, Program};
 use crate::record::origin::Origins;
 use crate::runbook::template::Rendered;
 use crate::runner::TailLine;
@@ -73,8 +73,9 @@ pub(super) fn overtime(question: &Question, now: Timestamp) -> String {
     let french = question.lang == Lang::Fr;
     let over = pick(french, "le temps prévu est écoulé", "its timebox is over");
     let since = pick(french, "ouverte depuis", "open for");
-    let minutes = now.since(question.opened) / 60_000;
-    format!("{}: {over} ({since} {minutes} min, {})", question.step, entitled(question))
+    let seconds = now.since(question.opened) / 1_000;
+    let open = if seconds < 60 { format!("{seconds} s") } else { format!("{} min", seconds / 60) };
+    format!("{}: {over} ({since} {open}, {})", question.step, entitled(question))
 }
 
 /// Nobody can speak to this process from elsewhere.
@@ -93,8 +94,17 @@ pub(super) fn not_wiped(state: &State, error: &crate::runner::WorkError) -> Stri
     format!("! {}: {error}", pick(french, "il reste des fichiers de travail", "scratch files stay behind"))
 }
 
-/// The line that an event is worth.
+/// The line that an event is worth, whatever the values in it hold; why a step failed stands under it, further in.
 pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> {
+    let line = one_line(&fact(plan, state, event)?);
+    let why = matches!(event.fact, Fact::StepSettled { .. }).then(|| event.hidden.text("why")).flatten();
+    Some(why.map_or_else(
+        || line.clone(),
+        |why| why.lines().fold(line.clone(), |told, why| format!("{told}\n    {}", one_line(why))),
+    ))
+}
+
+fn fact(plan: &Plan, state: &State, event: &Event) -> Option<String> {
     let french = state.run.lang == "fr";
     let step = &called(state, event.step.as_ref(), event.item);
     let text = match &event.fact {
@@ -112,10 +122,7 @@ pub(super) fn line(plan: &Plan, state: &State, event: &Event) -> Option<String> 
             let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("- {step} {} ({}{cause})", pick(french, "passée", "skipped"), reason.as_str()?)
         }
-        Fact::StepSettled { status, reason } => {
-            let why = event.hidden.text("why").map(|why| format!("\n    {why}")).unwrap_or_default();
-            format!("{}{why}", settled(french, step, *status, reason))
-        }
+        Fact::StepSettled { status, reason } => settled(french, step, *status, reason),
         Fact::StepImported { .. } => {
             let from = plan.graph.rerun.as_ref().map_or("", |rerun| rerun.run.as_str());
             format!("= {step} {} {from}", pick(french, "reprise de l'exécution", "taken over from run"))
@@ -189,7 +196,14 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
             let part = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             let by =
                 who.played_by.as_ref().map(|by| format!(" ({} {by})", pick(french, "joué par", "played by")));
-            format!("  {step}{part}: {} {}{}", who.who, language.decision(*said), by.unwrap_or_default())
+            let chosen = event.hidden.0.get("value").filter(|_| *said == crate::core::Decision::Chosen);
+            let chosen = chosen.map(|value| format!(" {value}")).unwrap_or_default();
+            format!(
+                "  {step}{part}: {} {}{chosen}{}",
+                who.who,
+                language.decision(*said),
+                by.unwrap_or_default()
+            )
         }
         Fact::JournalRecovered { bytes, .. } => {
             format!(
@@ -209,17 +223,28 @@ fn more(plan: &Plan, state: &State, event: &Event) -> Option<String> {
                 pick(french, "escaladé, peuvent répondre maintenant :", "escalated, may answer now:")
             )
         }
-        Fact::ApprovalVoided { because, .. } => format!(
-            "! {step}: {} ({because})",
-            pick(
-                french,
-                "approbation annulée, ce qui serait fait a changé",
-                "approval void, what would be done changed"
-            )
-        ),
+        Fact::ApprovalVoided { because, reason, .. } => voided(event, step, because, *reason, french),
         _ => return None,
     };
     Some(text)
+}
+
+/// Why an approval no longer holds.
+fn voided(event: &Event, step: &str, because: &str, reason: VoidReason, french: bool) -> String {
+    let why = match reason {
+        VoidReason::Changed => pick(french, "ce qui serait fait a changé", "what would be done changed"),
+        VoidReason::Filter => {
+            let target = harmless(&event.hidden.text("target").unwrap_or_default());
+            let words = pick(french, "cible hors du filtre", "a target outside of its filter");
+            format!("{words}: {target}")
+        }
+        VoidReason::MaxTargets => pick(
+            french,
+            "autant de cibles que permis ont commencé",
+            "as many targets as it allows have been begun",
+        ),
+    };
+    format!("! {step}: {} {why} ({because})", pick(french, "approbation annulée,", "approval void,"))
 }
 
 /// The items of a list, or the round that begins.
@@ -261,7 +286,7 @@ pub(super) fn told(report: &Report) -> String {
 /// What an attempt does, as one short line; nothing that is secret can be in it.
 fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     // A guard is asked time and again: only what is wrong with one is news.
-    let (at, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
+    let (_, step) = state.find_item(event.step.as_deref()?, event.item).filter(|_| role != Role::Guard)?;
     let running = step.running.as_ref().filter(|running| Some(running.attempt) == event.attempt);
     let request = running?.request.as_ref()?;
     let script = |script: &str| script.lines().next().unwrap_or_default().to_owned();
@@ -281,9 +306,7 @@ fn started(state: &State, event: &Event, role: Role) -> Option<String> {
     };
     let role = if role == Role::Do { String::new() } else { format!("{} ", role.name()) };
     let part = request.part.as_ref().map(|part| format!("{part} ")).unwrap_or_default();
-    let effect = state.shape().node(at).effect;
-    let effect = if request.role.is_probe() { Effect::Read } else { effect };
-    let mark = Lang::of(&state.run.lang).effect(effect);
+    let mark = Lang::of(&state.run.lang).effect(request.effect);
     let what: String = what.chars().take(160).collect();
     Some(format!("{role}{part}[{mark}] {what}"))
 }

@@ -16,7 +16,7 @@ use super::evidence::EvidenceError;
 use super::layout::words;
 use super::parse::{self, Chosen, choose};
 use super::question::{Choice, Field, Question};
-use super::screen::harmless;
+use super::screen::one_line;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::{Answer, AskKind, Decision, EvidenceRef};
@@ -74,7 +74,7 @@ pub(super) fn converse(talker: &mut dyn Talker, question: &Question, me: &str) -
 }
 
 fn line(reader: &mut dyn Reader, prompt: &str, offer: &Offer) -> Result<String, Break> {
-    let prompt = harmless(prompt).replace('\n', " ");
+    let prompt = one_line(prompt);
     reader.line(&format!("{prompt} > "), offer).map(|line| line.trim().to_owned())
 }
 
@@ -102,7 +102,7 @@ pub(super) fn field(
         };
         match parsed {
             Ok(value) => return Ok(value),
-            Err(why) => reader.print(&format!("  {}\n", harmless(&why))),
+            Err(why) => reader.print(&format!("  {}\n", one_line(&why))),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Dialog<'_> {
 
     fn explain(&mut self, text: Text, values: &[(&str, &str)]) {
         let line = self.q.lang.fill(text, values);
-        self.talker.print(&format!("  {}\n", harmless(&line)));
+        self.talker.print(&format!("  {}\n", one_line(&line)));
     }
 
     fn line(&mut self, prompt: &str, offer: &Offer) -> Result<String, Break> {
@@ -259,7 +259,7 @@ impl Dialog<'_> {
                     );
                     kept.push(file);
                 }
-                Err(error) => self.talker.print(&format!("  {}\n", harmless(&error.to_string()))),
+                Err(error) => self.talker.print(&format!("  {}\n", one_line(&error.to_string()))),
             }
         }
     }
@@ -333,7 +333,7 @@ impl Dialog<'_> {
                             values.insert(output.name.clone(), value);
                             break;
                         }
-                        Err(why) => self.talker.print(&format!("  {}\n", harmless(&why))),
+                        Err(why) => self.talker.print(&format!("  {}\n", one_line(&why))),
                     }
                 }
             }

@@ -4,7 +4,7 @@
 //! copied must not break.
 
 use super::question::{Question, ToSign};
-use super::screen::harmless;
+use super::quoted::quoted;
 use super::wording::Text;
 use crate::core::AskKind;
 
@@ -22,7 +22,7 @@ pub fn block(question: &Question, run: &str) -> Option<String> {
 pub fn ways(question: &Question, to_sign: &ToSign, run: &str) -> Vec<String> {
     let lang = question.lang;
     let word = if question.kind == AskKind::Approve { "approve" } else { "yes" };
-    let typed = question.typed.as_deref().map(|typed| shell_words::quote(&harmless(typed)).into_owned());
+    let typed = question.typed.as_deref().map(quoted);
     let word = typed.as_deref().unwrap_or(word);
     let file = format!("{}.txt", question.step);
     let name = if to_sign.unnamed { lang.text(Text::SignName) } else { "" };

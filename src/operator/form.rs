@@ -11,7 +11,7 @@ use super::line::Line;
 use super::parse;
 use super::prompt::{Heeded, Prompt};
 use super::question::Field;
-use super::screen::{Screen, TerminalError, harmless};
+use super::screen::{Screen, TerminalError, harmless, one_line};
 use super::wording::{Lang, Text};
 
 /// A field that has to be filled in.
@@ -64,7 +64,7 @@ fn asked(
     for Blank { field, why } in blanks {
         let mut text = format!("\n{}\n", textwrap::fill(&described(lang, field), &wrapped));
         if let Some(why) = why {
-            text.push_str(&format!("  {}\n", lang.fill(Text::FormNotTaken, &[("why", why)])));
+            text.push_str(&format!("  {}\n", lang.fill(Text::FormNotTaken, &[("why", &one_line(why))])));
         }
         reader.print(&harmless(&text));
         loop {
@@ -74,7 +74,7 @@ fn asked(
                     values.insert(field.name.clone(), value);
                     break;
                 }
-                Err(why) => reader.print(&harmless(&format!("  {why}\n"))),
+                Err(why) => reader.print(&format!("  {}\n", one_line(&why))),
             }
         }
     }

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::question::{Question, Tried};
 use super::request;
-use super::screen::harmless;
+use super::screen::{harmless, one_line};
 use super::wording::{Lang, Text, consequence, effect, kind, mode, word};
 use crate::clock::Timestamp;
 use crate::core::state::ItemState;
@@ -53,6 +53,7 @@ impl<'a> Layout<'a> {
             self.wrapped(text, "  ");
         }
         self.exhibits();
+        self.still_to_come();
         self.beside();
         self.trouble();
         self.requests();
@@ -103,7 +104,7 @@ impl<'a> Layout<'a> {
         let style = if q.mode == Mode::Live { ALARM } else { NOTE };
         self.line("");
         let title = q.title.as_deref().unwrap_or(&q.step);
-        self.styled(BOLD, &format!("── {}", harmless(title).replace('\n', " ")));
+        self.styled(BOLD, &format!("── {}", one_line(title)));
         if q.mode == Mode::Rehearsal {
             let line = self.text(Text::DoNotDoIt);
             self.styled(NOTE, &format!("   {line}"));
@@ -117,11 +118,20 @@ impl<'a> Layout<'a> {
     fn exhibits(&mut self) {
         for exhibit in &self.question.show {
             if let Some(of) = &exhibit.of {
-                self.line(&format!("  {}:", harmless(of).replace('\n', " ")));
+                self.line(&format!("  {}:", one_line(of)));
             }
             for line in harmless(&exhibit.text).trim_end().lines() {
                 self.line(&format!("    | {line}"));
             }
+        }
+    }
+
+    /// What a yes lets begin, each by the name that it has everywhere.
+    fn still_to_come(&mut self) {
+        let q = self.question;
+        if !q.to_come.is_empty() {
+            let line = self.fill(Text::ToCome, &[("items", &q.to_come.join(", "))]);
+            self.hanging(&line, "  ");
         }
     }
 
@@ -135,9 +145,9 @@ impl<'a> Layout<'a> {
         for link in &q.links {
             let code = if q.lang == Lang::Fr { "fr" } else { "en" };
             if let Some(title) = link.title.in_lang(code) {
-                self.wrapped(title, "  ");
+                self.wrapped(&one_line(title), "  ");
             }
-            self.line(&format!("  → {}", harmless(&link.url).replace('\n', " ")));
+            self.line(&format!("  → {}", one_line(&link.url)));
         }
     }
 
@@ -163,10 +173,19 @@ impl<'a> Layout<'a> {
             self.action(action, "    ");
         }
         let code = tried.code.map(|code| format!(" {code}")).unwrap_or_default();
-        let reason = q.reason.as_deref().unwrap_or(&tried.reason);
+        let left = match q.reason.as_deref().filter(|_| q.kind == AskKind::PutBack) {
+            Some("run_not_clean") => Some(Text::NotClean),
+            Some("only_if_false") => Some(Text::NotFit),
+            Some("only_if_unreadable") => Some(Text::NotAsked),
+            _ => None,
+        };
+        let reason = q.reason.as_deref().filter(|_| left.is_none()).unwrap_or(&tried.reason);
         let attempt = tried.attempt.to_string();
         let line = self.fill(Text::Happened, &[("reason", reason), ("code", &code), ("attempt", &attempt)]);
-        self.styled(ALARM, &harmless(&line));
+        self.styled(ALARM, &one_line(&line));
+        if let Some(left) = left {
+            self.styled(ALARM, self.text(left));
+        }
         for (name, text) in tried.excerpts.iter().filter(|(_, text)| !text.trim().is_empty()) {
             self.line(&format!("  {name}:"));
             let text = harmless(text);
@@ -198,6 +217,23 @@ impl<'a> Layout<'a> {
             let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
             self.action(&shown.action, "     ");
         }
+        self.limit();
+    }
+
+    /// What goes through an approval without having been shown.
+    fn limit(&mut self) {
+        let Some(limit) = &self.question.limit else { return };
+        if let Some(filter) = &limit.filter {
+            let line = self.fill(Text::LimitFilter, &[("filter", &harmless(filter.source()))]);
+            self.styled(ALARM, &line);
+            for (name, value) in &limit.reads {
+                let value = harmless(&value.to_string());
+                let line = self.fill(Text::LimitReads, &[("name", name), ("value", &value)]);
+                self.wrapped(&line, "    ");
+            }
+        }
+        let line = self.fill(Text::LimitCount, &[("most", &limit.max_targets.to_string())]);
+        self.wrapped(&line, "  ");
     }
 
     fn action(&mut self, action: &Action<Rendered>, indent: &str) {
@@ -221,6 +257,9 @@ impl<'a> Layout<'a> {
             if item.evidence == Evidence::Required && item.state.is_open() {
                 notes.push(self.text(Text::WithEvidence));
             }
+            if item.read_back.is_some() && item.state.is_open() {
+                notes.push(self.text(Text::ToReadBack));
+            }
             let line = format!("{mark} {}. {} ({})", number + 1, harmless(&item.text), notes.join(", "));
             self.hanging(&line, "  ");
         }
@@ -238,7 +277,7 @@ impl<'a> Layout<'a> {
         self.line(&head);
         for (at, option) in q.options.iter().enumerate() {
             let number = if q.is_numbered() { format!("{}. ", at + 1) } else { String::new() };
-            let (id, text) = (harmless(&option.id), harmless(&option.text).replace('\n', " "));
+            let (id, text) = (one_line(&option.id), one_line(&option.text));
             let line = if id == text { format!("{number}{id}") } else { format!("{number}{id}  {text}") };
             self.hanging(&line, "  ");
         }
@@ -375,6 +414,52 @@ mod tests {
           approve  exactly what is shown may be done
           reject   nothing is done, the gate stays shut
         "#);
+    }
+
+    #[test]
+    fn an_approval_says_what_it_lets_through_unseen() {
+        let mut go = gate("go", Kind::Approve, &["suspend"]);
+        let of = [("suspend".to_owned(), vec![crate::plan::ActOf::Do])].into();
+        let limit = crate::plan::LimitNode { max_targets: 3, of, filtered: true };
+        go.0.gate.as_mut().unwrap().limit = Some(limit);
+        let filter = "target is startingwith(inputs.tenant)";
+        go.1.filter = Some(crate::runbook::template::Expr::parse(filter).unwrap());
+        let shown = |lang: &str| {
+            let steps = vec![go.clone(), call("suspend")];
+            let world = World::of_tenant("ac\u{1b}me", Mode::Live, false, lang, steps);
+            view(&world.questions().remove(0), false)
+        };
+        let (english, french) = (shown("en"), shown("fr"));
+        for line in [
+            "A target that is decided later has to satisfy: target is startingwith(inputs.tenant)\n",
+            "    with inputs.tenant = \"ac\\u001bme\"\n",
+            "  Destructive targets: 3 at most; for more, the approval is asked for again.\n",
+        ] {
+            assert!(english.contains(line), "{line}: {english}");
+        }
+        for line in [
+            "Une cible décidée plus tard doit satisfaire : target is startingwith(inputs.tenant)\n",
+            "    avec inputs.tenant = ",
+            "  Cibles destructives : 3 au plus ; au-delà, l'approbation est redemandée.\n",
+        ] {
+            assert!(french.contains(line), "{line}: {french}");
+        }
+    }
+
+    #[test]
+    fn a_point_that_is_read_back_says_so_and_not_what() {
+        let mut list = checklist("l", &[("said", false, Evidence::None)]);
+        list.0.items[0].read_back = true;
+        let value = crate::runbook::template::Template::literal("10.0.0.7");
+        list.1.items.get_mut("said").unwrap().read_back = Some(value);
+        let shown = |lang: &str| {
+            let world = World::new(Mode::Live, false, lang, vec![list.clone()]);
+            view(&world.questions().remove(0), false)
+        };
+        let (english, french) = (shown("en"), shown("fr"));
+        assert!(english.contains("1. Is said so? (to be checked, to be read back)"), "{english}");
+        assert!(french.contains("(à vérifier, à relire en toutes lettres)"), "{french}");
+        assert!(!english.contains("10.0.0.7"), "{english}");
     }
 
     #[test]

@@ -269,7 +269,8 @@ fn clipped(prompt: &str, columns: usize) -> String {
 /// Characters that could make a terminal do or show something else than the text.
 pub(super) fn is_unsafe(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}');
+    c.is_control() || turns || breaks
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rustyline::history::{History, MemHistory};
 use super::dialog::{Break, Offer};
 use super::keys::{Keys, Pasted, Typed};
 use super::line::{Line, Meaning, is_unsafe};
-use super::screen::{Heard, Screen, harmless};
+use super::screen::{Heard, Screen, one_line};
 use super::wording::{Lang, Text};
 
 /// What one step brought.
@@ -136,7 +136,7 @@ impl Prompt {
             _ if found.len() > 1 => {
                 let names: Vec<&str> = found.iter().map(|pair| pair.display.as_str()).collect();
                 let wiped = line.wipe();
-                self.screen.print(&format!("{wiped}  {}\n", harmless(&names.join("  "))));
+                self.screen.print(&format!("{wiped}  {}\n", one_line(&names.join("  "))));
             }
             _ => {}
         }

@@ -7,12 +7,14 @@ mod entitled;
 use serde_json::Value;
 
 use super::offer;
-use super::screen::harmless;
+use super::quoted::quoted;
 use super::wording::{Lang, Text};
 use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
-use crate::core::{Actor, AskKind, Choosable, Decision, Exhibit, Reversal, Shown, State, exhibited, listed};
+use crate::core::{
+    Actor, AskKind, Choosable, Decision, Exhibit, Limit, Reversal, Shown, State, exhibited, expected, listed,
+};
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode,
 };
@@ -39,6 +41,8 @@ pub struct Question {
     pub links: Vec<Link<String>>,
     /// How long the step usually takes.
     pub estimate_ms: Option<u64>,
+    /// Of the first items of a list: the others, which follow if the answer is yes.
+    pub to_come: Vec<String>,
     /// Code of what went wrong, for a failure, an unknown outcome or a toggle.
     pub reason: Option<String>,
     /// Its explanation.
@@ -54,6 +58,8 @@ pub struct Question {
     pub requests: Vec<Shown>,
     /// Identifies what is shown: goes back with the answer, so that a stale view is refused.
     pub view: Option<String>,
+    /// What else an approval lets through.
+    pub limit: Option<Limit>,
     /// What may be said, in the order of offering. Empty for a form.
     pub choices: Vec<Choice>,
     pub fields: Vec<Field>,
@@ -106,6 +112,8 @@ pub struct Point {
     pub state: ItemState,
     pub evidence: Evidence,
     pub probe: bool,
+    /// What is to be typed back for it to be ticked. Never shown beside it.
+    pub read_back: Option<String>,
 }
 
 /// Something that may be said.
@@ -176,17 +184,19 @@ impl Question {
             environment: plan.graph.environment.clone(),
             lang,
             title: text(ask, "title"),
-            prompt: text(ask, "prompt"),
+            prompt: text(ask, "prompt").or_else(|| lang.begun(state, ask)),
             show: exhibited(ask),
             links: ask.shown.get("links").and_then(|l| serde_json::from_str(l).ok()).unwrap_or_default(),
             estimate_ms: state.values(plan, ask.step).and_then(|values| values.estimate_ms),
+            to_come: to_come(state, ask),
             reason: ask.reason.clone(),
             why: text(ask, "why"),
             typed: text(ask, "typed").filter(|_| node.gate.as_ref().is_some_and(|gate| gate.typed)),
             items: if ask.kind == AskKind::Checklist { points(ask, node, step) } else { Vec::new() },
             in_order: node.in_order,
             covers: ask.covers.clone(),
-            requests: requests(state, ask, node),
+            requests: requests(plan, state, ask),
+            limit: ask.binds.as_ref().and_then(|binds| binds.limit.clone()),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offer::offered(plan, state, ask, &outputs),
             fields: if ask.kind == AskKind::Input { fields(plan, state, ask.step, lang) } else { Vec::new() },
@@ -229,6 +239,7 @@ impl Question {
         let (yes, no) = (says("yes", Decision::Done), says("no", Decision::No));
         let (retry, by_hand) = (says("retry", Decision::Retry), says("by_hand", Decision::ByHand));
         match item.state {
+            _ if item.read_back.is_some() => vec![no],
             ItemState::Refuted => vec![retry, by_hand, no],
             _ if item.probe => vec![yes, no, retry],
             _ => vec![yes, no],
@@ -254,7 +265,9 @@ impl Question {
         let join =
             |choices: &[Choice]| choices.iter().map(|choice| choice.word).collect::<Vec<_>>().join("|");
         if let Some(item) = self.open_items().next() {
-            return (format!("{}/{}", self.step, item.id), join(&self.item_choices(item)));
+            let back = item.read_back.as_ref().map(|_| format!("{}|", self.lang.text(Text::ReadBackValue)));
+            let words = format!("{}{}", back.unwrap_or_default(), join(&self.item_choices(item)));
+            return (format!("{}/{}", self.step, item.id), words);
         }
         let value = if self.kind == AskKind::Input {
             let fields: Vec<String> =
@@ -263,7 +276,7 @@ impl Question {
         } else if self.kind == AskKind::Choice {
             self.ids()
         } else if let Some(typed) = &self.typed {
-            format!("'{typed}'|no")
+            format!("{}|no", quoted(typed))
         } else {
             join(&self.choices)
         };
@@ -273,8 +286,8 @@ impl Question {
     /// The ids of a choice, each as a shell takes it; of long lists the first few.
     fn ids(&self) -> String {
         const FEW: usize = 6;
-        let ids = self.options.iter().take(FEW).map(|option| harmless(&option.id));
-        let mut out = ids.map(|id| shell_words::quote(&id).into_owned()).collect::<Vec<_>>().join("|");
+        let ids = self.options.iter().take(FEW).map(|option| quoted(&option.id));
+        let mut out = ids.collect::<Vec<_>>().join("|");
         if self.options.len() > FEW {
             out.push_str("|…");
         }
@@ -288,6 +301,13 @@ impl Question {
     pub fn open_items(&self) -> impl Iterator<Item = &Point> {
         self.items.iter().filter(|item| item.state.is_open())
     }
+}
+
+/// What a list has not begun, in the order of its turns.
+fn to_come(state: &State, ask: &Ask) -> Vec<String> {
+    let compound = state.step(ask.step).compound.as_deref().filter(|_| ask.kind == AskKind::Canary);
+    let left = compound.map(|compound| compound.order.iter().skip(compound.begun));
+    left.into_iter().flatten().map(|at| state.shape().label(*at)).collect()
 }
 
 /// A text that was rendered for the question; stored as JSON.
@@ -304,11 +324,37 @@ fn points(ask: &Ask, node: &StepNode, step: &Step) -> Vec<Point> {
             state: *state,
             evidence: item.evidence,
             probe: item.probe,
+            read_back: expected(ask, &item.id).filter(|_| item.read_back),
         })
         .collect()
 }
 
-fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
+impl Lang {
+    /// Before the others of a list follow: what became of the first, and who they are.
+    fn begun(self, state: &State, ask: &Ask) -> Option<String> {
+        const FEW: usize = 12;
+        let shape = state.shape();
+        let list = shape.members(ask.step).filter(|_| ask.kind == AskKind::Canary)?;
+        let (done, rest): (Vec<usize>, Vec<usize>) =
+            shape.lists()[list].members.iter().copied().partition(|at| state.step(*at).settled);
+        let named = |places: &[usize], outcome: bool| {
+            let name = |at: &usize| {
+                let how =
+                    if outcome { format!(" ({})", state.step(*at).status.name()) } else { String::new() };
+                format!("{}{how}", shape.label(*at))
+            };
+            let mut names: Vec<String> = places.iter().take(FEW).map(name).collect();
+            if places.len() > FEW {
+                names.push(format!("… ({})", places.len()));
+            }
+            names.join(", ")
+        };
+        let (done, rest) = (named(&done, true), named(&rest, false));
+        Some(self.fill(Text::Begun, &[("done", &done), ("rest", &rest)]))
+    }
+}
+
+fn requests(plan: &Plan, state: &State, ask: &Ask) -> Vec<Shown> {
     if let Some(shown) = ask.shown.get("shown") {
         return serde_json::from_str(shown).unwrap_or_default();
     }
@@ -323,8 +369,11 @@ fn requests(state: &State, ask: &Ask, node: &StepNode) -> Vec<Shown> {
         .get(name)
         .and_then(|text| serde_json::from_str::<crate::plan::ProbeOf<Rendered>>(text).ok());
     let shown = request.map(|probe| Shown {
-        step: format!("{} ({name})", node.id),
-        effect: node.effect,
+        step: format!("{} ({name})", state.shape().label(ask.step)),
+        effect: state
+            .values(plan, ask.step)
+            .and_then(|values| values.reversals().find(|(role, ..)| *role == name))
+            .map_or(Effect::Write, |(.., effect)| effect),
         digest: String::new(),
         action: probe.action,
     });

@@ -243,9 +243,19 @@ pub fn harmless(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(safe).collect()
 }
 
+/// The same where it stands in a line of ours: it cannot begin one of its own.
+pub fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', "␊")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_in_a_line_of_ours_begins_no_other() {
+        assert_eq!(one_line("a\r\nb\nc\u{2028}d\u{85}e"), "a␊b␊c\\u{2028}d\\u{85}e");
+    }
 
     #[test]
     fn text_from_outside_cannot_drive_the_terminal() {

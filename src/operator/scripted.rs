@@ -137,7 +137,7 @@ impl Scripted {
                 }
             }
         }
-        let value = normalised(&question, &entry.value);
+        let value = normalised(&question, part.as_deref(), &entry.value);
         let role = entry.plays.as_ref().map(|who| question.lang.fill(Text::ScriptedAs, &[("who", who)]));
         let text = [("id", id.as_str()), ("value", &shown(&value)), ("as", role.as_deref().unwrap_or(""))];
         self.note(question.lang, Text::Scripted, &text);
@@ -228,6 +228,8 @@ fn fits(question: &Question, item: Option<&Point>, value: &Value) -> bool {
         other => shown(other),
     };
     let (choices, known): (_, &[&str]) = match item {
+        // Whether it is the right one is judged where it is said, and what is wrong is refused.
+        Some(item) if item.read_back.is_some() => return !word.trim().is_empty(),
         Some(item) => (question.item_choices(item), &["done"]),
         None => (question.choices.clone(), &["yes", "no", "done"]),
     };
@@ -238,10 +240,12 @@ fn fits(question: &Question, item: Option<&Point>, value: &Value) -> bool {
         || (people && known.contains(&word.as_str()))
 }
 
-/// A number that is the word to type is that word.
-fn normalised(question: &Question, value: &Value) -> Value {
+/// A number that is the word to type, or to be read back, is that word.
+fn normalised(question: &Question, part: Option<&str>, value: &Value) -> Value {
+    let back = part
+        .is_some_and(|part| question.items.iter().any(|item| item.id == part && item.read_back.is_some()));
     match value {
-        Value::Number(number) if question.typed.is_some() => Value::from(number.to_string()),
+        Value::Number(number) if back || question.typed.is_some() => Value::from(number.to_string()),
         other => other.clone(),
     }
 }

@@ -23,7 +23,7 @@ use super::layout::{Layout, who};
 use super::line::Line;
 use super::prompt::{Heeded, Prompt};
 use super::question::Question;
-use super::screen::{Screen, TerminalError, harmless};
+use super::screen::{Screen, TerminalError, harmless, one_line};
 use super::wording::{Lang, Text, refusal};
 use super::{Operator, Reply};
 use crate::clock::{Clock, Timestamp};
@@ -365,18 +365,18 @@ impl Console {
         if !note.is_empty() {
             let values = [("step", question.step.as_str()), ("note", note)];
             let line = question.lang.fill(Text::Withdrawn, &values);
-            self.prompt.screen.print(&format!("{}\n", harmless(&line)));
+            self.prompt.screen.print(&format!("{}\n", one_line(&line)));
         }
     }
 
     fn print_refusal(&mut self, lang: Lang, why: &Refused) {
         let headline = refusal(lang, why);
-        let mut text = format!("  {}\n", lang.fill(Text::Refused, &[("message", headline)]));
+        let mut text = format!("  {}\n", lang.fill(Text::Refused, &[("message", &one_line(headline))]));
         if headline != why.message {
-            text.push_str(&format!("  {}\n", lang.fill(Text::Detail, &[("why", &why.message)])));
+            text.push_str(&format!("  {}\n", lang.fill(Text::Detail, &[("why", &one_line(&why.message))])));
         }
         if let Some(hint) = &why.hint {
-            text.push_str(&format!("  {}\n", lang.fill(Text::RefusedHint, &[("hint", hint)])));
+            text.push_str(&format!("  {}\n", lang.fill(Text::RefusedHint, &[("hint", &one_line(hint))])));
         }
         self.prompt.screen.print(&harmless(&text));
     }

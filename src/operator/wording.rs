@@ -93,10 +93,18 @@ wording! {
 
     WillBeDone: "Ce qui sera fait :", "What will be done:";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
+    LimitFilter: "Une cible décidée plus tard doit satisfaire : {filter}", "A target that is decided later has to satisfy: {filter}";
+    LimitReads: "avec {name} = {value}", "with {name} = {value}";
+    LimitCount: "Cibles destructives : {most} au plus ; au-delà, l'approbation est redemandée.", "Destructive targets: {most} at most; for more, the approval is asked for again.";
     Tried: "Ce qui a été tenté :", "What was tried:";
+    Begun: "Faits : {done}. À venir : {rest}.", "Done: {done}. To come: {rest}.";
+    NotClean: "Pas remis tout seul : ce qui l'entoure n'a pas réussi.", "Not put back by itself: what it belongs to has not succeeded.";
+    NotFit: "Pas remis tout seul : son `only_if` n'est pas rempli.", "Not put back by itself: its `only_if` does not hold.";
+    NotAsked: "Pas remis tout seul : son `only_if` n'a pas pu être demandé.", "Not put back by itself: its `only_if` could not be asked.";
     Happened: "Résultat : {reason}{code}, tentative {attempt}", "Result: {reason}{code}, attempt {attempt}";
     AskedBecause: "Motif : {reason}", "Because: {reason}";
     Detail: "Détail : {why}", "Detail: {why}";
+    ToCome: "Restent : {items}", "Still to come: {items}";
     Usually: "Durée habituelle : {time}", "Usually takes {time}";
     EarlierLines: "… {count} lignes avant (? les montre)", "… {count} earlier lines (? shows them)";
     WhoMay: "Peut répondre : {who}", "May answer: {who}";
@@ -191,6 +199,10 @@ wording! {
     ItemConfirmed: "confirmé", "confirmed";
     ItemRefused: "refusé", "refused";
     WithEvidence: "preuve demandée", "evidence required";
+    ToReadBack: "à relire en toutes lettres", "to be read back";
+    ReadBackAsk: "Relire : taper exactement la valeur que ce point montre. Sinon : {no}", "Read back: type exactly the value that this item shows. Otherwise: {no}";
+    ReadBackWrong: "ce n'est pas ce que ce point montre : il n'est pas coché", "that is not what this item shows: it is not ticked";
+    ReadBackValue: "VALEUR", "VALUE";
     WhichItem: "numéro (et réponse), ou {all}", "number (and answer), or {all}";
     PastedMore: "seule la première ligne du texte collé est prise", "only the first line of the pasted text was taken";
     WordAll: "tout", "all";
@@ -221,10 +233,11 @@ wording! {
     WordEnd: "terminer", "end";
     WordPutBack: "remettre", "put_back";
     WordLeaveOpen: "laisser", "leave_open";
-    WordGiven: "donné", "given";
-    WordChosen: "choisi", "chosen";
+    WordGiven: "a répondu", "answered";
+    WordChosen: "a choisi", "chose";
     WordBreakGlass: "bris_de_glace", "break_glass";
     WordGoOn: "passer_outre", "go_on";
+    WordReadBack: "relu", "read_back";
 
     DoApprove: "exactement ce qui est montré peut être fait", "exactly what is shown may be done";
     DoReject: "rien n'est fait, la porte reste fermée", "nothing is done, the gate stays shut";
@@ -308,6 +321,7 @@ pub(super) const fn word(decision: Decision) -> Text {
         Decision::PutBack => Text::WordPutBack,
         Decision::LeaveOpen => Text::WordLeaveOpen,
         Decision::BreakGlass => Text::WordBreakGlass,
+        Decision::ReadBack => Text::WordReadBack,
     }
 }
 
@@ -328,7 +342,9 @@ pub(super) const fn consequence(kind: AskKind, decision: Decision) -> Text {
         (_, Decision::GoOn) => Text::DoGoOn,
         (_, Decision::Approve) => Text::DoApprove,
         (_, Decision::Reject) => Text::DoReject,
-        (_, Decision::Yes | Decision::Given | Decision::Chosen | Decision::Done) => Text::DoYes,
+        (_, Decision::Yes | Decision::Given | Decision::Chosen | Decision::Done | Decision::ReadBack) => {
+            Text::DoYes
+        }
         (AskKind::Canary, Decision::No) => Text::DoNoMore,
         (_, Decision::No | Decision::NotDone) => Text::DoNo,
         (_, Decision::Retry) => Text::DoRetry,
@@ -361,6 +377,7 @@ fn refusal_fr(code: &str) -> Option<&'static str> {
         "secret-needed" => "une étape suivante emploie un secret que seule cette étape peut donner",
         "unknown-output" => "l'étape n'a pas de valeur de ce nom",
         "unknown-field" => "le formulaire n'a pas de champ de ce nom",
+        "not-read-back" => "ce n'est pas ce que ce point montre",
         "probe-says-no" => "la sonde de ce point dit non",
         "out-of-order" => "cette liste se lit dans l'ordre",
         "item-settled" => "ce point est déjà réglé",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host::Reach;
 use super::notice::Notice;
+use crate::runbook::act::PRECONDITIONS;
 use crate::runbook::template::{Lookup, RenderError, Rendered, Scope, Template, Tree};
 
 /// One HTTP call, shell script or program. `S` is [`Template`] in a plan and [`Rendered`] in a request.
@@ -158,6 +159,17 @@ impl<S> Action<S> {
 }
 
 impl<S> Action<S> {
+    /// Every text that may decide on whom or what it acts, in a fixed order: whatever it sends or is given.
+    pub fn targets(&self) -> Vec<&S> {
+        let Self::Http(call) = self else { return self.texts() };
+        let headers = call.headers.iter();
+        let headers = headers.filter(|(name, _)| !PRECONDITIONS.contains(&&*name.to_ascii_lowercase()));
+        let mut out = vec![&call.url];
+        out.extend(headers.map(|(_, value)| value));
+        call.content(&mut out);
+        out
+    }
+
     /// The name of the secret that proves who a call is from.
     pub fn auth_secret(&self) -> Option<&str> {
         let Self::Http(call) = self else { return None };
@@ -252,15 +264,19 @@ impl<S> HttpCall<S> {
     fn texts<'a>(&'a self, out: &mut Vec<&'a S>) {
         out.push(&self.url);
         out.extend(self.headers.iter().map(|(_, value)| value));
+        self.content(out);
+        if let Auth::Basic(user, _) = &self.auth {
+            out.push(user);
+        }
+    }
+
+    fn content<'a>(&'a self, out: &mut Vec<&'a S>) {
         out.extend(self.query.iter().map(|(_, value)| value));
         match &self.body {
             Body::None => {}
             Body::Json(tree) => tree.texts(out),
             Body::Form(fields) => out.extend(fields.iter().map(|(_, value)| value)),
             Body::Text(text) | Body::File(text) => out.push(text),
-        }
-        if let Auth::Basic(user, _) = &self.auth {
-            out.push(user);
         }
     }
 }

@@ -14,12 +14,14 @@ use super::graph::{
 };
 use super::guards;
 use super::host;
+use super::limits;
 use super::locks;
 use super::loops;
 use super::notice;
 use super::people;
 use super::secret;
 use super::translate::{self, Known, Translators, effect, evidence, field, input_kind, text};
+use super::used;
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
 use super::{Plan, SEMANTICS};
 use crate::diag::{Diagnostic, has_errors};
@@ -76,20 +78,13 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
     if has_errors(&problems) {
         return Err(problems);
     }
-    problems.extend(unfit(document, &builder.calls.own.known));
+    problems.extend(used::unfit(document, &builder.calls.own.known));
     if has_errors(&problems) {
         return Err(problems);
     }
     drill::check(document, &plan, request)?;
     locks::check(document, &builder.calls.own.known)?;
     Ok(plan)
-}
-
-/// What is given to a runbook that is used, and is not what that asks for.
-fn unfit(document: &Document, known: &Known<'_>) -> Vec<Diagnostic> {
-    let claims = document.used.values().flat_map(|used| &used.claims);
-    let broken = claims.filter(|(claim, _)| claim.value.holds(known) != Ok(true));
-    broken.map(|(claim, why)| Diagnostic::error("ill-typed", claim.span.at(&document.source), why)).collect()
 }
 
 /// The outline of a checked runbook: its graph and templates, with no environment and no inputs. For pictures; it is
@@ -188,6 +183,7 @@ impl Builder<'_> {
                 let bound = covered.get(at).into_iter().flatten();
                 gate.covers = bound.map(|step| steps[*step].name().to_owned()).collect();
             }
+            limits::bound(&mut node, steps[*at], |name| self.flow.find(name).map(|at| steps[at]));
             node
         });
         Graph {
@@ -197,11 +193,8 @@ impl Builder<'_> {
             environment: environment.map(|env| env.name.clone()),
             protected: environment.is_some_and(Environment::is_protected),
             // Whoever rehearses says what each of the people would say, and signs for nobody.
-            role_play: match request.mode {
-                Mode::Live => false,
-                Mode::Drill => decl.is_some_and(|decl| decl.role_play == Some(true)),
-                Mode::Rehearsal => true,
-            },
+            role_play: request.mode == Mode::Rehearsal
+                || request.mode == Mode::Drill && decl.is_some_and(|decl| decl.role_play == Some(true)),
             identity: match decl.and_then(|decl| decl.identity) {
                 Some(IdentityWord::SshKey) if request.mode != Mode::Rehearsal => Identity::SshKey,
                 Some(IdentityWord::SshKey | IdentityWord::Any) | None => Identity::Any,
@@ -270,7 +263,7 @@ impl Builder<'_> {
         kind_fields(step, &mut node);
         loops::fields(step, &mut node);
         let used = self.document.used.get(step.name()).filter(|_| step.runbook.is_some());
-        node.used = used.map(loops::used);
+        node.used = used.map(used::node);
         node.ends = step.end.and_then(|_| {
             let around = self.flow.lists.around(at).find(|group| steps[*group].runbook.is_some());
             around.map(|used| steps[used].name().to_owned())
@@ -356,6 +349,8 @@ impl Builder<'_> {
                 .put_back
                 .as_ref()
                 .and_then(|back| self.calls.of(step).probe(back.only_if.as_ref()?.act().on(host))),
+            undo_effect: step.undo.as_ref().and_then(|undo| more_than_a_write(undo.act())),
+            put_back_effect: step.put_back.as_ref().and_then(|back| more_than_a_write(back.act())),
             idempotency_key: key.cloned(),
             typed: step.confirm.as_ref().and_then(|confirm| Some(confirm.typed.as_ref()?.value.clone())),
             items: step.checklist.as_ref().map(|list| self.items(list, step)).unwrap_or_default(),
@@ -365,7 +360,7 @@ impl Builder<'_> {
                 .flat_map(|form| form.fields.iter())
                 .map(|(name, decl)| (name.value.clone(), field(decl, &self.calls.own.known)))
                 .collect(),
-            choice: step.choice.as_ref().and_then(choosing),
+            choice: step.choice.as_deref().and_then(choosing),
             assertions: step
                 .assert
                 .iter()
@@ -379,6 +374,7 @@ impl Builder<'_> {
             told,
             unattended: step.unattended.as_ref().map(|answer| answer.value.literal()),
             each: step.for_each.as_deref().map(loops::values),
+            filter: step.approve.as_ref().and_then(|approve| Some(approve.filter.as_ref()?.value.clone())),
             repeat_until: step.repeat.as_ref().map(|repeat| repeat.until.value.clone()),
             links: step
                 .links
@@ -400,6 +396,7 @@ impl Builder<'_> {
                 .filter(|probe| probe.step.is_none())
                 .and_then(|p| self.calls.of(step).probe(p.act().on(step.host.as_ref()))),
             step: item.probe.as_ref().and_then(|probe| Some(probe.step.as_ref()?.value.clone())),
+            read_back: item.read_back.as_ref().map(|text| text.value.clone()),
         };
         list.items.value.iter().map(|decl| (decl.id.value.clone(), item(decl))).collect()
     }
@@ -437,6 +434,7 @@ fn kind_fields(step: &Step, node: &mut StepNode) {
                 id: item.id.value.clone(),
                 probe: item.probe.is_some(),
                 evidence: evidence(item.evidence),
+                read_back: item.read_back.is_some(),
             })
             .collect();
     }
@@ -500,6 +498,10 @@ fn gate_decl(step: &Step) -> Option<&[Spanned<String>]> {
     step.approve.as_ref()?.covers.as_deref()
 }
 
+fn more_than_a_write(act: crate::runbook::act::Act<'_>) -> Option<super::Effect> {
+    Some(translate::effect(act.effect())).filter(|effect| *effect == super::Effect::Destructive)
+}
+
 fn gate(step: &Step) -> Option<GateNode> {
     let names = |list: Option<&[Spanned<String>]>| -> Vec<String> {
         list.into_iter().flatten().map(|name| name.value.clone()).collect()
@@ -513,6 +515,7 @@ fn gate(step: &Step) -> Option<GateNode> {
         covers: Vec::new(),
         typed: false,
         break_glass: None,
+        limit: None,
     };
     if let Some(confirm) = &step.confirm {
         let on_reject_continue = confirm.on_reject == Some(RejectWord::Continue);

@@ -464,6 +464,29 @@ pub struct GateNode {
     /// Who may open it alone when nobody entitled comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<GlassNode>,
+    /// What goes through one approval at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitNode>,
+}
+
+/// A bound on the destructive targets that go through one approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitNode {
+    pub max_targets: u32,
+    /// The steps that it counts, and what of each is destructive.
+    pub of: BTreeMap<String, Vec<ActOf>>,
+    /// What is decided later has to satisfy a filter, which stands in the values.
+    pub filtered: bool,
+}
+
+/// Which of the actions of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActOf {
+    Do,
+    Undo,
+    PutBack,
 }
 
 /// Opening an approval alone, with a reason, and the look that somebody else takes at it afterwards.
@@ -504,6 +527,9 @@ pub struct ItemNode {
     /// It is proved by a probe (a person decides only if the probe does not hold).
     pub probe: bool,
     pub evidence: Evidence,
+    /// It is ticked by what it shows, typed back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_back: bool,
 }
 
 /// How many of a list may be chosen.

@@ -12,7 +12,7 @@ pub(super) fn nodes(runbook: &Runbook) -> Vec<GuardNode> {
 }
 
 fn node(guard: &GuardDecl) -> GuardNode {
-    let kind = match guard.act().kinds().first() {
+    let kind = match guard.act().kinds().next() {
         Some(("http", _)) => Kind::Http,
         Some(("argv", _)) => Kind::Argv,
         // The only one left: `check` has refused a guard that asks nothing.

@@ -1,10 +1,8 @@
 //! Groups, lists and rounds of a runbook as those of a plan, with every default filled in.
 
-use super::digest::sha256;
-use super::graph::{CanaryNode, EachNode, GroupNode, OnFailure, RepeatNode, Share, StepNode, UsedNode};
+use super::graph::{CanaryNode, EachNode, GroupNode, OnFailure, RepeatNode, Share, StepNode};
 use super::values::Each;
 use crate::runbook::schema::{CanaryWord, EachDecl, EmptyWord, MaxWord, ShareDecl, Step, ThenWord};
-use crate::runbook::used::Used;
 
 /// What a step says about the steps in it, the items it is done for, its rounds, and what it reverts.
 pub(super) fn fields(step: &Step, node: &mut StepNode) {
@@ -27,12 +25,6 @@ pub(super) fn fields(step: &Step, node: &mut StepNode) {
     }
     let reverted = step.revert.iter().flat_map(|named| &named.value);
     node.reverts = reverted.map(|id| id.value.clone()).collect();
-}
-
-/// The runbook whose steps a group holds.
-pub(super) fn used(used: &Used) -> UsedNode {
-    let text = used.source.as_ref().map_or("", |source| source.text());
-    UsedNode { runbook: used.runbook.clone(), digest: sha256(text.as_bytes()) }
 }
 
 fn each(step: &Step, decl: &EachDecl) -> EachNode {

@@ -12,6 +12,7 @@ mod drill;
 pub mod graph;
 mod guards;
 pub mod host;
+mod limits;
 mod locks;
 mod loops;
 pub mod notice;
@@ -20,15 +21,16 @@ pub mod preview;
 mod secret;
 pub mod service;
 mod translate;
+mod used;
 pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
 pub use graph::{
-    ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode, Graph,
-    GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
-    OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy, RunOn,
-    Section, Share, StepNode, UsedNode, VerifyNode, Who,
+    ActOf, ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode,
+    Graph, GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, LimitNode, ManyNode, Mode, OnFailure,
+    OnTimeout, OtherwisePutBack, OutputNode, Person, Populace, PutBackNode, RepeatNode, Rerun, RetryPolicy,
+    RunOn, Section, Share, StepNode, UsedNode, VerifyNode, Who,
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};

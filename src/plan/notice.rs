@@ -295,7 +295,7 @@ pub(super) fn secrets(
         return out;
     };
     let told = |approve: &Approve| approve.notify == Some(true) || approve.escalates();
-    let sends = |step: &Step| step.notify.is_some() || step.approve.as_ref().is_some_and(told);
+    let sends = |step: &Step| step.notify.is_some() || step.approve.as_deref().is_some_and(told);
     if !flow::steps(&document.runbook).any(sends) {
         return out;
     }

@@ -127,6 +127,9 @@ pub struct StepPreview {
     pub idempotency_key: Option<Rendered>,
     /// For a `confirm`: the word to type.
     pub typed: Option<Rendered>,
+    /// For an `approve`: what a target that is decided later has to satisfy; how many may go through is in the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Branch>,
     pub items: Vec<ItemPreview>,
     /// For a `choice`: its list, or where that will come from.
     pub choice: Option<ChoicePreview>,
@@ -168,6 +171,9 @@ pub struct ItemPreview {
     pub probe: Option<Foreseen>,
     /// The step whose `verify` proves it.
     pub step: Option<String>,
+    /// What is to be typed back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Rendered>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -345,12 +351,14 @@ fn step(plan: &Plan, at: usize, node: &StepNode, values: &StepValues) -> StepPre
         only_if: view.foreseen(values.only_if.as_ref()),
         idempotency_key: values.idempotency_key.as_ref().map(|key| view.text(key)),
         typed: values.typed.as_ref().map(|typed| view.text(typed)),
+        filter: values.filter.as_ref().map(|filter| view.branch(filter)),
         items: items
             .map(|(id, item)| ItemPreview {
                 id: id.clone(),
                 text: view.texts(&item.text),
                 probe: view.foreseen(item.probe.as_ref()),
                 step: item.step.clone(),
+                read_back: item.read_back.as_ref().map(|text| view.text(text)),
             })
             .collect(),
         choice: values.choice.as_ref().map(|choice| match choice {

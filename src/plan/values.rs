@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Action;
-use super::graph::InputKind;
+use super::graph::{ActOf, InputKind};
 use super::host::Reach;
 use crate::runbook::template::{Expr, Rendered, Template, WORK};
 
@@ -171,6 +171,11 @@ pub struct StepValues {
     pub undo: Option<Probe>,
     pub put_back: Option<Probe>,
     pub only_if: Option<Probe>,
+    /// What taking it back does to the world, where that is more than a write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_effect: Option<super::Effect>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_back_effect: Option<super::Effect>,
     /// Key given by the runbook instead of `auto`.
     pub idempotency_key: Option<Template>,
     /// For `confirm`: the word to type.
@@ -194,6 +199,9 @@ pub struct StepValues {
     /// For `for_each`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
+    /// For `approve`: what a target that is decided later has to satisfy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
     /// For `repeat`: no further round once it holds, judged with what the last round gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_until: Option<Expr>,
@@ -309,6 +317,9 @@ pub struct Item {
     pub probe: Option<Probe>,
     /// The step whose `verify` proves this item.
     pub step: Option<String>,
+    /// What is to be typed back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Template>,
 }
 
 /// Where the list of a choice comes from.
@@ -370,6 +381,23 @@ pub struct Assertion {
 }
 
 impl StepValues {
+    /// What takes the step back, by name, and what that does to the world.
+    pub fn reversals(&self) -> impl Iterator<Item = (&'static str, &Probe, super::Effect)> {
+        let all =
+            [("undo", &self.undo, self.undo_effect), ("put_back", &self.put_back, self.put_back_effect)];
+        all.into_iter().filter_map(|(name, probe, effect)| {
+            Some((name, probe.as_ref()?, effect.unwrap_or(super::Effect::Write)))
+        })
+    }
+
+    pub const fn act_of(&self, which: ActOf) -> Option<&Probe> {
+        match which {
+            ActOf::Do => self.act.as_ref(),
+            ActOf::Undo => self.undo.as_ref(),
+            ActOf::PutBack => self.put_back.as_ref(),
+        }
+    }
+
     /// Every action of the step, those of its checks and reversals included.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         let own = [&self.act, &self.verify, &self.undo, &self.put_back, &self.only_if];
@@ -398,6 +426,7 @@ impl StepValues {
         let texts = texts.chain(listed.iter().map(|option| &option.text));
         let texts = texts.flat_map(|text| [&text.fr, &text.en]).flatten();
         let texts = texts.chain(&self.show);
+        let texts = texts.chain(self.items.values().filter_map(|item| item.read_back.as_ref()));
         let texts = texts.chain([&self.idempotency_key, &self.typed, &self.until].into_iter().flatten());
         let exprs = self.when.iter().chain(self.assertions.iter().map(|assertion| &assertion.expr));
         let exprs = exprs.chain(computed.map(|list| &list.from));

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::allowed_signers::{AllowedSigners, NotAllowed};
+use super::limits;
 use super::namespace;
 use super::place::{Line, Malformed, lines};
 use super::sshsig::{SshSigError, SshSignature};
@@ -279,7 +280,7 @@ pub(crate) fn wire<T: Serialize>(value: &T) -> String {
 }
 
 /// What could break a line, hide text or change its direction.
-fn must_escape(c: char) -> bool {
+pub(super) fn must_escape(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
@@ -347,6 +348,7 @@ pub fn shown_lines(ask: &Ask) -> Option<Vec<String>> {
         out.push(format!("{} ({}) sha256:{}", request.step, wire(&request.effect), request.digest));
         action_lines(&request.action, &mut |line| out.push(format!("  {line}")));
     }
+    out.extend(limits::shown(ask));
     Some(out)
 }
 
@@ -501,6 +503,7 @@ pub(crate) mod tests {
             end: None,
             shown: [("prompt".into(), "\"a\\nb\"".into()), ("shown".into(), shown.to_string())].into(),
             binds: None,
+            through: std::collections::BTreeSet::new(),
             attested: Vec::new(),
         };
         let lines = shown_lines(&ask).unwrap();

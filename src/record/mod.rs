@@ -17,6 +17,7 @@ pub mod history;
 pub mod keys;
 pub(crate) mod layout;
 pub mod ledger;
+mod limits;
 pub mod namespace;
 pub mod note;
 pub mod origin;

@@ -10,18 +10,18 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::approval::wire;
+use super::approval::{must_escape, wire};
 use super::history::History;
 use super::namespace;
 use super::note::TreeHead;
 use super::origin;
 use crate::clock::Timestamp;
-use crate::core::{Actor, Event, Fact, Status};
+use crate::core::{Actor, Event, Fact, Status, VoidReason};
 use crate::journal::Commitment;
 use crate::plan::{Mode, Rerun};
 
 /// Version of the templates. Raise it with every change to them, or to what is put into them.
-pub const TEMPLATE: u32 = 1;
+pub const TEMPLATE: u32 = 2;
 
 const REPORT_EN: &str = include_str!("../../templates/report.en.md");
 const REPORT_FR: &str = include_str!("../../templates/report.fr.md");
@@ -245,7 +245,8 @@ fn fill<T: Serialize>(
     })
 }
 
-/// A text inside a table or a line of Markdown: it can neither end the cell nor begin a construct of its own.
+/// A text inside a table or a line of Markdown: it can neither end the cell, begin a construct of its own,
+/// nor turn or hide what stands beside it.
 fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -254,7 +255,7 @@ fn markdown(text: &str) -> String {
             '`' => out.push('\''),
             '|' | '\\' | '<' | '[' | '*' | '#' => out.extend(['\\', c]),
             '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if must_escape(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -454,7 +455,8 @@ fn details(event: &Event) -> String {
             part.as_ref().map_or_else(|| wire(decision), |part| format!("{part}: {}", wire(decision)))
         }
         Fact::AskClosed { how, .. } => wire(how),
-        Fact::ApprovalVoided { because, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason: VoidReason::Changed, .. } => because.clone(),
+        Fact::ApprovalVoided { because, reason, .. } => format!("{because}: {}", wire(reason)),
         Fact::ApprovalAttested { file, signer, .. } => format!("{file}, {signer}"),
         Fact::ReversalClosed { kind, how, .. } => format!("{}: {}", wire(kind), wire(how)),
         Fact::ClockStepped { back_ms } => format!("-{back_ms} ms"),

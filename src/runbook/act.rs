@@ -37,8 +37,8 @@ macro_rules! acts {
                     cwd: self.cwd.as_ref(),
                     host: self.host.as_ref(),
                     effect: self.effect.as_ref(),
-                    expect: self.expect.as_ref(),
-                    poll: self.poll.as_ref(),
+                    expect: self.expect.as_deref(),
+                    poll: self.poll.as_deref(),
                     timeout: self.timeout.as_ref(),
                     keys: &self.keys,
                     span: self.span,
@@ -51,6 +51,10 @@ acts!(Step, Verify, Undo, PutBack, ProbeDecl, GuardDecl);
 
 /// Kinds of step that a runner does.
 pub const ACTIONS: [&str; 3] = ["http", "shell", "argv"];
+
+/// Headers that can only keep a call from acting.
+pub const PRECONDITIONS: [&str; 4] =
+    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 impl<'a> Act<'a> {
     /// The same on the host of its step, unless it says its own. Calls are made from here.
@@ -65,8 +69,8 @@ pub const NOTIFY: &str = "notify";
 
 impl Act<'_> {
     /// The action keys it was written with, also where their values could not be read.
-    pub fn kinds(&self) -> Vec<(&'static str, Span)> {
-        self.keys.iter().filter(|(name, _)| ACTIONS.contains(name)).collect()
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.keys.iter().filter(|(name, _)| ACTIONS.contains(name))
     }
 
     /// What it does to the world: as declared, else by its kind.
@@ -113,16 +117,13 @@ impl Http {
 
 impl Step {
     /// The kinds it was written with, also where their values could not be read.
-    pub fn kinds(&self) -> Vec<(&'static str, Span)> {
-        self.keys.iter().filter(|(name, _)| KINDS.contains(name)).collect()
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.keys.iter().filter(|(name, _)| KINDS.contains(name))
     }
 
     /// The kind, when it has exactly one.
     pub fn kind(&self) -> Option<&'static str> {
-        match self.kinds().as_slice() {
-            [(name, _)] => Some(name),
-            _ => None,
-        }
+        self.keys.kind()
     }
 
     /// Done by a runner.

@@ -24,7 +24,7 @@ record! {
     }
 }
 
-/// What is answered; `yes` and `no` need no quotes here.
+/// What is answered, word for word: nothing in it is a template. `yes` and `no` need no quotes here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word(pub Value);
 
@@ -39,10 +39,24 @@ impl schemars::JsonSchema for Word {
 }
 
 impl Decode for Word {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             yaml::Value::Scalar { text, style } if *style != Style::Plain || is_word(text) => {
-                Some(Self(text.as_str().into()))
+                Some(Self((**text).into()))
+            }
+            yaml::Value::List(list) => Some(Self(
+                list.iter().filter_map(|node| reader.value(node)).map(|Self(value)| value).collect(),
+            )),
+            yaml::Value::Map { entries, flow } => {
+                let mut out = serde_json::Map::new();
+                for (key, value) in entries {
+                    if *flow && value.is_null() && reader.source.slice(value.span).is_empty() {
+                        reader.foreign_key(key, value, true, &[], &[]);
+                    } else if let Some(Self(value)) = reader.value(value) {
+                        out.insert(key.text.clone().into_owned(), value);
+                    }
+                }
+                Some(Self(Value::Object(out)))
             }
             _ => reader.value::<Data>(node).map(|data| Self(data.literal())),
         }
@@ -87,19 +101,19 @@ pub fn from_source(source: &Arc<Source>) -> (Answers, Vec<Diagnostic>) {
 }
 
 /// As [`read`], where they stand inside another file.
-pub(super) fn of_node(node: &Node, reader: &mut Reader<'_>) -> Answers {
+pub(super) fn of_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Answers {
     let mut out = Answers::new();
     let Some((entries, _)) = reader.mapping(node) else { return out };
     for (key, value) in entries {
         let at = key.span.at(reader.source).into();
         if let Some(answer) = answer(value, at, reader) {
-            out.insert(key.text.clone(), answer);
+            out.insert(key.text.to_string(), answer);
         }
     }
     out
 }
 
-fn answer(node: &Node, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
+fn answer(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
     let yaml::Value::Map { .. } = &node.value else {
         let Word(value) = reader.value(node)?;
         return Some(FileAnswer { value, comment: None, evidence: Vec::new(), played_as: None, at });

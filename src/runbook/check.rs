@@ -3,9 +3,10 @@
 //! `shape` looks at one step at a time, `references` at the steps that it names, `asked` at what people are asked for,
 //! `values` at values that mean nothing, `commands` at what its commands do, `scripts` at what it hands to shells,
 //! `choices` at lists to choose from, `loops` at groups, lists, rounds and what is reverted, `names` at what its texts
-//! read, `secrets` at what nobody may see, `dominance` at gates in front of what is destructive, `gates` at all other
-//! things about gates, `people` at who may answer, `hosts` at what runs elsewhere and at files that steps leave,
-//! `notices` at what is sent to whom, `guards` at what is asked at intervals, `retries` at what is done again.
+//! read, `defaulted` at what stands in where it is missing, `secrets` at what nobody may see, `dominance` at gates in
+//! front of what is destructive, `gates` at all other things about gates, `people` at who may answer, `hosts` at what
+//! runs elsewhere and at files that steps leave, `notices` at what is sent to whom, `guards` at what is asked at
+//! intervals, `retries` at what is done again.
 
 mod asked;
 mod choices;
@@ -15,6 +16,7 @@ mod dominance;
 mod gates;
 mod guards;
 mod hosts;
+mod limits;
 mod loops;
 mod names;
 mod notices;
@@ -109,6 +111,7 @@ pub fn check(document: &Document, environment: Option<&Environment>) -> Vec<Diag
     names::check(&mut checker);
     dominance::check(&mut checker);
     gates::check(&mut checker);
+    limits::check(&mut checker);
     people::check(&mut checker);
     hosts::check(&mut checker);
     notices::check(&mut checker);
@@ -155,6 +158,14 @@ impl<'a> Checker<'a> {
     fn fail(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
         let problem = self.error(code, span, message);
         self.push(problem);
+    }
+
+    /// Adds a problem that stands unless `target` lies upstream of `step`.
+    fn unless_upstream(&mut self, step: usize, target: usize, problem: impl FnOnce(&Self) -> Diagnostic) {
+        if !self.flow.is_plainly_upstream(step, target) {
+            let problem = problem(self);
+            self.unless_upstream.push((step, target, problem));
+        }
     }
 
     /// Answers in one go what was asked about the order of steps; on a cycle there is no order to speak of.

@@ -13,9 +13,10 @@ pub fn covered(flow: &Flow, steps: &[&Step]) -> BTreeMap<usize, Vec<usize>> {
     let asked = |step: &Step| step.is_gate() && step.for_each.is_none();
     let stop: Vec<bool> = steps.iter().map(|step| asked(step) && step.when.is_none()).collect();
     let gates: Vec<usize> = gates.into_iter().filter(|gate| asked(steps[*gate])).collect();
-    let bound = |at: usize| steps[at].runs() && steps[at].effect_word() != EffectWord::Read;
+    let bound = |step: &&Step| step.runs() && step.effect_word() != EffectWord::Read;
+    let bound: Vec<bool> = steps.iter().map(bound).collect();
     let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, found) in flow.nearest(&gates, &stop, bound).iter().enumerate() {
+    for (at, found) in flow.nearest(&gates, &stop, |at| bound[at]).iter().enumerate() {
         for gate in found {
             out.entry(gates[*gate as usize]).or_default().push(at);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::act::KINDS;
 use super::schema::home_of;
 use super::shell::Script;
 use super::template::{Expr, Renaming, Template, TemplateError};
@@ -31,7 +32,7 @@ impl<'s> Reader<'s> {
     /// What was read, in the names of whoever uses the runbook.
     fn renamed<T>(
         &mut self,
-        node: &Node,
+        node: &Node<'_>,
         value: T,
         rename: impl FnOnce(&T, &Renaming) -> Result<T, TemplateError>,
     ) -> Option<T> {
@@ -45,7 +46,7 @@ impl<'s> Reader<'s> {
 
 /// A value that can be read; `None` when it cannot, with the reason among the problems.
 pub trait Decode: Sized {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self>;
 }
 
 /// A value and where it stands.
@@ -59,13 +60,25 @@ pub struct Spanned<T> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Keys {
     known: Vec<(&'static str, Span)>,
+    /// How many of them are kinds of a step, and the first of those: asked for again and again.
+    kinds: usize,
+    kind: Option<&'static str>,
     /// A key stood there that is not known, or not built yet.
     pub foreign: bool,
 }
 
 impl Keys {
     pub fn push(&mut self, name: &'static str, span: Span) {
+        if KINDS.contains(&name) {
+            self.kinds += 1;
+            self.kind = self.kind.or(Some(name));
+        }
         self.known.push((name, span));
+    }
+
+    /// The kind of step that it was written with, when that is exactly one.
+    pub fn kind(&self) -> Option<&'static str> {
+        self.kind.filter(|_| self.kinds == 1)
     }
 
     pub fn get(&self, name: &str) -> Option<Span> {
@@ -124,7 +137,7 @@ macro_rules! record {
 
         impl $crate::runbook::decode::Decode for $name {
             fn decode(
-                node: &$crate::runbook::yaml::Node,
+                node: &$crate::runbook::yaml::Node<'_>,
                 reader: &mut $crate::runbook::decode::Reader<'_>,
             ) -> Option<Self> {
                 let (entries, flow) = reader.mapping(node)?;
@@ -177,7 +190,7 @@ macro_rules! words {
 
         impl $crate::runbook::decode::Decode for $name {
             fn decode(
-                node: &$crate::runbook::yaml::Node,
+                node: &$crate::runbook::yaml::Node<'_>,
                 reader: &mut $crate::runbook::decode::Reader<'_>,
             ) -> Option<Self> {
                 match reader.word(node, Self::WORDS)? {
@@ -200,11 +213,11 @@ pub(super) fn words_schema(about: &str, words: &[&str]) -> Schema {
 }
 
 impl Reader<'_> {
-    pub fn value<T: Decode>(&mut self, node: &Node) -> Option<T> {
+    pub fn value<T: Decode>(&mut self, node: &Node<'_>) -> Option<T> {
         T::decode(node, self)
     }
 
-    pub fn mapping<'n>(&mut self, node: &'n Node) -> Option<(&'n [(Key, Node)], bool)> {
+    pub fn mapping<'n, 's>(&mut self, node: &'n Node<'s>) -> Option<(&'n [(Key<'s>, Node<'s>)], bool)> {
         match &node.value {
             Value::Map { entries, flow } => Some((entries, *flow)),
             _ => self.wrong(node, "a mapping"),
@@ -212,7 +225,7 @@ impl Reader<'_> {
     }
 
     /// A value of another type than wanted.
-    pub fn wrong<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
+    pub fn wrong<T>(&mut self, node: &Node<'_>, wanted: &str) -> Option<T> {
         let message = format!("expected {wanted}, found {}", node.kind());
         let mut problem = Diagnostic::error("wrong-type", node.span.at(self.source), message);
         match &node.value {
@@ -246,18 +259,25 @@ impl Reader<'_> {
         None
     }
 
-    pub fn missing(&mut self, node: &Node, name: &str) {
+    pub fn missing(&mut self, node: &Node<'_>, name: &str) {
         let message = format!("the key `{name}` is missing here");
         self.problems.push(Diagnostic::error("missing-key", node.span.at(self.source), message));
     }
 
-    pub fn foreign_key(&mut self, key: &Key, value: &Node, flow: bool, names: &[&str], later: &[&str]) {
+    pub fn foreign_key(
+        &mut self,
+        key: &Key<'_>,
+        value: &Node<'_>,
+        flow: bool,
+        names: &[&str],
+        later: &[&str],
+    ) {
         if key.text.is_empty() && !key.plain {
             // Not a text at all, which was reported when it was read.
             return;
         }
         let at = key.span.at(self.source);
-        if later.contains(&key.text.as_str()) {
+        if later.contains(&&*key.text) {
             let message =
                 format!("`{}` is known to the language, but this version cannot do it yet", key.text);
             self.problems.push(Diagnostic::error("not-built-yet", at, message));
@@ -287,7 +307,7 @@ impl Reader<'_> {
     }
 
     /// A text, refusing what YAML readers disagree about.
-    pub fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+    pub fn text<'n>(&mut self, node: &'n Node<'_>) -> Option<&'n str> {
         let Value::Scalar { text, style } = &node.value else { return self.wrong(node, "a text") };
         if *style != Style::Plain {
             return Some(text);
@@ -307,7 +327,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words; YAML's own words may stand unquoted.
-    pub fn word(&mut self, node: &Node, words: &'static [&'static str]) -> Option<&'static str> {
+    pub fn word(&mut self, node: &Node<'_>, words: &'static [&'static str]) -> Option<&'static str> {
         let Value::Scalar { text, .. } = &node.value else {
             return self.wrong(node, &format!("one of {}", words.join(", ")));
         };
@@ -322,14 +342,14 @@ impl Reader<'_> {
     }
 
     /// A scalar as it is written, whatever it would mean.
-    pub fn raw<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n str> {
+    pub fn raw<'n>(&mut self, node: &'n Node<'_>, wanted: &str) -> Option<&'n str> {
         match &node.value {
             Value::Scalar { text, style } if !text.is_empty() || *style != Style::Plain => Some(text),
             _ => self.wrong(node, wanted),
         }
     }
 
-    pub fn number(&mut self, node: &Node, wanted: &str) -> Option<Plain> {
+    pub fn number(&mut self, node: &Node<'_>, wanted: &str) -> Option<Plain> {
         match &node.value {
             Value::Scalar { text, style: Style::Plain } => match resolve(text) {
                 number @ (Plain::Integer(_) | Plain::Float(_)) => Some(number),
@@ -341,7 +361,7 @@ impl Reader<'_> {
 }
 
 /// Whether an unquoted `{{ … }}` was read as nested mappings.
-fn templates(entries: &[(Key, Node)], written: &str) -> bool {
+fn templates(entries: &[(Key<'_>, Node<'_>)], written: &str) -> bool {
     entries.len() == 1 && written.trim_start().starts_with("{{") || written.trim_start().starts_with("{ {")
 }
 
@@ -351,34 +371,38 @@ pub fn quoted(text: &str) -> String {
 }
 
 impl<T: Decode> Decode for Spanned<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self { value: T::decode(node, reader)?, span: node.span })
     }
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::List(list) => Some(list.iter().filter_map(|node| T::decode(node, reader)).collect()),
+            Value::List(list) => {
+                let mut out = Self::with_capacity(list.len());
+                out.extend(list.iter().filter_map(|node| T::decode(node, reader)));
+                Some(out)
+            }
             _ => reader.wrong(node, "a list"),
         }
     }
 }
 
 impl<T: Decode> Decode for Box<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         T::decode(node, reader).map(Box::new)
     }
 }
 
 impl Decode for String {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         reader.text(node).map(str::to_owned)
     }
 }
 
 impl Decode for bool {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar { text, style: Style::Plain } => {
                 match (resolve(text), text.to_ascii_lowercase().as_str()) {
@@ -401,7 +425,7 @@ impl Decode for bool {
 macro_rules! whole_number {
     ($($ty:ty),*) => {$(
         impl Decode for $ty {
-            fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+            fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 let found = reader.number(node, "a whole number")?;
                 let fits = if let Plain::Integer(number) = found { <$ty>::try_from(number).ok() } else { None };
                 if fits.is_none() {
@@ -417,7 +441,7 @@ whole_number!(u16, u32, u64, i32);
 
 impl Decode for f64 {
     #[allow(clippy::cast_precision_loss, reason = "bounds and factors as people write them")]
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match reader.number(node, "a number")? {
             Plain::Integer(number) => Some(number as Self),
             Plain::Float(number) => Some(number),

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -32,7 +33,7 @@ pub struct Flow {
     spared: Vec<bool>,
     /// By step: a gate before it in its list may be refused without ending the run.
     pushed_back: Vec<bool>,
-    names: BTreeMap<String, usize>,
+    names: IndexMap<String, usize>,
     /// By list: the steps of it that no other one of it waits for.
     pub(super) sinks: Vec<Vec<usize>>,
     order: Result<Vec<usize>, Vec<usize>>,
@@ -43,7 +44,7 @@ impl Flow {
         let (steps, places): (Vec<&Step>, Vec<_>) = lists::walk(runbook).unzip();
         let main = places.iter().position(|place| place.finally).unwrap_or(places.len());
         let mut lists = Lists::new(places);
-        let mut names = BTreeMap::new();
+        let mut names = IndexMap::with_capacity(steps.len());
         for (at, step) in steps.iter().enumerate() {
             if let Some(id) = &step.id {
                 names.entry(id.value.clone()).or_insert(at);

@@ -49,7 +49,7 @@ impl Given {
             for (key, value) in entries {
                 let at = Some(value.span.at(source).into());
                 if let Some(value) = literal(value, &mut reader) {
-                    self.values.insert(key.text.clone(), GivenValue { value, at });
+                    self.values.insert(key.text.to_string(), GivenValue { value, at });
                 }
             }
         }
@@ -59,9 +59,9 @@ impl Given {
 }
 
 /// A value as written, without templates.
-fn literal(node: &Node, reader: &mut Reader<'_>) -> Option<Value> {
+fn literal(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Value> {
     match &node.value {
-        yaml::Value::Scalar { text, style } if *style != yaml::Style::Plain => Some(text.as_str().into()),
+        yaml::Value::Scalar { text, style } if *style != yaml::Style::Plain => Some((**text).into()),
         yaml::Value::List(list) => list.iter().map(|node| literal(node, reader)).collect(),
         _ => reader.value::<Data>(node).map(|data| data.literal()),
     }

@@ -60,7 +60,10 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic>
         return Err(problem.help("save the file as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`"));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source::new(name, text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))),
+        Ok(text) => Ok(match text.strip_prefix('\u{feff}') {
+            Some(bare) => Source::new(name, bare),
+            None => Source::new(name, text),
+        }),
         Err(error) => {
             let line =
                 error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();

@@ -58,7 +58,7 @@ impl Flow {
         let mut block = 0;
         for chunk in targets.chunks(64) {
             let masks = self.masks(chunk, stop, reach);
-            for (step, mask) in masks.iter().enumerate().filter(|(step, _)| of(*step)) {
+            for (step, mask) in masks.iter().enumerate().filter(|(step, mask)| **mask != 0 && of(*step)) {
                 found[step].extend(bits(*mask).map(|bit| block + bit));
             }
             block += 64;
@@ -155,7 +155,7 @@ impl Flow {
     }
 
     /// What stands above a step without `needs` is upstream of it; no search is needed.
-    fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
+    pub fn is_plainly_upstream(&self, step: usize, target: usize) -> bool {
         let Some((step, target)) = self.lists.side_by_side(step, target).filter(|_| self.order().is_ok())
         else {
             return false;

@@ -31,7 +31,7 @@ impl JsonSchema for Millis {
 }
 
 impl Decode for Millis {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "a duration such as 30s")?;
         if matches!(resolve(text), Plain::Integer(_) | Plain::Float(_)) {
             let message = format!("`{text}` has no unit, expected a duration such as 30s, 5m, 1h");
@@ -60,7 +60,7 @@ pub struct Day(pub NaiveDate);
 text_schema!(Day, "Day", "string", "A day of the calendar.", "2027-03-31");
 
 impl Decode for Day {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "a day such as 2027-03-31")?;
         // The parser takes a year of any length, and parts of one digit.
         let day = text.parse().ok().filter(|day: &NaiveDate| day.to_string() == text);
@@ -85,7 +85,7 @@ text_schema!(
 );
 
 impl Decode for Filter {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::List(_) | Value::Map { .. } = &node.value {
             return filter_accident(node, reader);
         }
@@ -109,7 +109,7 @@ impl Decode for Filter {
     }
 }
 
-fn filter_accident(node: &Node, reader: &mut Reader<'_>) -> Option<Filter> {
+fn filter_accident(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Filter> {
     let written = reader.source.slice(node.span).lines().next().unwrap_or("").trim();
     let message = format!("expected a jq filter, found {}", node.kind());
     let problem = Diagnostic::error("flow-accident", node.span.at(reader.source), message)
@@ -135,17 +135,17 @@ impl Text {
 }
 
 impl Decode for Text {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let Value::Map { entries, flow } = &node.value else {
             let text: Spanned<Template> = reader.value(node)?;
             return Some(Self { fr: Some(text.clone()), en: Some(text) });
         };
-        if !*flow && !entries.iter().any(|(key, _)| LANGUAGES.contains(&key.text.as_str())) {
+        if !*flow && !entries.iter().any(|(key, _)| LANGUAGES.contains(&&*key.text)) {
             return reader.wrong(node, "a text");
         }
         let mut out = Self::default();
         for (key, value) in entries {
-            match key.text.as_str() {
+            match &*key.text {
                 "fr" => out.fr = reader.value(value),
                 "en" => out.en = reader.value(value),
                 _ => reader.foreign_key(key, value, *flow, LANGUAGES, &[]),
@@ -185,7 +185,7 @@ impl JsonSchema for Text {
 pub struct Many<T>(pub Vec<T>);
 
 impl<T: Decode> Decode for Many<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::List(_) => reader.value(node).map(Self),
             _ => Some(Self(vec![reader.value(node)?])),
@@ -223,7 +223,7 @@ impl<T> Entries<T> {
 }
 
 impl<T: Decode> Decode for Entries<T> {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let (entries, flow) = reader.mapping(node)?;
         let mut out = Vec::with_capacity(entries.len());
         for (Key { text, span, .. }, value) in entries {
@@ -234,7 +234,7 @@ impl<T: Decode> Decode for Entries<T> {
                     .problems
                     .push(Diagnostic::error("flow-accident", span.at(reader.source), message).help(help));
             } else if let Some(value) = reader.value(value) {
-                out.push((Spanned { value: text.clone(), span: *span }, value));
+                out.push((Spanned { value: text.to_string(), span: *span }, value));
             }
         }
         Some(Self(out))
@@ -302,7 +302,7 @@ impl Data {
 }
 
 impl Decode for Data {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         Some(match &node.value {
             Value::List(list) => Self::List(list.iter().filter_map(|node| reader.value(node)).collect()),
             Value::Map { entries, flow } => {
@@ -311,7 +311,7 @@ impl Decode for Data {
                     if *flow && value.is_null() && reader.source.slice(value.span).is_empty() {
                         reader.foreign_key(key, value, true, &[], &[]);
                     } else if let Some(value) = reader.value(value) {
-                        out.push((key.text.clone(), value));
+                        out.push((key.text.to_string(), value));
                     }
                 }
                 Self::Map(out)

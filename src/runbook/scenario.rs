@@ -157,7 +157,7 @@ pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
     let mut reader = Reader::new(source);
     if let Some((entries, flow)) = reader.mapping(&node) {
         for (key, value) in entries {
-            match key.text.as_str() {
+            match &*key.text {
                 "start" => out.start = instant(value, &mut reader),
                 "seed" => out.seed = reader.value(value),
                 "steps" => out.steps = steps(value, &mut reader),
@@ -206,7 +206,7 @@ fn steps(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, StepTold> {
     let Some((entries, _)) = reader.mapping(node) else { return out };
     for (key, value) in entries {
         let at = key.span.at(reader.source).into();
-        out.insert(key.text.clone(), StepTold { parts: parts(value, reader), at });
+        out.insert(key.text.to_string(), StepTold { parts: parts(value, reader), at });
     }
     out
 }

@@ -213,17 +213,17 @@ record! {
         /// Kind: a gate that one person opens with yes or no.
         may confirm: Confirm,
         /// Kind: a gate that entitled people open over the exact requests behind it.
-        may approve: Approve,
+        may approve: Box<Approve>,
         /// Kind: a form that a person fills in.
         may input: Form,
         /// Kind: one or many of a list, which a person chooses and later steps read.
-        may choice: ChoiceDecl,
+        may choice: Box<ChoiceDecl>,
         /// Kind: points that are proven by probes or ticked by people.
         may checklist: Checklist,
         /// Kind: something a person does outside, told in `message`.
         may manual: Manual,
         /// Kind: a time to let pass, or an instant to wait for.
-        may wait: Wait,
+        may wait: Box<Wait>,
         /// Kind: claims that must hold.
         may assert: Assert,
         /// Kind: ends the run early.
@@ -259,13 +259,13 @@ record! {
         /// Files that its program leaves, by name: kept beside the record once it has succeeded.
         may artifacts: Entries<Artifact>,
         /// What counts as success, instead of exit 0 or a status of 2xx.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// The proof that it took effect: settles an attempt whose answer was lost.
         may verify: Box<Verify>,
         /// How often, and after what, it is tried again.
-        may retry: Retry,
+        may retry: Box<Retry>,
         /// For a read: asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt, or the wait for an answer, may take.
         may timeout: Spanned<Millis>,
         /// How long all attempts together may take.
@@ -367,7 +367,7 @@ pub fn home_of(key: &str) -> Option<&'static str> {
 }
 
 impl Decode for Var {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let data: Spanned<Data> = reader.value(node)?;
         match &data.value {
             Data::Text(text) if text.value.source() == "required" => Some(Self::Required),

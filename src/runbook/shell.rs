@@ -5,6 +5,7 @@
 //! environment variables ([`lower`]). No value is ever part of what bash parses: a script that is sent is constant.
 //! Nothing here runs anything, and nothing recurses: scripts nest as deep as their author, or an attacker, likes.
 
+mod carried;
 mod danger;
 mod lower;
 mod reader;
@@ -18,6 +19,7 @@ mod wrapper;
 
 use serde::{Deserialize, Serialize};
 
+pub use carried::{Carried, carried};
 pub use danger::{Danger, Level, in_argv, in_script};
 pub use lower::{Lowered, PREFIX, lower};
 pub use reader::{Hazard, hazards};

@@ -201,16 +201,6 @@ impl Template {
 }
 
 impl Expr {
-    /// # Errors
-    /// A syntax error, with its byte offset in `source`.
-    pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let compiled = compile(source)?;
-        let mut refs: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
-        called::indexed(source, &mut refs);
-        refs.sort();
-        Ok(Self { source: source.trim().to_owned(), refs })
-    }
-
     pub fn source(&self) -> &str {
         &self.source
     }

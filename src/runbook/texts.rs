@@ -9,6 +9,9 @@ use super::shell::Script;
 use super::template::{Expr, Part, Template};
 use crate::diag::{Source, Span};
 
+/// What the filter of an approval calls the value that it judges.
+pub const TARGET: &str = "target";
+
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -37,6 +40,8 @@ pub enum Use {
     Key,
     /// Judged after each round of a `repeat`.
     Until,
+    /// Judged about each target that an approval could not see.
+    Filter,
     /// The input of a runbook that is used.
     Argument,
     /// Idempotency keys, names of locks, words to type, instants.
@@ -67,7 +72,9 @@ impl Use {
             Self::Folder => "a path",
             Self::Host => "the name of a host",
             Self::Words | Self::Letter => "a text that people read",
-            Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until => "a condition",
+            Self::Condition | Self::Entry | Self::List | Self::Key | Self::Until | Self::Filter => {
+                "a condition"
+            }
             Self::Argument => "an input",
             Self::Other => "this place",
         }
@@ -84,6 +91,7 @@ impl Use {
                 | Self::List
                 | Self::Key
                 | Self::Until
+                | Self::Filter
                 | Self::Argument
                 | Self::Other
         )
@@ -142,28 +150,22 @@ impl ExprRef<'_> {
 }
 
 impl<'a> Written<'a> {
-    pub fn exprs(self) -> Vec<ExprRef<'a>> {
-        let within = |template: &'a Template, span: Span| {
-            let found = template.parts().iter().filter_map(|part| match part {
+    pub fn exprs(self) -> impl Iterator<Item = ExprRef<'a>> + Clone {
+        let (template, span, condition) = match self {
+            Self::Template(template) => (Some(&template.value), template.span, None),
+            Self::Script(script) => (Some(script.value.template()), script.span, None),
+            Self::Condition(condition) => (None, condition.span, Some(&condition.value)),
+        };
+        let condition = condition.map(|expr| ExprRef { expr, whole: expr.source(), offset: 0, span });
+        let of_template = template.into_iter().flat_map(move |template| {
+            template.parts().iter().filter_map(move |part| match part {
                 Part::Text(_) => None,
                 Part::Expr { expr, offset } => {
                     Some(ExprRef { expr, whole: template.source(), offset: *offset, span })
                 }
-            });
-            found.collect()
-        };
-        match self {
-            Self::Template(template) => within(&template.value, template.span),
-            Self::Script(script) => within(script.value.template(), script.span),
-            Self::Condition(condition) => {
-                vec![ExprRef {
-                    expr: &condition.value,
-                    whole: condition.value.source(),
-                    offset: 0,
-                    span: condition.span,
-                }]
-            }
-        }
+            })
+        });
+        of_template.chain(condition)
     }
 }
 
@@ -186,6 +188,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
         all.argument(&data.value);
     }
     all.expression(step.repeat.as_ref().map(|repeat| &repeat.until), Use::Until);
+    all.expression(step.approve.as_ref().and_then(|approve| approve.filter.as_ref()), Use::Filter);
     all.other(step.idempotency_key.as_ref());
     all.act(step.act());
     for (_, artifact) in step.artifacts.iter().flat_map(Entries::iter) {
@@ -209,6 +212,7 @@ pub fn of_step(step: &Step) -> Vec<TextRef<'_>> {
     }
     for item in step.checklist.iter().flat_map(|list| &list.items.value) {
         all.words(Some(&item.text));
+        all.other(item.read_back.as_ref());
         if let Some(probe) = &item.probe {
             all.act(probe.act());
         }

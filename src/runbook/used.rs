@@ -22,7 +22,7 @@ use super::load::{self, Document, MAX_STEPS};
 use super::scalar::{Data, Entries};
 use super::schema::{GroupDecl, HttpDefaults, LockDecl, Locks, Runbook, SecretDecl, Step, Var};
 use super::template::Renaming;
-use super::yaml::{self, Node};
+use super::yaml;
 use crate::diag::{Diagnostic, Source, Span, has_errors};
 
 /// Runbooks within runbooks.
@@ -64,7 +64,6 @@ pub(super) struct Library {
 /// A runbook by itself.
 struct Alone {
     source: Arc<Source>,
-    node: Node,
     runbook: Runbook,
     letters: Letters,
     steps: usize,
@@ -297,7 +296,7 @@ impl Putting<'_> {
             problems.extend(check::check(document, None));
         }
         problems.retain(Diagnostic::is_error);
-        let (node, alone) = (yaml::parse(&read).0, load::record::<Runbook>(&read).0);
+        let alone = load::record::<Runbook>(&read).0;
         if has_errors(&problems) || document.is_none() {
             let message = format!("`{}` has errors of its own", name.value);
             self.problems.extend(problems);
@@ -305,9 +304,9 @@ impl Putting<'_> {
             self.refuse("used-runbook", name.span, message, &help);
             return None;
         }
-        let (node, runbook) = (node?, alone?);
+        let runbook = alone?;
         let steps = lists::steps(&runbook).count();
-        Some(Alone { source: read, node, runbook, letters, steps })
+        Some(Alone { source: read, runbook, letters, steps })
     }
 
     /// Reads a runbook in the names of the step that uses it.
@@ -325,7 +324,7 @@ impl Putting<'_> {
                 base
             }
         };
-        let mut node = alone.node.clone();
+        let mut node = yaml::parse(&alone.source).0?;
         node.shift(base);
         let mut reader = Reader { names: Some(names), ..Reader::new(&self.source) };
         let found = reader.value(&node);
@@ -459,7 +458,8 @@ impl Putting<'_> {
 
     /// A step that no file holds, at the place of the one that uses the runbook.
     fn made(&mut self, step: &serde_json::Value, span: Span) -> Option<Step> {
-        let (node, problems) = yaml::parse(&Source::new("", step.to_string()));
+        let text = Source::new("", step.to_string());
+        let (node, problems) = yaml::parse(&text);
         debug_assert!(problems.is_empty(), "JSON is YAML: {problems:?}");
         let mut node = node?;
         node.put(span);

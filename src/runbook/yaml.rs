@@ -4,6 +4,9 @@
 //! unquoted `yes` is refused, a quoted one is text) and let every problem of a file be reported at once. Refuses what
 //! the runbook language does without: tags, merge keys, duplicate keys, several documents, alias bombs.
 
+mod moved;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,18 +22,18 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 const ALIAS_SLACK: usize = 64 * 1024;
 const ALIAS_FACTOR: usize = 4;
 
-/// A value and where it stands.
+/// A value and where it stands. Its texts are those of the file, as far as they are written as they are meant.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct Node<'s> {
     pub span: Span,
-    pub value: Value,
+    pub value: Value<'s>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    Scalar { text: String, style: Style },
-    List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, flow: bool },
+pub enum Value<'s> {
+    Scalar { text: Cow<'s, str>, style: Style },
+    List(Vec<Node<'s>>),
+    Map { entries: Vec<(Key<'s>, Node<'s>)>, flow: bool },
 }
 
 /// How a scalar was written.
@@ -42,14 +45,14 @@ pub enum Style {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Key {
-    pub text: String,
+pub struct Key<'s> {
+    pub text: Cow<'s, str>,
     pub span: Span,
     pub plain: bool,
 }
 
 /// Reads one document. A tree comes back as far as the text is YAML at all.
-pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
+pub fn parse(source: &Arc<Source>) -> (Option<Node<'_>>, Vec<Diagnostic>) {
     let mut tree = Tree {
         source,
         problems: Vec::new(),
@@ -91,64 +94,56 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
 struct Tree<'s> {
     source: &'s Arc<Source>,
     problems: Vec<Diagnostic>,
-    anchors: BTreeMap<usize, Node>,
+    anchors: BTreeMap<usize, Node<'s>>,
     /// Anchors of texts that no alias has named.
     unused: BTreeMap<usize, Span>,
     /// Bytes that anchors and aliases may still add.
     budget: usize,
-    open: Vec<Open>,
-    root: Option<Node>,
+    open: Vec<Open<'s>>,
+    root: Option<Node<'s>>,
 }
 
 /// A list or mapping whose end has not come yet.
-struct Open {
+struct Open<'s> {
     start: Span,
     anchor: usize,
-    holds: Holds,
+    holds: Holds<'s>,
 }
 
-enum Holds {
-    List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, seen: BTreeSet<String>, key: Option<Key>, flow: bool },
+enum Holds<'s> {
+    List(Vec<Node<'s>>),
+    Map { entries: Vec<(Key<'s>, Node<'s>)>, seen: Seen<'s>, key: Option<Key<'s>>, flow: bool },
 }
 
-impl Node {
-    /// The same tree in a file that begins `base` bytes later. As deep as files may be nested.
-    pub fn shift(&mut self, base: u32) {
-        self.span = self.span.shifted(base);
-        match &mut self.value {
-            Value::Scalar { .. } => {}
-            Value::List(list) => list.iter_mut().for_each(|node| node.shift(base)),
-            Value::Map { entries, .. } => {
-                for (key, node) in entries {
-                    key.span = key.span.shifted(base);
-                    node.shift(base);
-                }
+/// The keys of a mapping that has not ended, once they are too many to be gone through one by one.
+#[derive(Default)]
+struct Seen<'s>(BTreeSet<Cow<'s, str>>);
+
+impl<'s> Seen<'s> {
+    const FEW: usize = 16;
+
+    fn holds(&self, entries: &[(Key<'s>, Node<'s>)], name: &str) -> bool {
+        if entries.len() <= Self::FEW {
+            return entries.iter().any(|(key, _)| key.text == name);
+        }
+        self.0.contains(name)
+    }
+
+    /// Takes in the last of the entries.
+    fn add(&mut self, entries: &[(Key<'s>, Node<'s>)]) {
+        match entries.len() {
+            0..=Self::FEW => {}
+            count => {
+                let new = if self.0.is_empty() { entries } else { &entries[count - 1..] };
+                self.0.extend(new.iter().map(|(key, _)| key.text.clone()));
             }
         }
     }
 }
 
-impl Node {
-    /// The same tree, all of it at one place.
-    pub fn put(&mut self, span: Span) {
-        self.span = span;
-        match &mut self.value {
-            Value::Scalar { .. } => {}
-            Value::List(list) => list.iter_mut().for_each(|node| node.put(span)),
-            Value::Map { entries, .. } => {
-                for (key, node) in entries {
-                    key.span = span;
-                    node.put(span);
-                }
-            }
-        }
-    }
-}
-
-impl Tree<'_> {
+impl<'s> Tree<'s> {
     /// Takes one event in; false when reading cannot go on.
-    fn take(&mut self, event: Event<'_>, span: Span) -> bool {
+    fn take(&mut self, event: Event<'s>, span: Span) -> bool {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
@@ -157,7 +152,7 @@ impl Tree<'_> {
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     _ => Style::Block,
                 };
-                let node = Node { span, value: Value::Scalar { text: text.into_owned(), style } };
+                let node = Node { span, value: Value::Scalar { text, style } };
                 return self.add(node, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -167,7 +162,7 @@ impl Tree<'_> {
             Event::MappingStart(style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
                 let flow = style == StructureStyle::Flow;
-                let holds = Holds::Map { entries: Vec::new(), seen: BTreeSet::new(), key: None, flow };
+                let holds = Holds::Map { entries: Vec::new(), seen: Seen::default(), key: None, flow };
                 return self.enter(Open { start: span, anchor, holds });
             }
             Event::SequenceEnd | Event::MappingEnd => return self.leave(span),
@@ -177,7 +172,7 @@ impl Tree<'_> {
         true
     }
 
-    fn enter(&mut self, open: Open) -> bool {
+    fn enter(&mut self, open: Open<'s>) -> bool {
         if self.open.len() >= MAX_DEPTH {
             let message = format!("nested deeper than {MAX_DEPTH} levels");
             self.problems.push(Diagnostic::error("limit", open.start.at(self.source), message));
@@ -241,7 +236,7 @@ impl Tree<'_> {
     }
 
     /// False when reading cannot go on.
-    fn add(&mut self, node: Node, anchor: usize) -> bool {
+    fn add(&mut self, node: Node<'s>, anchor: usize) -> bool {
         if anchor != 0 {
             if !self.spend(node.size(), node.span) {
                 return false;
@@ -263,11 +258,11 @@ impl Tree<'_> {
                 Some(name) => {
                     if name.text == "<<" && name.plain {
                         self.problems.push(merge_key(&name, source));
-                    } else if seen.contains(&name.text) {
+                    } else if seen.holds(entries, &name.text) {
                         self.problems.push(duplicate(&name, entries, *flow, source));
                     } else {
-                        seen.insert(name.text.clone());
                         entries.push((name, node));
+                        seen.add(entries);
                     }
                 }
             },
@@ -354,7 +349,7 @@ fn syntax_help(line: &str, found: Option<char>, info: &str) -> Option<&'static s
     None
 }
 
-fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Key {
+fn as_key<'s>(node: Node<'s>, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> Key<'s> {
     match node.value {
         Value::Scalar { text, style } => Key { text, span: node.span, plain: style == Style::Plain },
         Value::List(_) | Value::Map { .. } => {
@@ -366,7 +361,7 @@ fn as_key(node: Node, source: &Arc<Source>, problems: &mut Vec<Diagnostic>) -> K
                 "write the key as a text, in quotes where it has brackets, commas or colons"
             };
             problems.push(Diagnostic::error("flow-accident", node.span.at(source), message).help(help));
-            Key { text: String::new(), span: node.span, plain: false }
+            Key { text: Cow::Borrowed(""), span: node.span, plain: false }
         }
     }
 }
@@ -383,12 +378,17 @@ fn lonely_anchor(source: &Arc<Source>, span: Span) -> Diagnostic {
     Diagnostic::error("anchor", whole.at(source), message).help(format!("quote the text: \"{quoted}\""))
 }
 
-fn merge_key(name: &Key, source: &Arc<Source>) -> Diagnostic {
+fn merge_key(name: &Key<'_>, source: &Arc<Source>) -> Diagnostic {
     Diagnostic::error("merge-key", name.span.at(source), "a merge key, which runbooks do without")
         .help("write the keys out: a reader under stress should not have to look them up elsewhere")
 }
 
-fn duplicate(name: &Key, entries: &[(Key, Node)], flow: bool, source: &Arc<Source>) -> Diagnostic {
+fn duplicate(
+    name: &Key<'_>,
+    entries: &[(Key<'_>, Node<'_>)],
+    flow: bool,
+    source: &Arc<Source>,
+) -> Diagnostic {
     let message = format!("the key `{}` stands twice in this mapping", name.text);
     let mut problem = Diagnostic::error("duplicate-key", name.span.at(source), message).label("again here");
     if let Some((first, _)) = entries.iter().find(|(key, _)| key.text == name.text) {
@@ -397,7 +397,7 @@ fn duplicate(name: &Key, entries: &[(Key, Node)], flow: bool, source: &Arc<Sourc
     if flow { problem.help("does a comma split a text in two? quote it") } else { problem }
 }
 
-impl Node {
+impl Node<'_> {
     /// About what a copy of it takes, in bytes.
     fn size(&self) -> usize {
         const EACH: usize = 16;
@@ -486,6 +486,10 @@ pub fn trap(text: &str) -> Option<&'static str> {
         Plain::Integer(_) | Plain::Float(_) => return Some("a number"),
         Plain::Text => {}
     }
+    // Nothing else begins with a letter and is longer than `off`.
+    if text.len() > 3 && !text.starts_with(|c: char| c.is_ascii_digit() || "+-.:".contains(c)) {
+        return None;
+    }
     let folded = text.to_ascii_lowercase();
     if matches!(folded.as_str(), "yes" | "no" | "on" | "off" | "y" | "n") {
         return Some("true or false, by other YAML readers");
@@ -517,18 +521,28 @@ fn is_date(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> (Option<Node>, Vec<&'static str>) {
+    fn tree(text: &str) -> (bool, Vec<&'static str>) {
         let source = Source::new("t.yaml", text);
         let (node, problems) = parse(&source);
-        (node, problems.iter().map(|p| p.code).collect())
+        (node.is_some(), problems.iter().map(|p| p.code).collect())
     }
 
     #[test]
     fn what_the_language_does_without_is_refused_all_at_once() {
         let (node, codes) = tree("a: !x 1\nb: {<<: {c: 1}}\na: 2\n");
-        assert!(node.is_some());
+        assert!(node);
         assert_eq!(codes, ["tag", "merge-key", "duplicate-key"]);
         assert_eq!(tree("a: 1\n---\nb: 2\n").1, ["syntax"]);
+    }
+
+    #[test]
+    fn a_key_is_told_apart_from_many_others() {
+        for (count, again) in [(3, 1), (15, 0), (16, 15), (17, 0), (17, 16), (18, 17), (40, 3), (40, 39)] {
+            let mut keys: String = (0..count).map(|at| format!("k{at}: 1\n")).collect();
+            assert_eq!(tree(&keys).1, [""; 0], "{count}");
+            keys.push_str(&format!("k{again}: 2\n"));
+            assert_eq!(tree(&keys).1, ["duplicate-key"], "{again} of {count}");
+        }
     }
 
     #[test]

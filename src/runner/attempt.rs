@@ -220,8 +220,10 @@ impl Attempt<'_> {
             } else {
                 held_since = None;
             }
-            // The last call is made when the time is over, and decides.
-            if begun >= end {
+            // What cannot be sent now never can. The last call is made when the time is over, and decides.
+            let hopeless =
+                matches!(&seen.observation.end, End::Nothing(trouble) if trouble.reason == "request");
+            if begun >= end || hopeless {
                 let verdict = self.over(&seen);
                 return (seen, verdict);
             }
@@ -544,6 +546,17 @@ mod tests {
         let begun = Instant::now();
         let (outcome_, calls) = outcome(broken, read(steady), CancelToken::never()).await;
         assert_eq!((outcome_.reason.as_str(), calls, begun.elapsed().as_secs()), ("ok", 6, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_that_cannot_be_sent_is_not_repeated() {
+        let refused = End::Nothing(Trouble {
+            reason: "request",
+            class: ErrorClass::Other,
+            message: "it holds a zero byte".into(),
+        });
+        let (outcome_, calls) = outcome(vec![refused], polling(None, POLL), CancelToken::never()).await;
+        assert_eq!((outcome_.result, calls), (AttemptResult::Unknown, 1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ mod glass;
 mod guards;
 mod held;
 mod hosts;
+mod limits;
 mod lists;
 mod messages;
 mod missing;

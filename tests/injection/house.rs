@@ -64,6 +64,11 @@ impl House {
 
     /// Runs steps over all values, which they read as `inputs.v`, to the end.
     pub fn drill(&self, book: Value, answers: &Value) -> Said {
+        self.drill_as("r", book, answers)
+    }
+
+    /// The same under a name.
+    pub fn drill_as(&self, run: &str, book: Value, answers: &Value) -> Said {
         let mut whole = json!({
             "consigne": "v1", "id": "hostile",
             "inputs": {"v": {"type": "list", "of": "string"}},
@@ -82,7 +87,7 @@ impl House {
             "--answers",
             "answers.yaml",
             "--run-id",
-            "r",
+            run,
         ]);
         self.untouched();
         said

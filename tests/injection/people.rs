@@ -6,7 +6,7 @@ use super::house::{House, value};
 
 /// Nothing that a terminal obeys, and nothing that turns a line around.
 #[track_caller]
-fn is_harmless(what: &str, text: &str) {
+pub fn is_harmless(what: &str, text: &str) {
     let bad = text.chars().find(|c| {
         (c.is_control() && !matches!(c, '\n' | '\t'))
             || ('\u{202a}'..='\u{202e}').contains(c)

@@ -16,7 +16,7 @@ fn handed(house: &House) -> Vec<(usize, &String)> {
         .collect()
 }
 
-fn written(house: &House, name: &str) -> Vec<String> {
+pub fn written(house: &House, name: &str) -> Vec<String> {
     let bytes = std::fs::read(house.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let texts = bytes.strip_suffix(b"\0").unwrap().split(|byte| *byte == 0);
     texts.map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()

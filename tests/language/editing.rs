@@ -58,19 +58,19 @@ pub(super) fn as_json(path: &Path) -> Option<Json> {
     yaml::parse(&source).0.map(|node| json(&node))
 }
 
-fn json(node: &Node) -> Json {
+fn json(node: &Node<'_>) -> Json {
     match &node.value {
         Value::Scalar { text, style: Style::Plain } => match yaml::resolve(text) {
             Plain::Null => Json::Null,
             Plain::Bool(yes) => yes.into(),
             Plain::Integer(number) => number.into(),
             Plain::Float(number) => number.into(),
-            Plain::Text => text.as_str().into(),
+            Plain::Text => (**text).into(),
         },
-        Value::Scalar { text, .. } => text.as_str().into(),
+        Value::Scalar { text, .. } => (**text).into(),
         Value::List(list) => list.iter().map(json).collect(),
         Value::Map { entries, .. } => {
-            entries.iter().map(|(key, node)| (key.text.clone(), json(node))).collect::<Map<_, _>>().into()
+            entries.iter().map(|(key, node)| (key.text.to_string(), json(node))).collect::<Map<_, _>>().into()
         }
     }
 }

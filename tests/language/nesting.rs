@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use consigne::author::paper::Paper;
 use consigne::plan::outline;
 use consigne::plan::preview::Preview;
+use consigne::runbook::flow::Flow;
 use consigne::runbook::load::{self, Document};
+use consigne::runbook::reach::Reach;
 use consigne::runbook::schema::Step;
 use consigne::runbook::{check, lists};
 
@@ -78,6 +80,29 @@ fn paper_and_plan_go_as_deep() {
     let depth =
         text.lines().find(|line| line.contains("`last`")).map(|line| line.len() - line.trim_start().len());
     assert_eq!(depth, Some(40), "two spaces for each group");
+}
+
+/// As many steps as a file may have, each waiting for the one above it, on the stack of a thread that has little:
+/// nothing that calls itself along the order would come back.
+#[test]
+fn the_longest_chain_overflows_no_stack() {
+    let mut text = String::from("consigne: v1\nid: chain\nsteps:\n");
+    for at in 0..load::MAX_STEPS {
+        let needs = if at % 2 == 0 { String::new() } else { format!(", needs: [s{}]", at - 1) };
+        writeln!(text, "  - {{id: s{at}, argv: [\"date\"], effect: read{needs}}}").unwrap();
+    }
+    let looks = move || {
+        let (document, problems) = read(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        let document = document.unwrap();
+        let found = check::check(&document, None);
+        assert!(found.is_empty(), "{:?}", found.first());
+        let flow = Flow::new(&document.runbook);
+        let last = flow.len() - 1;
+        assert_eq!(flow.path_to(last).len(), load::MAX_STEPS);
+        assert!(flow.gather(&vec![1; flow.len()], &[], Reach::Ended).iter().skip(1).all(|mask| *mask == 1));
+    };
+    std::thread::Builder::new().stack_size(1024 * 1024).spawn(looks).unwrap().join().unwrap();
 }
 
 fn wide(members: usize) -> String {

@@ -47,6 +47,7 @@ pub fn gate(id: &str, kind: Kind, covers: &[&str]) -> Step {
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
         break_glass: None,
+        limit: None,
     });
     values.title = both("Go ahead");
     (node, values)
@@ -87,11 +88,17 @@ pub fn form(id: &str) -> Step {
 pub fn checklist(id: &str, items: &[(&str, bool, Evidence)]) -> Step {
     let (mut node, mut values) = human(id, Kind::Checklist, "Look at each");
     for (id, probe, evidence) in items {
-        node.items.push(ItemNode { id: (*id).to_owned(), probe: *probe, evidence: *evidence });
+        node.items.push(ItemNode {
+            id: (*id).to_owned(),
+            probe: *probe,
+            evidence: *evidence,
+            read_back: false,
+        });
         let probe = probe.then(|| request("GET", "https://api.test/health"));
-        values
-            .items
-            .insert((*id).to_owned(), Item { text: both(&format!("Is {id} so?")), probe, step: None });
+        values.items.insert(
+            (*id).to_owned(),
+            Item { text: both(&format!("Is {id} so?")), probe, step: None, read_back: None },
+        );
     }
     (node, values)
 }

@@ -282,3 +282,13 @@ fn the_text_of_a_decision_is_the_same_whenever_it_is_asked_for() {
         "{first}"
     );
 }
+
+#[test]
+fn what_was_judged_is_what_was_done() {
+    let honest = Run::sealed(Kindness { judged: Some("acme 42"), ..USUAL }).verify();
+    assert_eq!(failures(&honest), Vec::<String>::new());
+    let said = failures(&Run::sealed(Kindness { judged: Some("acme-1"), ..USUAL }).verify());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("`isolate` was begun with \"acme%2042\", which nobody judged"), "{said:?}");
+    assert!(said[0].contains("events.jsonl, line"), "{said:?}");
+}

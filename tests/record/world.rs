@@ -12,7 +12,8 @@ use consigne::core::{
 };
 use consigne::journal::{Append, Blobs, Hash, Journal, Pending, SeededSalt};
 use consigne::plan::{
-    Effect, GateNode, Graph, Identity, Kind, Mode, OnTimeout, Person, Populace, StepNode, Who,
+    ActOf, Effect, GateNode, Graph, Identity, Kind, LimitNode, Mode, OnTimeout, Person, Populace, StepNode,
+    Who,
 };
 use consigne::record::build::RecordKeeper;
 use consigne::record::verify::{Options, Verification, verify};
@@ -31,6 +32,8 @@ pub struct Kindness {
     pub lang: &'static str,
     pub quorum: u32,
     pub identity: Identity,
+    /// What is isolated is decided later: what the filter was asked about.
+    pub judged: Option<&'static str>,
 }
 
 pub const USUAL: Kindness = Kindness {
@@ -40,6 +43,7 @@ pub const USUAL: Kindness = Kindness {
     lang: "en",
     quorum: 1,
     identity: Identity::Any,
+    judged: None,
 };
 
 pub struct Run {
@@ -49,6 +53,7 @@ pub struct Run {
     pub keeper: RecordKeeper,
     pub state: State,
     pub clock: i64,
+    judged: Option<&'static str>,
 }
 
 pub fn bob() -> FileKey {
@@ -70,6 +75,11 @@ pub fn graph(kind: Kindness) -> Graph {
         covers: vec!["isolate".into()],
         typed: false,
         break_glass: None,
+        limit: kind.judged.map(|_| LimitNode {
+            max_targets: 2,
+            of: [("isolate".to_owned(), vec![ActOf::Do])].into(),
+            filtered: true,
+        }),
     });
     let mut isolate = StepNode::new("isolate", Kind::Http, Effect::Write);
     isolate.needs = vec!["go".into()];
@@ -126,6 +136,29 @@ fn started(step: &str) -> Event {
     of_step(step, Some(1), fact, &[("request", "{\"url\":\"https://api/tenants/acme-42\"}")])
 }
 
+/// What is sent where the question showed that it is decided later, and what the filter was asked about.
+fn started_with(sent: &str, judged: &str) -> Event {
+    let request = serde_json::json!({
+        "key": {"step": "isolate", "item": null, "attempt": 1},
+        "role": "do",
+        "part": null,
+        "effect": "write",
+        "probe": {
+            "action": {"http": {"method": "PATCH", "url": [{"text": format!("https://api/tenants/{sent}")}],
+                "headers": [], "query": [], "body": "none", "auth": {"bearer": "admin"}, "ca_file": null}},
+            "accept": {},
+            "timeout_ms": null
+        },
+        "timeout_ms": 30_000,
+        "idempotency_key": null
+    });
+    let _: consigne::core::AttemptRequest = serde_json::from_value(request.clone()).expect("a request");
+    let mut event = started("isolate");
+    event.hidden.put("request", &request);
+    event.hidden.put("targets", &serde_json::json!({"1": [{"target": judged}]}));
+    event
+}
+
 impl Run {
     pub fn new(kind: Kindness) -> Self {
         let home = tempfile::tempdir().unwrap();
@@ -140,7 +173,7 @@ impl Run {
     pub fn sealed_for_rehearsals(kind: Kindness) -> Self {
         let home = tempfile::tempdir().unwrap();
         ExecutorKey::enrol_rehearsals(&home.path().join("trust")).unwrap();
-        Self::begun(home, Arc::new(ExecutorKey::of_rehearsals()), kind).to_its_end(kind)
+        Self::begun(home, Arc::new(ExecutorKey::of_rehearsals()), kind).sealed_at_its_end(kind)
     }
 
     fn begun(home: tempfile::TempDir, key: Arc<ExecutorKey>, kind: Kindness) -> Self {
@@ -158,7 +191,8 @@ impl Run {
         }
         let keeper = RecordKeeper::new(&journal, key.clone()).unwrap();
         let state = State::new(Shape::new(graph).unwrap().into(), "r1");
-        let mut run = Self { home, dir, journal, keeper, state, clock: 1_764_000_000_000 };
+        let mut run =
+            Self { home, dir, journal, keeper, state, clock: 1_764_000_000_000, judged: kind.judged };
         let fact = Fact::RunStarted {
             semantics: 1,
             mode: kind.mode,
@@ -220,11 +254,17 @@ impl Run {
             reason: None,
         };
         let shown = r#"[{"step":"isolate","effect":"write","digest":"d1","action":{"http":{"method":"PATCH","url":[{"text":"https://api/tenants/acme-42"}],"headers":[],"query":[],"body":"none","auth":{"bearer":"admin"},"ca_file":null}}}]"#;
-        let fields = [
-            ("prompt", "\"Suspend Acme?\\nReally?\""),
-            ("shown", shown),
-            ("binds", "{\"later\":[],\"digests\":{}}"),
-        ];
+        let later = shown.replace(
+            r#"{"text":"https://api/tenants/acme-42"}"#,
+            r#"{"text":"https://api/tenants/"},{"later":"steps.before.name"}"#,
+        );
+        let limit = r#"{"filter":"target is startingwith(\"acme\")","max_targets":2}"#;
+        let bound = format!("{{\"later\":[\"before\"],\"digests\":{{}},\"limit\":{limit}}}");
+        let (shown, binds) = match self.judged {
+            Some(_) => (later.as_str(), bound.as_str()),
+            None => (shown, "{\"later\":[],\"digests\":{}}"),
+        };
+        let fields = [("prompt", "\"Suspend Acme?\\nReally?\""), ("shown", shown), ("binds", binds)];
         self.entry(vec![of_step("go", None, fact, &fields)]);
     }
 
@@ -252,7 +292,7 @@ impl Run {
         };
         self.entry(vec![
             of_run(Fact::ApprovalAttested { ask, file, sha256, signer, personal }),
-            started("isolate"),
+            self.judged.map_or_else(|| started("isolate"), |judged| started_with("acme%2042", judged)),
         ]);
     }
 
@@ -290,10 +330,10 @@ impl Run {
     }
 
     pub fn sealed(kind: Kindness) -> Self {
-        Self::new(kind).to_its_end(kind)
+        Self::new(kind).sealed_at_its_end(kind)
     }
 
-    fn to_its_end(mut self, kind: Kindness) -> Self {
+    fn sealed_at_its_end(mut self, kind: Kindness) -> Self {
         self.reach_gate();
         self.approve(kind);
         self.reach_end();

@@ -7,4 +7,5 @@ mod processes;
 mod remote;
 mod secrets;
 mod sockets;
+mod sshd;
 mod world;

@@ -23,7 +23,7 @@ pub type Objection = (&'static str, String);
 type Rule = fn(&Model<'_>, &Event) -> Result<(), String>;
 
 /// The rules over history. Each sees the events before, and the one that is about to be taken in.
-pub const RULES: [(&str, Rule); 22] = [
+pub const RULES: [(&str, Rule); 27] = [
     ("L5", once),
     ("L7", no_secret),
     ("max_in_flight", slots),
@@ -31,7 +31,9 @@ pub const RULES: [(&str, Rule); 22] = [
     ("gate", gates),
     ("glass", crate::glass::glass),
     ("choice", crate::choices::choice),
+    ("read_back", crate::points::read_back),
     ("binding", binding),
+    ("limits", crate::limits::limits),
     ("unknown", unknown),
     ("imports", imports),
     ("put_back", put_back),
@@ -46,6 +48,9 @@ pub const RULES: [(&str, Rule); 22] = [
     ("scopes", crate::compounds::scopes),
     ("ahead", crate::compounds::ahead),
     ("guards", crate::guards::guards),
+    ("secrets", crate::leavings::secrets),
+    ("artifacts", crate::leavings::artifacts),
+    ("hosts", crate::leavings::hosts),
 ];
 
 /// Those that are about guards too, which are no steps.
@@ -334,6 +339,8 @@ fn fills(shown: &Value, full: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| fills(a, b)))
         }
+        // Approvals call a secret that was born what the runbook calls it, attempts name the item that it is of.
+        (Value::String(a), Value::String(b)) => *a == crate::leavings::as_written(b),
         _ => shown == full,
     }
 }
@@ -353,7 +360,7 @@ fn rendered(value: &Value) -> Option<Vec<Piece>> {
         let text = text.as_str()?;
         match kind.as_str() {
             "text" => out.extend(text.chars().map(Piece::Char)),
-            "secret" => out.push(Piece::Secret(text.to_owned())),
+            "secret" => out.push(Piece::Secret(crate::leavings::as_written(text))),
             "later" => out.push(Piece::Later),
             _ => return None,
         }

@@ -68,9 +68,10 @@ fn ended_group(model: &Model<'_>, group: &str) -> Option<EndStatus> {
     found.and_then(|end| end.node.end)
 }
 
-/// How many items may fail before the list stops.
+/// How many items may fail before the list stops; of gates none may stay shut.
 fn allowed(model: &Model<'_>, whole: &Place) -> usize {
     let share = whole.node.each.as_ref().and_then(|each| each.max_failures);
+    let share = share.filter(|_| !matches!(whole.node.kind, Kind::Approve | Kind::Confirm));
     share.map_or(0, |share| share.of(model.steps[&whole.name].targets))
 }
 

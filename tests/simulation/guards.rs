@@ -150,6 +150,7 @@ pub fn take(model: &mut Model<'_>, event: &Event) {
                 escalated: false,
                 covers: covers.clone(),
                 shown: BTreeMap::new(),
+                through: BTreeSet::new(),
                 options: Vec::new(),
             };
             model.asks.insert(*ask, opened);

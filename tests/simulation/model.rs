@@ -9,7 +9,9 @@ use consigne::plan::*;
 use consigne::runbook::template::{Lookup, Scope};
 use serde_json::{Value, json};
 
-use crate::places::{Place, Places, named};
+use crate::places::{Place, Places};
+use crate::told::shown_of;
+pub use crate::told::{key_of, keys_of, place_of, request_of};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +60,8 @@ pub struct AskSeen {
     pub covers: Vec<String>,
     /// Step to the action that was shown, as JSON.
     pub shown: BTreeMap<String, serde_json::Value>,
+    /// The destructive targets begun by it, as people call them.
+    pub through: BTreeSet<String>,
     /// Of a choice: the ids of its list.
     pub options: Vec<String>,
 }
@@ -93,6 +97,8 @@ pub struct Model<'a> {
     pub toggles: Vec<Toggle>,
     pub keys: BTreeMap<(String, Role), String>,
     pub guards: crate::guards::Guards,
+    /// Secrets that were born: `steps.x.key`, by the place of x.
+    pub born: BTreeSet<String>,
 }
 
 impl<'a> Model<'a> {
@@ -113,6 +119,7 @@ impl<'a> Model<'a> {
             asks: BTreeMap::new(),
             toggles: Vec::new(),
             keys: BTreeMap::new(),
+            born: BTreeSet::new(),
             guards: plan
                 .graph
                 .guards
@@ -249,6 +256,8 @@ impl<'a> Model<'a> {
             return crate::guards::take(self, event);
         }
         crate::guards::hear(self, event);
+        crate::leavings::take(self, event);
+        crate::limits::take(self, event);
         match &event.fact {
             Fact::RunStarted { attended, .. } => {
                 self.starter = event.actor.as_ref().map(|actor| actor.who.clone());
@@ -454,6 +463,7 @@ impl<'a> Model<'a> {
                     escalated: false,
                     covers: covers.clone(),
                     shown: shown_of(event),
+                    through: BTreeSet::new(),
                     options: crate::choices::options_of(event),
                 };
                 self.asks.insert(*ask, opened);
@@ -573,32 +583,4 @@ impl Scope for Inside<'_, '_> {
 
 fn reversal_of(role: Role) -> Reversal {
     if role == Role::Undo { Reversal::Undo } else { Reversal::PutBack }
-}
-
-/// The place that an event is about.
-pub fn place_of(event: &Event) -> Option<String> {
-    Some(named(event.step.as_ref()?, event.item))
-}
-
-/// The names of the items that an expansion made.
-pub fn keys_of(event: &Event) -> Vec<String> {
-    event.hidden.0.get("keys").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// The request that stands in an event, as JSON.
-pub fn request_of(event: &Event) -> Option<serde_json::Value> {
-    serde_json::from_str(event.hidden.0.get("request")?).ok()
-}
-
-pub fn key_of(event: &Event) -> Option<String> {
-    Some(request_of(event)?.get("idempotency_key")?.as_str()?.to_owned())
-}
-
-fn shown_of(event: &Event) -> BTreeMap<String, serde_json::Value> {
-    let list =
-        event.hidden.0.get("shown").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let list = list.and_then(|list| list.as_array().cloned()).unwrap_or_default();
-    list.into_iter()
-        .filter_map(|one| Some((one["step"].as_str()?.to_owned(), one["action"].clone())))
-        .collect()
 }

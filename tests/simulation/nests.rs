@@ -43,6 +43,8 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     }
     cover(rng, &mut plan);
     ends(&mut plan);
+    crate::leavings::some(rng, &mut plan);
+    crate::limits::some(rng, &mut plan);
     plan
 }
 

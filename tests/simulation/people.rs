@@ -116,6 +116,7 @@ impl Town<'_> {
             json!(["red", "red"]),
             json!([]),
             json!("break_glass"),
+            crate::leavings::in_its_place(),
         ]);
         // Anybody at all, but nobody who may decide what happened: unknown outcomes are answered truthfully.
         let step = &self.historian.model.asks[&ask];
@@ -196,9 +197,11 @@ impl Town<'_> {
         let who = self.rng.pick(&all);
         let mut said = Vec::new();
         for (item, now) in node.items.iter().zip(&state.step(open.step).items) {
+            let back = expected(open, &item.id).filter(|_| item.read_back);
+            let back = back.map(|back| if self.calm || self.rng.percent(80) { back } else { "amiss".into() });
             let word = match now {
                 ItemState::Open if !self.calm && self.rng.percent(self.rates.reject) => "no",
-                ItemState::Open => "yes",
+                ItemState::Open => back.as_deref().unwrap_or("yes"),
                 ItemState::Refuted if !self.calm && self.rng.percent(40) => "retry",
                 ItemState::Refuted | ItemState::Unprobed => "by_hand",
                 _ => continue,
@@ -231,16 +234,21 @@ impl Town<'_> {
         let words = ["retry", "retry", "skip", "by_hand", "set_output", "undo_end", "end"];
         let whole = state.ask(ask).is_some_and(|ask| state.shape().is_whole(ask.step));
         let shut = state.ask(ask).is_some_and(|ask| state.shape().has_gate_inside(ask.step));
+        let lacks = state.ask(ask).is_some_and(|ask| !needed_secrets(plan, state, ask.step).is_empty());
         let word = match self.calm {
             // Nobody but its people opens what is inside.
-            true if shut => "end",
+            true if shut || lacks => "end",
             true if whole && self.rng.percent(40) => "retry",
             true => "skip",
             false => self.rng.pick(if whole { &words[..4] } else { &words }),
         };
         let outputs = self.outputs(plan, state, ask);
         let helper = self.helper();
-        vec![answer(ask, json!({"choice": word, "outputs": outputs}), helper)]
+        let mut said = vec![answer(ask, json!({"choice": word, "outputs": outputs}), helper.clone())];
+        if !self.calm && self.rng.percent(self.rates.noise / 4) {
+            said.insert(0, answer(ask, crate::leavings::in_its_place(), helper));
+        }
+        said
     }
 
     fn after_doubt(&mut self, plan: &Plan, state: &State, ask: u32) -> Vec<Answer> {
@@ -249,7 +257,13 @@ impl Town<'_> {
         let did = self.truth.effects.get(step).is_some_and(|all| !all.is_empty());
         let true_word = if did { "done" } else { "not_done" };
         let others = [true_word, true_word, true_word, "retry", "end", "undo_end"];
-        let word = if self.calm { true_word } else { self.rng.pick(&others) };
+        let lacks = did && !needed_secrets(plan, state, open.step).is_empty();
+        let word = match self.calm {
+            // A secret is lost with the answer that held it.
+            true if lacks => "end",
+            true => true_word,
+            false => self.rng.pick(&others),
+        };
         let outputs = self.outputs(plan, state, ask);
         let helper = self.helper();
         vec![answer(ask, json!({"choice": word, "outputs": outputs}), helper)]

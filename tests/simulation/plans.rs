@@ -1,4 +1,10 @@
-//! Random plans: every kind and policy of the language, in the normal form that a plan builder gives them.
+//! Random plans: every kind and policy of the language, in the normal form that a plan builder gives them. `nests`,
+//! `guards` and `leavings` draw the rest.
+//!
+//! The core cannot see, so that no plan of the simulation can be about it: how a secret is fetched and after how long
+//! again (`refresh`), what `expect`, `poll` and filters make of an answer, who is told about a question (`told`), how
+//! many runs hold or wait for a target (`locks`, `on_busy`), when a run may begin (`windows`), which variables are
+//! inherited, how long something usually takes (`estimate`), and pages of the runbook itself.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +34,8 @@ pub fn random(rng: &mut Rng, most: usize) -> Plan {
     }
     cover(rng, &mut plan);
     crate::guards::some(rng, &mut plan);
+    crate::leavings::some(rng, &mut plan);
+    crate::limits::some(rng, &mut plan);
     plan
 }
 
@@ -439,6 +447,7 @@ fn gate(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepValues
             review_roles: vec!["boss".into()],
             review_within_ms: 1_000,
         }),
+        limit: None,
     });
     if typed {
         values.typed = Some(Template::parse("go-{{ inputs.color }}").expect("well formed"));
@@ -525,9 +534,11 @@ fn checklist(rng: &mut Rng, plan: &Plan, node: &mut StepNode, values: &mut StepV
         let proved = rng.percent(50);
         let of_step = (proved && !verified.is_empty() && rng.percent(40)).then(|| rng.pick(&verified));
         let evidence = rng.pick(&[Evidence::None, Evidence::Optional, Evidence::Required]);
-        node.items.push(ItemNode { id: id.clone(), probe: proved, evidence });
+        let read_back = !proved && rng.percent(30);
+        node.items.push(ItemNode { id: id.clone(), probe: proved, evidence, read_back });
         let own = (proved && of_step.is_none()).then(|| probe("item"));
-        values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step });
+        let read_back = read_back.then(|| parsed("say {{ 1 + 1 }}"));
+        values.items.insert(id, Item { text: Localized::default(), probe: own, step: of_step, read_back });
     }
     declare(rng, node, values, json!("yes"));
 }

@@ -46,7 +46,7 @@ fn imported(driven: &Driven) -> BTreeSet<String> {
 #[test]
 fn random_runs_done_again_from_any_step() {
     let taken_over = all(1, 600, |seed| one_again(seed, &plans::random(&mut Rng::stream(seed, 21), 12)));
-    assert!(taken_over > 200, "{taken_over}");
+    assert!(taken_over > 150, "{taken_over}");
 }
 
 /// Items and rounds are done again always; what stands in a plain group is taken over like what stands in none.

@@ -95,27 +95,56 @@ fn rule_03_an_approval_binds_each_item_of_a_list() {
     assert_eq!(ask.covers, ["each[1]", "each[2]"]);
     let binds = ask.binds.as_ref().expect("it binds");
     assert_ne!(binds.digests["each[1]"], binds.digests["each[2]"], "each item by itself");
+    let names = goes_on_otherwise(&plan, &life, "each", Some(1));
+    assert!(names.contains(&"approval.voided") && names.contains(&"ask.opened"), "{names:?}");
+    assert!(!names.contains(&"attempt.started"), "{names:?}");
+}
+
+/// What would take a step back is shown and bound as well: who starts the step arms it.
+#[test]
+fn rule_03_an_approval_binds_what_takes_a_step_back() {
+    let (mut node, mut values) = write("paint");
+    (node.undo, values.undo_effect, values.undo) = (true, Some(Effect::Destructive), values.act.clone());
+    if let Some(undo) = &mut values.undo {
+        let argv = ["strip", "{{ inputs.color }}"];
+        let argv = argv.iter().map(|text| Template::parse(text).expect("well formed")).collect();
+        undo.action = Action::Argv(ProgramCall { argv, env: vec![], cwd: None });
+    }
+    let plan = plan_of(vec![
+        gate("go", Kind::Approve, 1, &["first", "paint", "last"]),
+        write("first"),
+        (node, values),
+        write("last"),
+    ]);
+    let life = end(&plan, true, &[]);
+    let ask = life.sim.state.ask(1).expect("it was asked");
+    let shown: Vec<Shown> = serde_json::from_str(&ask.shown["shown"]).expect("requests");
+    let shown: Vec<_> = shown.iter().map(|shown| (shown.step.as_str(), shown.effect)).collect();
+    let back = ("paint (undo)", Effect::Destructive);
+    assert_eq!(shown, [("first", Effect::Write), ("paint", Effect::Write), back, ("last", Effect::Write)]);
+    let names = goes_on_otherwise(&plan, &life, "first", None);
+    assert!(names.contains(&"approval.voided") && !names.contains(&"attempt.started"), "{names:?}");
+}
+
+/// What follows in a run whose input has changed, when that step has been done.
+fn goes_on_otherwise(plan: &Plan, life: &Life<'_>, step: &str, item: Option<u32>) -> Vec<&'static str> {
     let mut other = plan.clone();
     other.values.inputs.insert("color".into(), "blue".into());
-    let upto = life.sim.entries.iter().position(|entry| {
-        entry
-            .events
-            .iter()
-            .any(|e| e.fact.name() == "attempt.started" && e.place().as_deref() == Some("each[1]"))
-    });
+    let begins = |event: &Event| {
+        event.fact.name() == "attempt.started" && (event.step.as_deref(), event.item) == (Some(step), item)
+    };
+    let upto = life.sim.entries.iter().position(|entry| entry.events.iter().any(begins));
     let entries = &life.sim.entries[..=upto.expect("it began")];
     let mut state =
         State::new(std::sync::Arc::new(Shape::new(plan.graph.clone()).expect("well formed")), "run");
     for entry in entries {
         entry.events.iter().for_each(|event| state.apply(entry.at, event).expect("its own history"));
     }
-    let key = AttemptKey { step: "each".into(), item: Some(1), attempt: 1 };
+    let key = AttemptKey { step: step.into(), item, attempt: 1 };
     let outcome = Box::new(Outcome::bare(AttemptResult::Succeeded, "ok", state.run.last_at));
     let now = state.run.last_at;
     let next = decide(&other, &mut state, now, Input::Finished { key, outcome }).expect("never refused");
-    let names: Vec<&str> = next.events.iter().map(|event| event.fact.name()).collect();
-    assert!(names.contains(&"approval.voided") && names.contains(&"ask.opened"), "{names:?}");
-    assert!(!names.contains(&"attempt.started"), "{names:?}");
+    next.events.iter().map(|event| event.fact.name()).collect()
 }
 
 #[test]
@@ -232,6 +261,25 @@ fn rule_15_a_success_is_proved_and_what_is_already_so_is_not_done() {
     let _begun = life.sim.input(begin(&mut Rng::new(7), true));
     life.settle();
     assert_eq!(reason(&life, "write"), "already_done");
+}
+
+#[test]
+fn rule_02_a_list_of_gates_of_which_one_stays_shut_satisfies_nothing() {
+    let of = EachNode { max_failures: Some(Share::Count(2)), ..PLAIN };
+    let (mut node, values) = gate("each", Kind::Approve, 1, &[]);
+    if let Some(gate) = &mut node.gate {
+        gate.on_reject_continue = true;
+    }
+    let (aside, doing) = write("aside");
+    let aside = (StepNode { above: false, ..aside }, doing);
+    let plan = plan_of(vec![each("[\"a\", \"b\"]", of, (node, values)), write("after"), aside]);
+    let open = end(&plan, true, &[]);
+    assert_eq!(["each", "after"].map(|at| status(&open, at)), [Status::Succeeded; 2]);
+    let shut = end(&plan, true, &[("each[1]", Fate::Bad)]);
+    assert_eq!(
+        ["each", "after", "aside"].map(|at| status(&shut, at)),
+        [Status::Rejected, Status::Skipped, Status::Succeeded]
+    );
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn gate(id: &str, kind: Kind, quorum: u32, covers: &[&str]) -> (StepNode, St
         covers: covers.iter().map(|name| (*name).to_owned()).collect(),
         typed: false,
         break_glass: None,
+        limit: None,
     });
     (node, StepValues::default())
 }

@@ -157,6 +157,8 @@ pub struct Town<'a> {
     pub said: Vec<Answer>,
     /// By step: what comes of it, and when.
     pub script: BTreeMap<String, (Fate, u64)>,
+    /// By step and output: what it gives, instead of some word.
+    pub gives: BTreeMap<(String, String), serde_json::Value>,
 }
 
 impl<'a> Town<'a> {
@@ -176,6 +178,7 @@ impl<'a> Town<'a> {
             sent: Vec::new(),
             said: Vec::new(),
             script: BTreeMap::new(),
+            gives: BTreeMap::new(),
         }
     }
 
@@ -188,6 +191,7 @@ impl<'a> Town<'a> {
         town.calm = self.calm;
         town.truth = self.truth;
         town.script = self.script;
+        town.gives = self.gives;
         town.snapshots = self.snapshots;
         town.objections = objections;
         town.historian.recall(entries);
@@ -282,7 +286,8 @@ impl<'a> Town<'a> {
     fn with_outputs(&mut self, node: &StepNode, mut outcome: Outcome) -> Outcome {
         for output in &node.outputs {
             let value = if output.name == "l" { self.some_words() } else { self.rng.pick(&WORDS).into() };
-            outcome.outputs.insert(output.name.clone(), Json::of(&value));
+            let given = self.gives.get(&(crate::places::id_of(&node.id).to_owned(), output.name.clone()));
+            outcome.outputs.insert(output.name.clone(), Json::of(given.unwrap_or(&value)));
         }
         outcome
     }
@@ -442,9 +447,12 @@ impl World for Town<'_> {
         let script = self.script.get(&place).or_else(|| self.script.get(&request.key.step));
         if let Some((fate, after)) = script.copied().filter(|_| request.role == Role::Do) {
             let fate = if request.key.attempt == 1 { fate } else { Fate::Good };
-            return Some((after, self.fated(request, fate, now)));
+            let mut outcome = self.fated(request, fate, now);
+            self.leave(&place, request.role, &mut outcome);
+            return Some((after, outcome));
         }
-        let outcome = self.outcome_of(request, now);
+        let mut outcome = self.outcome_of(request, now);
+        self.leave(&place, request.role, &mut outcome);
         let most = if self.rng.percent(30) { 2_000 } else { 100 };
         let after = 1 + self.rng.below(most);
         self.sent.push((request.key.clone(), outcome.clone()));

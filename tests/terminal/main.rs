@@ -4,6 +4,7 @@
 
 mod busy;
 mod happens;
+mod hostile;
 mod kinds;
 mod looks;
 mod rehearses;

@@ -127,10 +127,12 @@ fn plan(kind: Kind) -> Graph {
                 review_roles: vec!["r".into()],
                 review_within_ms: 1,
             }),
+            limit: None,
         });
     }
     if kind == Kind::Checklist {
-        node.items = vec![ItemNode { id: "i".into(), probe: true, evidence: Evidence::None }];
+        node.items =
+            vec![ItemNode { id: "i".into(), probe: true, evidence: Evidence::None, read_back: false }];
     }
     Graph {
         semantics: SEMANTICS,
@@ -281,7 +283,7 @@ fn events(state: &State) -> Vec<(String, Event)> {
     for how in [AskEnd::Answered, AskEnd::TimedOut, AskEnd::Withdrawn] {
         all.push(closed(ask, how));
     }
-    all.push(of(Fact::ApprovalVoided { ask, because: "x".into() }));
+    all.push(of(Fact::ApprovalVoided { ask, because: "x".into(), reason: VoidReason::Changed }));
     for how in [ReversalEnd::Done, ReversalEnd::LeftOpen, ReversalEnd::Failed, ReversalEnd::NotChosen] {
         all.push(of(Fact::ReversalClosed { kind: Reversal::Undo, how, review_at: None }));
     }

@@ -249,6 +249,7 @@ impl Paper<'_> {
                 self.say("Si cela change, redemander.", "If that changes, ask again.")
             ));
         }
+        out.extend(self.limit(known, approve));
         let head = self.say("| Nom | Oui / non | Heure | Motif |", "| Name | Yes / no | Time | Reason |");
         let rows = vec![format!("| {BLANK} | ______ | ________ | {BLANK} |"); quorum.clamp(1, 20) as usize];
         out.push(format!("{head}\n|---|---|---|---|\n{}", rows.join("\n")));
@@ -338,6 +339,13 @@ impl Paper<'_> {
             }
             blocks.extend(self.probe(known, probe.act().on(step.host.as_ref())));
         }
+        blocks.extend(item.read_back.as_ref().map(|value| {
+            format!(
+                "{} {}",
+                self.say("Relire à haute voix :", "Read back:"),
+                code(&known.plain(&value.value))
+            )
+        }));
         blocks.extend(self.evidence(item.evidence));
         let head = format!("- [ ] {}", known.line(&item.text));
         std::iter::once(head)

@@ -142,3 +142,24 @@ fn no_step_is_forgotten() {
         assert!(printed.contains(&format!("- [ ] **{}. s{at}** · `s{at}`", at + 1)));
     }
 }
+
+#[test]
+fn what_goes_through_unseen_and_what_is_read_back_stand_on_paper() {
+    let document = document(
+        "consigne: v1\nid: t\nsteps:\n  - {id: go, message: \"Go?\", approve: {roles: [ops], filter: \"target != \\\"prod\\\"\", \
+         max_targets: 3}}\n  - {id: find, argv: [list], effect: read, outputs: {x: .json}}\n  - {id: drop, argv: [drop, \
+         --, \"{{ steps.find.x }}\"], effect: destructive}\n  - {id: points, checklist: {items: [{id: a, text: \"It says so\", \
+         read_back: \"{{ steps.find.x }}\"}]}}\n",
+    );
+    let english = paper(&document, None, &[], false);
+    for line in [
+        "What is only decided later has to satisfy:",
+        "The leave is good for 3 target(s). For more, ask again.",
+        "Read back:",
+    ] {
+        assert!(english.contains(line), "{line}: {english}");
+    }
+    let french = paper(&document, None, &[], true);
+    assert!(french.contains("L'accord vaut pour 3 cible(s) au plus."), "{french}");
+    assert!(french.contains("Relire à haute voix :"), "{french}");
+}

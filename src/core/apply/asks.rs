@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Applied, need};
 use crate::clock::Timestamp;
 use crate::core::attempt::{AttemptResult, Json, Role};
+use crate::core::decide::expected;
 use crate::core::event::{AskEnd, AskKind, Decision, Event, Reversal, ReversalEnd, Status};
 use crate::core::state::{Ask, Binds, Given, Human, ItemState, Phase, State};
 use crate::plan::Kind;
@@ -87,6 +88,7 @@ impl State {
             end: None,
             shown,
             binds,
+            through: BTreeSet::new(),
             attested: Vec::new(),
         };
         self.asks.insert(id, ask);
@@ -114,6 +116,7 @@ impl State {
         if decision == Decision::BreakGlass {
             need(ask.glass.is_some_and(|from| at >= from), "its glass may not be broken yet, or never")?;
         }
+        let expected = part.and_then(|part| expected(ask, part));
         let (value, comment) = (event.hidden.0.get("value").cloned(), event.hidden.text("comment"));
         ask.answers.push(Given {
             actor: actor.clone(),
@@ -129,11 +132,17 @@ impl State {
             let index = self.shape.node(step).items.iter().position(|i| i.id == part);
             let item = index.and_then(|i| state.items.get_mut(i)).ok_or("no such item")?;
             need(item.is_open(), "that item is settled")?;
+            let node = &self.shape.node(step).items[index.unwrap_or(0)];
             *item = match decision {
-                Decision::Done | Decision::ByHand => ItemState::Confirmed,
-                Decision::Retry if self.shape.node(step).items[index.unwrap_or(0)].probe => {
-                    ItemState::Unprobed
+                Decision::Done | Decision::ByHand if !node.read_back => ItemState::Confirmed,
+                Decision::ReadBack if node.read_back => {
+                    // Who sees both can compare.
+                    let said = value.as_ref().and_then(|text| serde_json::from_str::<String>(text).ok());
+                    let same = said.zip(expected).is_none_or(|(said, expected)| said.trim() == expected);
+                    need(same, "that is not what was to be read back")?;
+                    ItemState::Confirmed
                 }
+                Decision::Retry if node.probe => ItemState::Unprobed,
                 Decision::No => ItemState::Refused,
                 _ => return Err("that is no answer to an item"),
             };

@@ -20,6 +20,9 @@ impl State {
     ) -> Applied {
         self.may_start(step, role, part)?;
         need(event.attempt == Some(self.steps[step].attempts + 1), "attempts are numbered in order")?;
+        if role == Role::Do {
+            self.count_target(step, &event.hidden)?;
+        }
         let request =
             event.hidden.0.get("request").and_then(|text| serde_json::from_str(text).ok()).map(Arc::new);
         self.set_due(step, None);

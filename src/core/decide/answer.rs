@@ -9,7 +9,7 @@ use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, may_break_glass, same};
 use super::needed::{needed_outputs, needed_secrets};
-use super::{Draft, Refused, choose, form};
+use super::{Draft, Refused, choose, form, read_back};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, Plan};
 
@@ -44,7 +44,7 @@ pub(super) fn admit(
     }
     known_part(state, ask, &answer)?;
     if let Some(first) = earlier(ask, &answer) {
-        let (_, decision) = read(ask, &answer.value, answer.part.is_some())?;
+        let (_, decision) = read(ask, &answer.value, answer.part.as_deref())?;
         let repeated = first.decision == decision && same(&first.actor, &answer.actor);
         return if repeated && says_the_same(state, ask, first, &answer.value)? {
             Ok(None)
@@ -155,7 +155,7 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
                 .hint("look at the question again"));
         }
     }
-    let (choice, decision) = read(ask, &answer.value, answer.part.is_some())?;
+    let (choice, decision) = read(ask, &answer.value, answer.part.as_deref())?;
     let mut hidden = Hidden::default();
     let mut review_at = None;
     if let Some(comment) = &answer.comment {
@@ -187,7 +187,10 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
                 for name in ["owner", "review_at"] {
                     if answer.value.get(name).is_none() {
                         return Err(Refused::new("incomplete", format!("leaving it open needs `{name}`"))
-                            .hint("who looks after it, and when it is looked at again"));
+                            .hint("who looks after it, and when it is looked at again")
+                            .hint(
+                                r#"say '{"choice": "leave_open", "owner": "NAME", "review_at": "2026-11-24T09:00:00+01:00"}'"#,
+                            ));
                     }
                 }
                 review_at = answer.value["review_at"].as_str().and_then(|text| text.parse().ok());
@@ -209,11 +212,11 @@ fn check(plan: &Plan, state: &State, ask: &Ask, answer: Answer) -> Result<Admitt
 /// # Errors
 /// It is none of what may be said.
 pub fn decision(ask: &Ask, value: &Value) -> Result<Decision, Refused> {
-    read(ask, value, false).map(|(_, decision)| decision)
+    read(ask, value, None).map(|(_, decision)| decision)
 }
 
 /// The choice as it was put, and the decision it stands for.
-fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refused> {
+fn read(ask: &Ask, value: &Value, part: Option<&str>) -> Result<(Value, Decision), Refused> {
     if ask.kind == AskKind::Input {
         return Ok((value.clone(), Decision::Given));
     }
@@ -227,11 +230,16 @@ fn read(ask: &Ask, value: &Value, part: bool) -> Result<(Value, Decision), Refus
         Value::String(word) => word.as_str(),
         _ => "",
     };
-    let choices = choices(ask, part);
+    let choices = choices(ask, part.is_some());
     let found = choices.iter().find(|(words, _)| words.contains(&word)).map(|(_, decision)| *decision);
-    // The word that a confirmation asks for is a yes.
+    // The word that a confirmation asks for is a yes; what an item shows ticks it, whatever it is.
     let typed = (ask.kind == AskKind::Confirm && is_typed(ask, choice)).then_some(Decision::Yes);
-    found.or(typed).map(|decision| (value.clone(), decision)).ok_or_else(|| {
+    let back = read_back::is_right(ask, part, choice).then_some(Decision::ReadBack);
+    let found = found.filter(|decision| back.is_none() || *decision != Decision::Done);
+    found.or(typed).or(back).map(|decision| (value.clone(), decision)).ok_or_else(|| {
+        if let Some(item) = part.filter(|item| read_back::expected(ask, item).is_some()) {
+            return read_back::wrong(item);
+        }
         let words: Vec<&str> = choices.iter().map(|(words, _)| words[0]).collect();
         Refused::new("not-a-choice", format!("`{word}` is no answer to this question"))
             .hint(format!("one of: {}", words.join(", ")))
@@ -307,7 +315,7 @@ fn check_typed(
 }
 
 fn need_evidence(evidence: Evidence, answer: &Answer, decision: Decision) -> Result<(), Refused> {
-    let positive = matches!(decision, Decision::Done | Decision::ByHand);
+    let positive = matches!(decision, Decision::Done | Decision::ByHand | Decision::ReadBack);
     if evidence == Evidence::Required && positive && answer.evidence.is_empty() {
         return Err(
             Refused::new("no-evidence", "this needs evidence").hint("attach a file with --evidence FILE")
@@ -350,6 +358,11 @@ fn checklist(
                     format!("this list is read in order: `{first}` comes first"),
                 ));
             }
+            if item.read_back
+                && let Some(refused) = read_back::bare(part, decision)
+            {
+                return Err(refused);
+            }
             if *now == ItemState::Refuted && decision == Decision::Done {
                 return Err(Refused::new("probe-says-no", format!("the probe of `{part}` does not hold"))
                     .hint("`retry` asks it again, `by_hand` overrules it with a reason"));
@@ -365,8 +378,8 @@ fn checklist(
         }
         None => {
             let plain = items().filter(|(item, now)| {
-                **now == ItemState::Open
-                    && !(decision == Decision::Done && item.evidence == Evidence::Required)
+                let more = item.evidence == Evidence::Required || item.read_back;
+                **now == ItemState::Open && !(decision == Decision::Done && more)
             });
             let said: Vec<_> = plain.map(|(item, _)| (Some(item.id.clone()), decision)).collect();
             if said.is_empty() {
@@ -374,7 +387,7 @@ fn checklist(
                     "name-the-item",
                     "what is left of this list is answered item by item",
                 )
-                .hint("it needs evidence, or its probe does not hold"));
+                .hint("it needs evidence, is read back, or its probe does not hold"));
             }
             said
         }

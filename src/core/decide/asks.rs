@@ -6,7 +6,7 @@ use super::super::bind;
 use super::super::event::{AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, Status};
 use super::super::scope::Names;
 use super::super::state::{Ask, ItemState};
-use super::{Draft, answer, choose, exhibit};
+use super::{Draft, answer, choose, exhibit, read_back};
 use crate::plan::{Action, Effect, Kind, Link, Localized};
 use crate::runbook::template::{Rendered, Template};
 
@@ -50,11 +50,13 @@ impl Draft<'_> {
                     action,
                 })
                 .collect();
-            // They are read in the order in which they will run.
+            // They are read in the order in which they will run, what takes one back behind it.
             let shape = self.state.shape();
-            shown.sort_by_key(|shown| shape.find(&shown.step).unwrap_or(usize::MAX));
+            let cut = |name: &str| name.find(' ').unwrap_or(name.len());
+            shown.sort_by_cached_key(|shown| shape.reading_order(&shown.step[..cut(&shown.step)]));
             for shown in &mut shown {
-                shown.step = shape.find(&shown.step).map_or(shown.step.clone(), |at| shape.label(at));
+                let (id, part) = shown.step.split_at(cut(&shown.step));
+                shown.step = shape.find(id).map_or(shown.step.clone(), |at| shape.label(at) + part);
             }
             hidden.put("binds", &binds);
             hidden.put("shown", &shown);
@@ -90,6 +92,12 @@ impl Draft<'_> {
 
     fn effect_of(&self, name: &str) -> Effect {
         let shape = self.state.shape();
+        if let Some((name, part)) = name.split_once(" (") {
+            let written = shape.find(name).map_or(name, |at| &shape.written(at).id);
+            let values = self.plan.values.steps.get(written);
+            let back = values.and_then(|values| values.reversals().find(|(role, ..)| part.starts_with(role)));
+            return back.map_or(Effect::Write, |(.., effect)| effect);
+        }
         let graph = || shape.graph().steps.iter().find(|step| step.id == name).map(|step| step.effect);
         shape.find(name).map(|at| shape.node(at).effect).or_else(graph).unwrap_or(Effect::Write)
     }
@@ -112,7 +120,10 @@ impl Draft<'_> {
             return self.settle(step, Status::Cancelled, "ended");
         }
         let expires = node.timeout_ms.map(|timeout| self.at.plus(timeout));
-        let hidden = self.prompt(step);
+        let mut hidden = self.prompt(step);
+        if let Err(why) = read_back::expect(self.plan, self.state, step, &mut hidden) {
+            return self.fail(step, Status::Failed, "read_back", Some(&why));
+        }
         let ask = self.open(step, AskKind::Checklist, expires, Vec::new(), open, None, hidden);
         self.answer_by_policy(step, ask);
     }

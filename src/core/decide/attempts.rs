@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::attempt::{ABSENT, ARTIFACT, AttemptKey, AttemptRequest, AttemptResult, Outcome, Role};
 use super::super::bind;
-use super::super::event::{AskEnd, AskKind, Ended, Event, Fact, Hidden, SkipReason, Status};
+use super::super::event::{AskEnd, AskKind, Ended, Event, Fact, Hidden, SkipReason, Status, VoidReason};
+use super::super::limits::{self, Beyond};
 use super::super::retry::{self, MAX_ATTEMPTS, MAX_INTERRUPTIONS};
 use super::super::state::{Belief, ItemState, Last, Phase};
 use super::Draft;
@@ -96,11 +97,15 @@ impl Draft<'_> {
 
     /// The step itself, if what was approved is still what would be done.
     pub(super) fn start_do(&mut self, step: usize) {
-        if let Some(ask) = self.voided_approval(step) {
-            let because = self.name(step);
-            let gate = self.state.ask(ask).map_or(step, |ask| ask.step);
-            self.emit_step(gate, Fact::ApprovalVoided { ask, because });
-            return;
+        match self.is_not_as_approved(step) {
+            Ok(None) => {}
+            Ok(Some((ask, reason, hidden))) => {
+                let because = self.name(step);
+                let gate = self.state.ask(ask).map_or(step, |ask| ask.step);
+                let event = self.about(gate, Fact::ApprovalVoided { ask, because, reason });
+                return self.emit(Event { hidden, ..event });
+            }
+            Err(error) => return self.fail(step, Status::Failed, "render", Some(&error.to_string())),
         }
         if self.state.waits_for_a_gate(step) {
             return;
@@ -142,6 +147,7 @@ impl Draft<'_> {
         let effect = self.state.shape().node(step).effect;
         let request = self.request(step, Role::Do, None, effect, probe, key);
         let mut hidden = Hidden::default();
+        limits::note(self.plan, self.state, step, started_at, &mut hidden)?;
         if self.state.step(step).first_started.is_none()
             && let Some(values) = self.values(step)
         {
@@ -222,7 +228,11 @@ impl Draft<'_> {
     /// One of the reversals, as it was rendered when its step started.
     pub(super) fn start_reversal(&mut self, step: usize, role: Role, rendered: &str) -> bool {
         let Ok(probe) = serde_json::from_str::<ProbeOf<Rendered>>(rendered) else { return false };
-        let effect = if role == Role::OnlyIf { Effect::Read } else { Effect::Write };
+        let effect = self
+            .values(step)
+            .and_then(|values| values.reversals().find(|(name, ..)| *name == role.name()))
+            .map_or(Effect::Write, |(.., effect)| effect);
+        let effect = if role == Role::OnlyIf { Effect::Read } else { effect };
         let digest = bind::digest_of(&probe.action);
         let key = self.idempotency_key(step, role, Some(digest)).ok().flatten();
         let request = self.request(step, role, None, effect, probe, key);
@@ -271,6 +281,23 @@ impl Draft<'_> {
         asks.filter_map(|ask| ask.binds.as_ref()).flat_map(|binds| binds.later_of(self.state, step)).collect()
     }
 
+    /// The approval, if any, that does not let the step through as it would be done now.
+    fn is_not_as_approved(&self, step: usize) -> Result<Option<(u32, VoidReason, Hidden)>, RenderError> {
+        if let Some(ask) = self.voided_approval(step) {
+            return Ok(Some((ask, VoidReason::Changed, Hidden::default())));
+        }
+        let started_at = self.state.step(step).first_started.unwrap_or(self.at);
+        let beyond = limits::beyond(self.plan, self.state, step, started_at)?;
+        Ok(beyond.map(|(ask, beyond)| match beyond {
+            Beyond::Filter(target) => {
+                let mut hidden = Hidden::default();
+                hidden.put_text("target", &target);
+                (ask, VoidReason::Filter, hidden)
+            }
+            Beyond::Count => (ask, VoidReason::MaxTargets, Hidden::default()),
+        }))
+    }
+
     /// The approval, if any, whose bound request is no longer the one that would be sent.
     fn voided_approval(&self, step: usize) -> Option<u32> {
         self.state.shape().covered_by(step).find_map(|gate| {
@@ -278,8 +305,10 @@ impl Draft<'_> {
             let ask = self.state.ask(gate_state.last_ask?)?;
             let approved = gate_state.status == Status::Succeeded && ask.kind == AskKind::Approve;
             let binds = ask.binds.as_ref().filter(|_| approved && ask.end == Some(AskEnd::Answered))?;
-            let now = bind::digest(self.plan, self.state, step, &binds.later_of(self.state, step));
-            (binds.of(self.state, step) != now.ok().flatten().as_ref()).then_some(ask.id)
+            let later = binds.later_of(self.state, step);
+            let now = bind::digest(self.plan, self.state, step, &later);
+            let differs = binds.of(self.state, step, "") != now.ok().flatten().as_ref();
+            (differs || bind::reversed_otherwise(self.plan, self.state, step, binds)).then_some(ask.id)
         })
     }
 

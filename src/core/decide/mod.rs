@@ -17,12 +17,14 @@ mod exhibit;
 mod form;
 mod guards;
 mod needed;
+mod read_back;
 
 pub use answer::{choices, decision};
 pub use asks::Shown;
 pub use choose::{Choosable, listed, picked};
 pub use exhibit::{Exhibit, exhibited};
 pub use needed::{needed_outputs, needed_secrets};
+pub use read_back::expected;
 
 use std::collections::BTreeMap;
 

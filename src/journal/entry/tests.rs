@@ -7,7 +7,7 @@ use super::*;
 use crate::core::event::{
     AskEnd, AskKind, Decision, Ended, Override, Reversal, ReversalEnd, RunStatus, SkipReason, Status,
 };
-use crate::core::{AttemptResult, How, Role};
+use crate::core::{AttemptResult, How, Role, VoidReason};
 use crate::journal::salt::SeededSalt;
 use crate::plan::{ErrorClass, Mode};
 
@@ -195,7 +195,9 @@ fn ask_facts() -> Vec<BoxedStrategy<Fact>> {
         (any::<u32>(), one_of(&[AskEnd::Answered, AskEnd::TimedOut]))
             .prop_map(|(ask, how)| Fact::AskClosed { ask, how })
             .boxed(),
-        (any::<u32>(), text()).prop_map(|(ask, because)| Fact::ApprovalVoided { ask, because }).boxed(),
+        (any::<u32>(), text(), one_of(&[VoidReason::Changed, VoidReason::Filter]))
+            .prop_map(|(ask, because, reason)| Fact::ApprovalVoided { ask, because, reason })
+            .boxed(),
         (any::<u32>(), text(), text(), text(), any::<bool>())
             .prop_map(|(ask, file, sha256, signer, personal)| Fact::ApprovalAttested {
                 ask,

@@ -11,6 +11,7 @@ use super::super::history::{Attested, GateAnswer};
 use super::super::layout;
 use super::super::review::{self, Review};
 use super::super::sshsig::SshSignature;
+use super::limits;
 use super::lines::{Heads, Read, Story, root_at};
 use super::{Aspect, Authorisation, Checker};
 use crate::core::event::{AskEnd, Decision, Event, Fact};
@@ -31,6 +32,7 @@ pub(super) fn check(
     for answer in story.open.gate_answers() {
         entitled(checker, story, &answer);
     }
+    limits::check(checker, read, story);
     reviews(checker, read, story, heads)?;
     for ask in story.open.state.asks() {
         quorum(checker, story, ask);

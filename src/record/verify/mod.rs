@@ -7,6 +7,7 @@
 
 mod files;
 mod gates;
+mod limits;
 mod lines;
 mod seal;
 

@@ -12,23 +12,24 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
         let step = checker.steps[at];
         declared_effect(checker, step);
-        let mut acts: Vec<(Act<'_>, bool)> = Vec::new();
-        acts.extend(step.runs().then(|| (step.act(), false)));
-        acts.extend(step.verify.iter().map(|verify| (verify.act(), true)));
-        acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
-        acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
-        acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), true))));
+        let own = step.runs().then(|| (step.act(), false));
+        let verify = step.verify.iter().map(|verify| (verify.act(), true));
+        let undo = step.undo.iter().map(|undo| (undo.act(), false));
+        let back = step.put_back.iter().map(|back| (back.act(), false));
+        let only_if = step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), true)));
         let items = step.checklist.iter().flat_map(|list| &list.items.value);
-        acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), true))));
-        for (act, probe) in acts {
+        let probes = items.filter_map(|item| Some((item.probe.as_ref()?.act(), true)));
+        for (act, probe) in own.into_iter().chain(verify).chain(undo).chain(back).chain(only_if).chain(probes)
+        {
             of_act(checker, act, probe);
         }
     }
 }
 
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
-    scripts::check(checker, act);
-    contradiction(checker, act, probe);
+    let words = words(act);
+    scripts::check(checker, act, &words);
+    contradiction(checker, act, probe, &words);
 }
 
 /// Programs and people do anything: what it is should be said.
@@ -40,7 +41,7 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     let span = step.keys.get(kind).unwrap_or(step.span);
     let message = format!("step `{}` does not say what it does to the world; taken as `write`", step.name());
     let problem = checker.warning("effect-undeclared", span, message);
-    let likely = match worst(&dangers(step.act())) {
+    let likely = match worst(&dangers(step.act(), &words(step.act()))) {
         Some((Level::Removes, _)) => "destructive",
         Some((Level::Changes, _)) => "write, or destructive",
         None => "read, write, destructive or notify",
@@ -48,13 +49,10 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     checker.push(problem.help(format!("add `effect:` {likely}")));
 }
 
-fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
+fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[Word]) {
     let declared = act.effect.map(|effect| effect.value);
-    let span = act
-        .effect
-        .map(|effect| effect.span)
-        .or(act.kinds().first().map(|(_, span)| *span))
-        .unwrap_or(act.span);
+    let kind = || act.kinds().next().map_or(act.span, |(_, span)| span);
+    let span = act.effect.map_or_else(kind, |effect| effect.span);
     if let Some(http) = act.http {
         if http.effect() == EffectWord::Destructive
             && declared.is_some_and(|word| word != EffectWord::Destructive)
@@ -69,7 +67,7 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
         }
         return;
     }
-    let dangers = dangers(act);
+    let dangers = dangers(act, words);
     let Some((level, danger)) = worst(&dangers) else { return };
     let reads = probe || declared == Some(EffectWord::Read);
     let looks = match level {
@@ -100,14 +98,18 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     });
 }
 
-/// What an action visibly does.
-fn dangers(act: Act<'_>) -> Vec<Danger> {
-    if let Some(script) = act.shell {
-        return shell::in_script(&scripts::lowered(&script.value).text);
+/// The words of an `argv`.
+fn words(act: Act<'_>) -> Vec<Word> {
+    act.argv.iter().flat_map(|argv| &argv.value).map(|arg| Word::argument(&arg.value)).collect()
+}
+
+/// What an action visibly does; `words`: those of its `argv`.
+fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
+    match act.shell {
+        Some(script) => shell::in_script(&scripts::lowered(&script.value).text),
+        None if act.argv.is_some() => shell::in_argv(words),
+        None => Vec::new(),
     }
-    let Some(argv) = act.argv else { return Vec::new() };
-    let words: Vec<Word> = argv.value.iter().map(|arg| Word::argument(&arg.value)).collect();
-    shell::in_argv(&words)
 }
 
 fn worst(dangers: &[Danger]) -> Option<(Level, &Danger)> {

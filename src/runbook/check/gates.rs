@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dominance::dangers;
+use super::limits::{self, Unseen, unless_judged};
 use super::{Checker, references};
 use crate::diag::{Diagnostic, Span};
-use crate::runbook::act::Act;
+use crate::runbook::act::{Act, PRECONDITIONS};
 use crate::runbook::coverage::covered;
 use crate::runbook::reach::{Reach, bits};
 use crate::runbook::scalar::Entries;
@@ -174,9 +175,10 @@ fn coverage(checker: &mut Checker<'_>) {
                 checker.push(problem);
                 continue;
             }
-            let message = format!("step `{}` does not wait for this approval", id.value);
-            let problem = checker.error("approval-covers", id.span, message);
-            checker.unless_upstream.push((step, at, problem));
+            checker.unless_upstream(step, at, |checker| {
+                let message = format!("step `{}` does not wait for this approval", id.value);
+                checker.error("approval-covers", id.span, message)
+            });
             named.push(step);
         }
         bound.insert(at, named);
@@ -184,9 +186,10 @@ fn coverage(checker: &mut Checker<'_>) {
     let mut lists = BTreeSet::new();
     for (gate, steps) in bound {
         if checker.steps[gate].kind() == Some("approve") {
+            limits::counts_something(checker, gate, &steps);
             for step in steps {
                 visible_target(checker, gate, step);
-                if !lists.contains(&(gate, step)) && is_destructive(checker, step) {
+                if !lists.contains(&(gate, step)) && limits::is_destructive(checker.steps[step]) {
                     visible_lists(checker, gate, step, &mut lists);
                 }
             }
@@ -213,19 +216,12 @@ fn unbindable(checker: &Checker<'_>, gate: usize, step: usize, span: Span) -> Op
     Some(problem.help("put the approval behind the list, or the step inside it"))
 }
 
-fn is_destructive(checker: &Checker<'_>, at: usize) -> bool {
-    let step = checker.steps[at];
-    let reversals =
-        step.undo.iter().map(|undo| undo.act()).chain(step.put_back.iter().map(|back| back.act()));
-    step.effect_word() == EffectWord::Destructive
-        || reversals.into_iter().any(|act| act.effect() == EffectWord::Destructive)
-}
-
 /// The list of what is destroyed must be known when its approval opens, too. `seen`: gates and lists that were
 /// looked at.
 fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut BTreeSet<(usize, usize)>) {
-    let around: Vec<usize> = [at].into_iter().chain(checker.flow.lists.around(at)).collect();
-    for list in around.into_iter().take_while(|list| !checker.flow.lists.belongs(gate, *list)) {
+    let lists = &checker.flow.lists;
+    let around = [at].into_iter().chain(lists.around(at)).take_while(|list| !lists.belongs(gate, *list));
+    for list in around.collect::<Vec<_>>() {
         let step = checker.steps[list];
         let Some(each) = step.for_each.as_ref().filter(|_| seen.insert((gate, list))) else { continue };
         for text in texts::of_step(step).iter().filter(|text| text.place == texts::Use::List) {
@@ -246,7 +242,10 @@ fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut B
                         .help(format!(
                             "put the approval behind `{id}`: people approve the list that they see"
                         ));
-                    checker.unless_upstream.push((gate, source, problem));
+                    let problem = unless_judged(checker, (gate, at), Unseen::List(list), span, problem);
+                    if let Some(problem) = problem {
+                        checker.unless_upstream(gate, source, |_| problem);
+                    }
                 }
             }
         }
@@ -258,26 +257,31 @@ fn visible_target(checker: &mut Checker<'_>, gate: usize, at: usize) {
     let step = checker.steps[at];
     let name = step.name();
     if step.effect_word() == EffectWord::Destructive {
-        decided_later(checker, gate, (step.act(), &format!("`{name}`")), None);
+        decided_later(checker, (gate, at), (step.act(), &format!("`{name}`")), None);
     }
     let undo = step.undo.as_ref().map(|undo| (undo.act(), format!("the undo of `{name}`")));
     let back = step.put_back.as_ref().map(|back| (back.act(), format!("the put_back of `{name}`")));
     for (act, what) in undo.into_iter().chain(back) {
         if act.effect() == EffectWord::Destructive {
             // What a step made is what taking it back removes: that much the approver knows.
-            decided_later(checker, gate, (act, &what), Some(at));
+            decided_later(checker, (gate, at), (act, &what), Some(at));
         }
     }
 }
 
-fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, &str), own: Option<usize>) {
+fn decided_later(
+    checker: &mut Checker<'_>,
+    (gate, at): (usize, usize),
+    (act, what): (Act<'_>, &str),
+    own: Option<usize>,
+) {
     let headers = act.http.into_iter().flat_map(|http| http.headers.iter()).flat_map(Entries::iter);
     let preconditions: Vec<Span> = headers
         .filter(|(name, _)| PRECONDITIONS.contains(&&*name.value.to_ascii_lowercase()))
         .map(|(_, value)| value.span)
         .collect();
     for text in texts::of_act(act).iter().filter(|text| text.place.is_target()) {
-        for expr in text.text.exprs().iter().filter(|expr| !preconditions.contains(&expr.span)) {
+        for expr in text.text.exprs().filter(|expr| !preconditions.contains(&expr.span)) {
             for path in expr.expr.refs() {
                 let mut names = path.split('.');
                 let source = match (names.next(), names.next()) {
@@ -289,18 +293,23 @@ fn decided_later(checker: &mut Checker<'_>, gate: usize, (act, what): (Act<'_>, 
                 if source.is_some() && (source == own || source == Some(gate)) {
                     continue;
                 }
-                let problem = invisible(checker, gate, what, path, expr.place(checker.source, path));
-                match source {
-                    Some(source) => checker.unless_upstream.push((gate, source, problem)),
-                    None => checker.push(problem),
+                if source.is_some_and(|source| checker.flow.is_plainly_upstream(gate, source)) {
+                    continue;
+                }
+                let span = expr.place(checker.source, path);
+                let problem = invisible(checker, gate, what, path, span);
+                let Some(source) = source else {
+                    checker.push(problem);
+                    continue;
+                };
+                if let Some(problem) = unless_judged(checker, (gate, at), Unseen::Value(path), span, problem)
+                {
+                    checker.unless_upstream(gate, source, |_| problem);
                 }
             }
         }
     }
 }
-
-/// Headers that can only keep a call from acting.
-const PRECONDITIONS: [&str; 4] = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 fn invisible(checker: &Checker<'_>, gate: usize, what: &str, path: &str, span: Span) -> Diagnostic {
     let gate_name = checker.name(gate);

@@ -48,15 +48,14 @@ fn place(checker: &mut Checker<'_>, act: Act<'_>) {
 }
 
 /// What belongs to a step besides itself.
-fn parts(step: &Step) -> Vec<Act<'_>> {
-    let mut acts: Vec<Act<'_>> = Vec::new();
-    acts.extend(step.verify.iter().map(|verify| verify.act()));
-    acts.extend(step.undo.iter().map(|undo| undo.act()));
-    acts.extend(step.put_back.iter().map(|back| back.act()));
-    acts.extend(step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act())));
+fn parts(step: &Step) -> impl Iterator<Item = Act<'_>> {
+    let verify = step.verify.iter().map(|verify| verify.act());
+    let undo = step.undo.iter().map(|undo| undo.act());
+    let back = step.put_back.iter().map(|back| back.act());
+    let only_if = step.put_back.iter().filter_map(|back| Some(back.only_if.as_ref()?.act()));
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some(item.probe.as_ref()?.act())));
-    acts
+    let probes = items.filter_map(|item| Some(item.probe.as_ref()?.act()));
+    verify.chain(undo).chain(back).chain(only_if).chain(probes)
 }
 
 fn named(checker: &mut Checker<'_>, host: &Spanned<Template>) {

@@ -247,10 +247,11 @@ fn revert(checker: &mut Checker<'_>, at: usize) {
             let problem = checker.error("revert-target", id.span, message);
             checker.push(problem.help("put the `revert` into that group, or both steps into one list"));
         } else {
-            let message = format!("step `{}` does not come before this `revert`", id.value);
-            let problem = checker.error("not-upstream", id.span, message);
-            let problem = problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)));
-            checker.unless_upstream.push((at, found, problem));
+            checker.unless_upstream(at, found, |checker| {
+                let message = format!("step `{}` does not come before this `revert`", id.value);
+                let problem = checker.error("not-upstream", id.span, message);
+                problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)))
+            });
         }
     }
 }

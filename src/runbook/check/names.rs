@@ -1,8 +1,9 @@
 //! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
 
+use super::defaulted::has_default;
 use super::{Checker, same_when, secrets};
 use crate::diag::Span;
-use crate::runbook::act::{Act, HUMAN};
+use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
 use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
@@ -30,6 +31,22 @@ enum Reader {
     Defaults,
     /// A guard is asked at any time of a run.
     Guard,
+}
+
+/// Where a name is read. An expression is searched for it only when something is said about it.
+#[derive(Clone, Copy)]
+enum Site<'a> {
+    At(Span),
+    In(ExprRef<'a>, &'a str),
+}
+
+impl Site<'_> {
+    fn span(self, checker: &Checker<'_>) -> Span {
+        match self {
+            Self::At(span) => span,
+            Self::In(expr, path) => expr.place(checker.source, path),
+        }
+    }
 }
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -146,6 +163,7 @@ fn items<'a>(checker: &Checker<'a>, reader: Reader, place: Use) -> Vec<&'a str> 
     match place {
         Use::List => around.collect(),
         Use::Key => name(at).into_iter().collect(),
+        Use::Filter => (0..checker.steps.len()).filter_map(name).collect(),
         _ => name(at).into_iter().chain(around).collect(),
     }
 }
@@ -158,15 +176,17 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
             checker.fail("bad-expression", span, format!("no filter and no test is called `{name}`"));
         }
         for path in expr.expr.refs() {
-            let span = expr.place(checker.source, path);
+            let site = Site::In(expr, path);
             let mut names = path.split('.');
             let root = names.next().unwrap_or("");
-            if secrets::is_secret(checker, path) && !secrets::may_stand(checker, text, &expr, path, span) {
+            if secrets::is_secret(checker, path) && !secrets::may_stand(checker, text, &expr, path) {
                 continue;
             }
             match (root, names.next()) {
-                ("secrets", _) => secret(checker, text, &expr, path, span),
+                ("secrets", _) => secret(checker, text, &expr, path),
                 ("item", _) if text.place == Use::Entry => {}
+                (texts::TARGET, _) if text.place == Use::Filter => {}
+                ("steps" | "step", Some(_)) if text.place == Use::Filter => in_filter(checker, path, site),
                 (name, _)
                     if !ROOTS.contains(&name)
                         && known
@@ -174,40 +194,54 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                             .contains(&name) => {}
                 (_, Some(_)) if text.place == Use::Key => {
                     let message = format!("`{path}` is not known where an item is named");
-                    let problem = checker.error("item-key", span, message);
+                    let problem = checker.error("item-key", site.span(checker), message);
                     checker.push(problem.help("`key` is an expression about one item alone"));
                 }
-                (_, None) => alone(checker, root, span),
+                (_, None) => alone(checker, root, site.span(checker)),
                 ("inputs", Some(name)) => {
                     let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
-                    declared(checker, "input", name, span, known.map(|key| key.value.as_str()).collect());
+                    declared(checker, "input", name, site, known.map(|key| key.value.as_str()));
                 }
                 ("vars", Some(name)) => {
                     let known = checker.runbook.vars.iter().flat_map(Entries::iter).map(|(key, _)| key);
-                    declared(checker, "variable", name, span, known.map(|key| key.value.as_str()).collect());
+                    declared(checker, "variable", name, site, known.map(|key| key.value.as_str()));
                 }
                 ("run", Some("work")) if matches!(reader, Reader::Step(_)) => {
-                    work(checker, text, &expr, span)
+                    work(checker, text, &expr);
                 }
-                ("run", Some(name)) => of_run(checker, reader, text.place, name, span),
+                ("run", Some(name)) => of_run(checker, reader, text.place, name, site),
                 ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
-                    declared(checker, "name of the question", name, span, ASK_NAMES.to_vec());
+                    declared(checker, "name of the question", name, site, ASK_NAMES.into_iter());
                 }
                 ("step", Some(name)) => match reader {
                     Reader::Step(at) if checker.steps[at].runs() => {
-                        declared(checker, "name of the step", name, span, STEP_NAMES.to_vec());
+                        declared(checker, "name of the step", name, site, STEP_NAMES.into_iter());
                     }
-                    _ => checker.fail("unknown-name", span, "`step` is known only inside a step that is run"),
+                    _ => {
+                        let message = "`step` is known only inside a step that is run";
+                        checker.fail("unknown-name", site.span(checker), message);
+                    }
                 },
-                ("steps", Some(id)) => of_step(checker, reader, text, &expr, (id, names.next()), span),
+                ("steps", Some(id)) => of_step(checker, reader, text, &expr, (id, names.next()), site),
                 _ => {
-                    let problem = checker.error("unknown-name", span, format!("nothing is called `{root}`"));
+                    let problem = checker.error(
+                        "unknown-name",
+                        site.span(checker),
+                        format!("nothing is called `{root}`"),
+                    );
                     let names = known.get_or_insert_with(|| items(checker, reader, text.place));
                     checker.push(problem.suggest(root, ROOTS.into_iter().chain(names.iter().copied())));
                 }
             }
         }
     }
+}
+
+/// A step in the filter of an approval.
+fn in_filter(checker: &mut Checker<'_>, path: &str, site: Site<'_>) {
+    let message = format!("`{path}` in a filter: what it compares with is itself decided by a step");
+    let problem = checker.error("approval-limit", site.span(checker), message);
+    checker.push(problem.help("a filter reads `target`, items, inputs and variables"));
 }
 
 /// `steps.id.field`, wherever it is read.
@@ -217,19 +251,21 @@ fn of_step(
     text: &TextRef<'_>,
     expr: &ExprRef<'_>,
     (id, field): (&str, Option<&str>),
-    span: Span,
+    site: Site<'_>,
 ) {
     match reader {
         Reader::Ask => {
             let message = "a letter about a question reads the question, not the steps";
-            checker.fail("not-upstream", span, message);
+            checker.fail("not-upstream", site.span(checker), message);
         }
         Reader::Step(at) => {
-            let defaulted = super::defaulted::has_default(expr.expr.source(), id, field);
+            let defaulted = expr.expr.path().is_none() && has_default(expr.expr.source(), id, field);
             let reading = Reading { at, place: text.place, after: text.after, defaulted };
-            output(checker, reading, (id, field), span);
+            output(checker, reading, (id, field), site);
         }
-        Reader::Runbook | Reader::Defaults | Reader::Guard => before_any_step(checker, reader, span),
+        Reader::Runbook | Reader::Defaults | Reader::Guard => {
+            before_any_step(checker, reader, site.span(checker));
+        }
     }
 }
 
@@ -244,34 +280,36 @@ fn before_any_step(checker: &mut Checker<'_>, reader: Reader, span: Span) {
 }
 
 /// `run.name`.
-fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, span: Span) {
+fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, site: Site<'_>) {
     if place == Use::Letter && TOLD_NAMES.contains(&name) {
         return;
     }
     if RUN_NAMES.contains(&name) && matches!(reader, Reader::Runbook) {
-        let problem = checker.error("unknown-name", span, "no run has begun when this is read");
+        let problem = checker.error("unknown-name", site.span(checker), "no run has begun when this is read");
         checker.push(problem.help("inputs and variables are known here"));
     } else if name == OUTCOME {
         let ends = matches!(reader, Reader::Step(at) if at >= checker.flow.main);
         if !ends {
-            let problem = checker.error("not-upstream", span, "how the run ends is not known yet");
+            let message = "how the run ends is not known yet";
+            let problem = checker.error("not-upstream", site.span(checker), message);
             checker.push(problem.help("read `run.outcome` in the steps of `finally`"));
         }
     } else {
-        declared(checker, "name of the run", name, span, RUN_NAMES.to_vec());
+        declared(checker, "name of the run", name, site, RUN_NAMES.into_iter());
     }
 }
 
 /// The scratch folder: a path on this machine, which the runner alone fills in.
-fn work(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, span: Span) {
+fn work(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>) {
+    let span = |checker: &Checker<'_>| expr.place(checker.source, WORK);
     if !text.place.takes_work() {
         let message =
             format!("the scratch folder cannot stand in {}: it is a path of this machine", text.place.name());
-        let problem = checker.error("work-use", span, message);
+        let problem = checker.error("work-use", span(checker), message);
         checker.push(problem.help("it may stand in arguments, in `env`, in `cwd` and in the paths of files"));
     } else if expr.expr.source() != WORK {
         let message = "the scratch folder is used whole: no filters, nothing beside it in the braces";
-        let problem = checker.error("work-use", span, message);
+        let problem = checker.error("work-use", span(checker), message);
         checker.push(problem.help("write text around the braces: \"{{ run.work }}/report.csv\""));
     }
 }
@@ -294,11 +332,19 @@ fn alone(checker: &mut Checker<'_>, name: &str, span: Span) {
 }
 
 /// Whether it is; else that is said.
-fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known: Vec<&str>) -> bool {
-    if known.contains(&name) {
+fn declared<'n>(
+    checker: &mut Checker<'_>,
+    what: &str,
+    name: &str,
+    site: Site<'_>,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> bool {
+    if known.clone().any(|known| known == name) {
         return true;
     }
-    let mut problem = checker.error("unknown-name", span, format!("no {what} is called `{name}`"));
+    let known: Vec<&str> = known.collect();
+    let mut problem =
+        checker.error("unknown-name", site.span(checker), format!("no {what} is called `{name}`"));
     let before = problem.help.len();
     problem = problem.suggest(name, known.iter().copied());
     if problem.help.len() == before && !known.is_empty() && known.len() <= 12 {
@@ -308,27 +354,27 @@ fn declared(checker: &mut Checker<'_>, what: &str, name: &str, span: Span, known
     false
 }
 
-fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, path: &str, span: Span) {
-    if !secrets::may_stand(checker, text, expr, path, span) {
+fn secret(checker: &mut Checker<'_>, text: &TextRef<'_>, expr: &ExprRef<'_>, path: &str) {
+    if !secrets::may_stand(checker, text, expr, path) {
         return;
     }
     // A path that goes deeper is caught below: no secret has that name.
     let name = path.strip_prefix("secrets.").unwrap_or(path);
-    let known =
-        checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str()).collect();
-    declared(checker, "secret", name, span, known);
+    let known = checker.runbook.secrets.iter().flat_map(Entries::iter).map(|(key, _)| key.value.as_str());
+    declared(checker, "secret", name, Site::In(*expr, path), known);
 }
 
 /// Auth fields name secrets without braces.
 fn credentials(checker: &mut Checker<'_>, at: usize, step: &Step) {
-    let mut acts: Vec<(Act<'_>, bool)> = vec![(step.act(), false)];
-    acts.extend(step.verify.iter().map(|verify| (verify.act(), true)));
-    acts.extend(step.undo.iter().map(|undo| (undo.act(), false)));
-    acts.extend(step.put_back.iter().map(|back| (back.act(), false)));
-    acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), false))));
+    let own = step.http.iter().map(|http| (http, false));
+    let verify = step.verify.iter().filter_map(|verify| Some((verify.http.as_ref()?, true)));
+    let undo = step.undo.iter().filter_map(|undo| Some((undo.http.as_ref()?, false)));
+    let back = step.put_back.iter().filter_map(|back| Some((back.http.as_ref()?, false)));
+    let only_if = step.put_back.iter().filter_map(|back| back.only_if.as_ref());
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), false))));
-    for (http, after) in acts.into_iter().filter_map(|(act, after)| Some((act.http?, after))) {
+    let probes = only_if.chain(items.filter_map(|item| item.probe.as_ref()));
+    let probes = probes.filter_map(|probe| Some((probe.http.as_ref()?, false)));
+    for (http, after) in own.chain(verify).chain(undo).chain(back).chain(probes) {
         credentials_of(checker, Reader::Step(at), http, after);
     }
 }
@@ -355,7 +401,7 @@ fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<
         (Some("steps"), Some(id), Some(field), None) => match reader {
             Reader::Step(at) => {
                 let reading = Reading { at, place: Use::Header, after, defaulted: false };
-                if output(checker, reading, (id, Some(field)), name.span) {
+                if output(checker, reading, (id, Some(field)), Site::At(name.span)) {
                     secrets::need_secret(checker, name);
                 }
             }
@@ -365,14 +411,15 @@ fn secret_name(checker: &mut Checker<'_>, reader: Reader, name: Option<&Spanned<
         },
         (Some("inputs"), Some(input), None, None) => {
             let known = checker.runbook.inputs.iter().flat_map(Entries::iter).map(|(key, _)| key);
-            if declared(checker, "input", input, name.span, known.map(|key| key.value.as_str()).collect()) {
+            let known = known.map(|key| key.value.as_str());
+            if declared(checker, "input", input, Site::At(name.span), known) {
                 secrets::need_secret(checker, name);
             }
         }
         _ => {
             let known = checker.runbook.secrets.iter().flat_map(Entries::iter);
-            let known = known.map(|(key, _)| key.value.as_str()).collect();
-            declared(checker, "secret", &name.value, name.span, known);
+            let known = known.map(|(key, _)| key.value.as_str());
+            declared(checker, "secret", &name.value, Site::At(name.span), known);
         }
     }
 }
@@ -393,10 +440,10 @@ fn output(
     checker: &mut Checker<'_>,
     Reading { at, place, after, defaulted }: Reading,
     (id, field): (&str, Option<&str>),
-    span: Span,
+    site: Site<'_>,
 ) -> bool {
     let Some(target) = checker.flow.find(id) else {
-        let problem = checker.error("unknown-step", span, format!("no step is called `{id}`"));
+        let problem = checker.error("unknown-step", site.span(checker), format!("no step is called `{id}`"));
         let problem = problem.suggest(id, checker.flow.ids());
         checker.push(problem);
         return false;
@@ -406,23 +453,25 @@ fn output(
     if let Some(field) = field {
         let written = checker.steps[target];
         let whole = (written.for_each.is_some() || written.repeat.is_some()) && !own;
-        let known = if whole { of_list() } else { fields(checker.steps[target]) };
-        if !known.iter().any(|name| name == field) {
-            let problem = checker.error("unknown-name", span, format!("step `{id}` has no output `{field}`"));
-            let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let help = format!("it has: {}", names.join(", "));
-            let problem = problem.suggest(field, names.iter().copied()).help(help);
-            checker.push(if whole && fields(checker.steps[target]).iter().any(|name| name == field) {
+        let one = fields(written).any(|name| name == field);
+        if whole && !OF_LIST.contains(&field) || !whole && !one {
+            let span = site.span(checker);
+            let names: Vec<&str> = if whole { OF_LIST.to_vec() } else { fields(written).collect() };
+            checker.push(if whole && one {
                 checker.inside_list(at, target, span)
             } else {
-                problem
+                let message = format!("step `{id}` has no output `{field}`");
+                let problem = checker.error("unknown-name", span, message);
+                let help = format!("it has: {}", names.join(", "));
+                problem.suggest(field, names).help(help)
             });
             return false;
         }
     }
     if target == at {
         if !after {
-            let problem = checker.error("not-upstream", span, "a step cannot read what itself will give");
+            let problem =
+                checker.error("not-upstream", site.span(checker), "a step cannot read what itself will give");
             let help = "an `undo` or `put_back` is written down before its step starts";
             let reverses = checker.steps[at].undo.is_some() || checker.steps[at].put_back.is_some();
             checker.push(if reverses { problem.help(help) } else { problem });
@@ -430,27 +479,27 @@ fn output(
         return true;
     }
     if checker.list_around(at, target).is_some_and(|list| list != target) {
-        let problem = checker.inside_list(at, target, span);
+        let problem = checker.inside_list(at, target, site.span(checker));
         checker.push(problem);
         return false;
     }
     let ends_with_main = at >= checker.flow.main && target < checker.flow.main;
     if !ends_with_main && !round {
-        let message = format!("step `{id}` does not come before `{}`", checker.name(at));
-        let problem = checker.error("not-upstream", span, message);
-        let problem = if own {
-            problem
-                .help(format!("`{}` belongs to the group `{id}`, which has not ended then", checker.name(at)))
-        } else {
-            problem.help(format!("add it to `needs` of `{}`, or move it up", checker.name(at)))
-        };
-        checker.unless_upstream.push((at, target, problem));
+        checker.unless_upstream(at, target, |checker| {
+            let (name, span) = (checker.name(at), site.span(checker));
+            let message = format!("step `{id}` does not come before `{name}`");
+            checker.error("not-upstream", span, message).help(if own {
+                format!("`{name}` belongs to the group `{id}`, which has not ended then")
+            } else {
+                format!("add it to `needs` of `{name}`, or move it up")
+            })
+        });
     }
     if defaulted || matches!(field, Some("outcome" | "begun")) {
         return true;
     }
     if let Some(reason) = may_be_absent(checker, at, target) {
-        absent(checker, (id, field), span, reason);
+        absent(checker, (id, field), site.span(checker), reason);
     }
     true
 }
@@ -528,26 +577,16 @@ fn shares_when(checker: &Checker<'_>, at: usize, source: usize) -> bool {
 }
 
 /// What `steps.x` has for a step that is done for each item of a list, or in rounds.
-fn of_list() -> Vec<String> {
-    vec!["items".to_owned(), "outcome".to_owned()]
-}
+const OF_LIST: [&str; 2] = ["items", "outcome"];
 
 /// What `steps.x` has.
-fn fields(step: &Step) -> Vec<String> {
-    let mut out: Vec<String> =
-        step.outputs.iter().flat_map(Entries::iter).map(|(key, _)| key.value.clone()).collect();
-    let verified = step.verify.iter().flat_map(|verify| verify.outputs.iter()).flat_map(Entries::iter);
-    out.extend(verified.map(|(key, _)| key.value.clone()));
-    out.extend(step.input.iter().flat_map(|form| form.fields.iter()).map(|(key, _)| key.value.clone()));
-    out.push("outcome".to_owned());
-    if step.kind().is_some_and(|kind| HUMAN.contains(&kind)) {
-        out.extend(["answer", "by", "at", "comment"].map(str::to_owned));
-    }
-    if step.checklist.is_some() {
-        out.push("items".to_owned());
-    }
-    if step.group.is_some() {
-        out.push("begun".to_owned());
-    }
-    out
+fn fields(step: &Step) -> impl Iterator<Item = &str> {
+    let verified = step.verify.iter().flat_map(|verify| verify.outputs.iter());
+    let outputs = step.outputs.iter().chain(verified).flat_map(Entries::iter).map(|(key, _)| &*key.value);
+    let form = step.input.iter().flat_map(|form| form.fields.iter()).map(|(key, _)| &*key.value);
+    let human = step.kind().is_some_and(|kind| HUMAN.contains(&kind));
+    let answer: &[&str] = if human { &["answer", "by", "at", "comment"] } else { &[] };
+    let items = step.checklist.is_some().then_some("items");
+    let begun = step.group.is_some().then_some("begun");
+    outputs.chain(form).chain(["outcome"]).chain(answer.iter().copied()).chain(items).chain(begun)
 }

@@ -132,9 +132,10 @@ fn exclusions(checker: &mut Checker<'_>, at: usize, exclude: Option<&[Spanned<St
                     let problem = checker.inside_list(at, other, name.span);
                     checker.push(problem);
                 } else {
-                    let message = format!("step `{id}` does not come before this one");
-                    let problem = checker.error("not-upstream", name.span, message);
-                    checker.unless_upstream.push((at, other, problem));
+                    checker.unless_upstream(at, other, |checker| {
+                        let message = format!("step `{id}` does not come before this one");
+                        checker.error("not-upstream", name.span, message)
+                    });
                 }
             }
         }

@@ -37,9 +37,10 @@ fn references(checker: &mut Checker<'_>, at: usize) {
                 checker.push(problem);
             }
             Some(found) => {
-                let message = format!("step `{}` does not come before this checklist", id.value);
-                let problem = checker.error("not-upstream", id.span, message);
-                checker.unless_upstream.push((at, found, problem));
+                checker.unless_upstream(at, found, |checker| {
+                    let message = format!("step `{}` does not come before this checklist", id.value);
+                    checker.error("not-upstream", id.span, message)
+                });
             }
         }
     }

@@ -13,16 +13,18 @@ use crate::runbook::schema::TypeWord;
 use crate::runbook::shell::{self, Hazard, Lowered, PREFIX, Refused, SCRIPT_BYTES, Script, Word};
 use crate::runbook::template::{Part, Template};
 
-pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>) {
+/// `words`: those of its `argv`.
+pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     reserved(checker, act);
     if let Some(script) = act.shell {
         placed(checker, script);
+        carried(checker, act, script);
         joined_lines(checker, act);
         broken_continuation(checker, act);
         options(checker, script);
         wiped(checker, act, script);
     }
-    arguments(checker, act);
+    arguments(checker, act, words);
 }
 
 /// The script as bash gets it; as written where that is refused.
@@ -68,6 +70,53 @@ fn placed(checker: &mut Checker<'_>, script: &Spanned<Script>) {
         let problem = checker.error(code, span, refusal.why.to_string());
         checker.push(refusal.why.help().into_iter().fold(problem, |problem, help| problem.help(help)));
     }
+}
+
+/// Values that go on in a variable of the script to where they are read once more.
+fn carried(checker: &mut Checker<'_>, act: Act<'_>, script: &Spanned<Script>) {
+    let lowered = lowered(&script.value);
+    let values = lowered.values.iter().map(|(name, value)| (name.clone(), value));
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    let all: Vec<(String, &Template)> =
+        values.chain(env.map(|(name, value)| (name.value.clone(), &value.value))).collect();
+    let origins: Vec<String> =
+        all.iter().filter(|(_, value)| is_foreign(value)).map(|(name, _)| name.clone()).collect();
+    for carried in shell::carried(&lowered.text, &origins, PREFIX) {
+        let origin = all.iter().find(|(name, _)| *name == carried.origin).map(|(_, value)| *value);
+        let calculated = matches!(carried.why, Refused::Calculated(_));
+        if calculated && origin.is_some_and(|value| is_number(checker, value)) {
+            continue;
+        }
+        let range = lowered.in_source(&carried.at);
+        let span =
+            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+        let code = if carried.why.is_second_reader() { "second-shell" } else { "shell-template" };
+        let from = origin.map_or("a value", Template::source);
+        let message = format!("`{}` holds {from}: {}", carried.name, carried.why);
+        let problem = checker.error(code, span, message);
+        let problem = match carried.why {
+            Refused::Calculated(_) => problem
+                .help(format!("compare with [ \"${}\" -eq 3 ], which takes numbers alone", carried.name))
+                .help("or calculate in the braces: {{ inputs.count + 1 }}"),
+            why => why.help().into_iter().fold(problem, |problem, help| problem.help(help)),
+        };
+        checker.push(problem);
+    }
+}
+
+/// Whether something may be in it that neither the runbook nor its environment says.
+fn is_foreign(value: &Template) -> bool {
+    const OWN: [&str; 4] = ["vars.", "services.", "run.", "step."];
+    value.refs().any(|path| !OWN.iter().any(|own| path.starts_with(own)))
+}
+
+/// Whether it is nothing but an input that is a number.
+fn is_number(checker: &Checker<'_>, value: &Template) -> bool {
+    let [Part::Expr { expr, .. }] = value.parts() else { return false };
+    let input = expr.source().strip_prefix("inputs.").zip(checker.runbook.inputs.as_ref());
+    input.and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
+        matches!(decl.r#type.value, TypeWord::Integer | TypeWord::Number | TypeWord::Boolean)
+    })
 }
 
 /// Lines that YAML joins: the shell reads them as one command.
@@ -191,12 +240,11 @@ fn is_filled(checker: &Checker<'_>, text: &Template) -> bool {
 }
 
 /// An argument that another shell or client reads as code is a script as well.
-fn arguments(checker: &mut Checker<'_>, act: Act<'_>) {
+fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     let Some(argv) = act.argv else { return };
-    let args: Vec<&Spanned<Template>> = argv.value.iter().collect();
-    let words: Vec<Word> = args.iter().map(|arg| Word::argument(&arg.value)).collect();
+    let args = &argv.value;
     let mut said = BTreeSet::new();
-    for (at, hazard) in shell::hazards(&words) {
+    for (at, hazard) in shell::hazards(words) {
         let template = &args[at].value;
         let Some((offset, whole)) = first_expression(template) else { continue };
         let span: Span = position::inner(checker.source, args[at].span, template.source(), offset, whole);

@@ -1,7 +1,6 @@
 //! Secrets: what is one, where one may stand, and what may be said of one.
 
 use super::Checker;
-use crate::diag::Span;
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{Class, InputDecl, Output, Step, TypeWord};
@@ -35,11 +34,10 @@ pub(super) fn may_stand(
     text: &TextRef<'_>,
     expr: &ExprRef<'_>,
     path: &str,
-    span: Span,
 ) -> bool {
     if !text.place.takes_secrets() {
         let message = format!("a secret cannot stand in {}: its value would be seen", text.place.name());
-        let problem = checker.error("secret-use", span, message);
+        let problem = checker.error("secret-use", expr.place(checker.source, path), message);
         checker.push(
             problem.help("secrets go into `bearer`, `basic`, `header`, headers, `env` and JSON bodies"),
         );
@@ -47,7 +45,7 @@ pub(super) fn may_stand(
     }
     if expr.expr.path() != Some(path) {
         let message = "a secret is used whole: no filters, nothing beside it in the braces";
-        let problem = checker.error("secret-use", span, message);
+        let problem = checker.error("secret-use", expr.place(checker.source, path), message);
         let whole = if path.starts_with("secrets") { "secrets.name" } else { path };
         checker.push(problem.help(format!("write text around the braces: \"Token {{{{ {whole} }}}}\"")));
         return false;

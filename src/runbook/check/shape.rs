@@ -134,7 +134,10 @@ fn items(checker: &mut Checker<'_>, step: &Step) {
 }
 
 fn kinds(checker: &mut Checker<'_>, step: &Step) {
-    match step.kinds().as_slice() {
+    if step.kind().is_some() {
+        return;
+    }
+    match step.kinds().collect::<Vec<_>>().as_slice() {
         [] if !step.keys.foreign => {
             let span = step.id.as_ref().map_or(step.span, |id| id.span);
             let problem = checker.error("no-kind", span, format!("step `{}` does nothing", step.name()));
@@ -291,7 +294,7 @@ fn calls(checker: &mut Checker<'_>, step: &Step) {
 }
 
 fn proof(checker: &mut Checker<'_>, decl: &ProbeDecl, key: &str, may_name_step: bool) {
-    match (&decl.step, decl.act().kinds().first()) {
+    match (&decl.step, decl.act().kinds().next()) {
         (Some(id), None) if !may_name_step => {
             checker.fail("key-not-for-kind", id.span, format!("`step` has no place in `{key}`"));
         }
@@ -307,7 +310,7 @@ fn proof(checker: &mut Checker<'_>, decl: &ProbeDecl, key: &str, may_name_step: 
 pub(super) fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
     one_action(checker, act, key);
     if act.probe_effect() != EffectWord::Read {
-        let span = act.kinds().first().map_or(act.span, |(_, span)| *span);
+        let span = act.kinds().next().map_or(act.span, |(_, span)| span);
         let problem = checker.error(
             "probe-not-read",
             span,
@@ -318,7 +321,7 @@ pub(super) fn probe(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
 }
 
 fn one_action(checker: &mut Checker<'_>, act: Act<'_>, key: &str) {
-    match act.kinds().as_slice() {
+    match act.kinds().collect::<Vec<_>>().as_slice() {
         [] if !act.keys.foreign => {
             let problem = checker.error("no-kind", act.span, format!("`{key}` does nothing"));
             checker.push(problem.help(format!("give it one of: {}", ACTIONS.join(", "))));
@@ -342,8 +345,9 @@ fn call(checker: &mut Checker<'_>, act: Act<'_>) {
     if let Some(expected) = act.expect {
         expect(checker, expected);
         let wrong = if act.http.is_some() { "exit" } else { "status" };
-        if let Some(span) = expected.keys.get(wrong).filter(|_| !act.kinds().is_empty()) {
-            let kind = act.kinds().first().map_or("", |(kind, _)| kind);
+        if let Some(span) = expected.keys.get(wrong)
+            && let Some((kind, _)) = act.kinds().next()
+        {
             checker.fail("key-not-for-kind", span, format!("`{wrong}` means nothing for `{kind}`"));
         }
     }

@@ -33,15 +33,14 @@ pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, absent: Option<&Ex
 }
 
 /// Everything a step does or asks, with how "not done" looks.
-fn acts(step: &Step) -> Vec<(Act<'_>, Option<&Expect>)> {
-    let mut acts = vec![(step.act(), None)];
-    acts.extend(step.verify.iter().map(|verify| (verify.act(), verify.absent.as_ref())));
-    acts.extend(step.undo.iter().map(|undo| (undo.act(), None)));
-    acts.extend(step.put_back.iter().map(|back| (back.act(), None)));
-    acts.extend(step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), None))));
+fn acts(step: &Step) -> impl Iterator<Item = (Act<'_>, Option<&Expect>)> {
+    let verify = step.verify.iter().map(|verify| (verify.act(), verify.absent.as_ref()));
+    let undo = step.undo.iter().map(|undo| (undo.act(), None));
+    let back = step.put_back.iter().map(|back| (back.act(), None));
+    let only_if = step.put_back.iter().filter_map(|back| Some((back.only_if.as_ref()?.act(), None)));
     let items = step.checklist.iter().flat_map(|list| &list.items.value);
-    acts.extend(items.filter_map(|item| Some((item.probe.as_ref()?.act(), None))));
-    acts
+    let probes = items.filter_map(|item| Some((item.probe.as_ref()?.act(), None)));
+    [(step.act(), None)].into_iter().chain(verify).chain(undo).chain(back).chain(only_if).chain(probes)
 }
 
 /// Windows that open some day, in a zone that there is.
@@ -128,7 +127,7 @@ fn times(checker: &mut Checker<'_>, step: &Step) {
         let problem = checker.error("bad-duration", time.span, "a wait of nothing waits for nothing");
         checker.push(problem.help("write how long, such as 10m, or leave the step out"));
     }
-    for (act, _) in acts(step).into_iter().skip(1) {
+    for (act, _) in acts(step).skip(1) {
         no_time(checker, "timeout", act.timeout.map(|time| time.value), act.timeout.map(|time| time.span));
     }
 }
@@ -144,7 +143,7 @@ pub(super) fn no_time(checker: &mut Checker<'_>, name: &str, time: Option<Millis
 /// What people are asked.
 fn questions(checker: &mut Checker<'_>, step: &Step) {
     if step.is_gate() && step.message.is_none() && step.title.is_none() && !step.keys.foreign {
-        let span = step.kinds().first().map_or(step.span, |(_, span)| *span);
+        let span = step.kinds().next().map_or(step.span, |(_, span)| span);
         let message = format!("the gate `{}` does not say what it asks", step.name());
         let problem = checker.warning("no-message", span, message);
         checker.push(
@@ -183,6 +182,27 @@ fn lists(checker: &mut Checker<'_>, step: &Step) {
     }
     for item in &list.items.value {
         proven_twice(checker, item);
+        read_back(checker, step, item);
+    }
+}
+
+/// Only a person reads something back, and something that is there.
+fn read_back(checker: &mut Checker<'_>, step: &Step, item: &ItemDecl) {
+    let Some(template) = &item.read_back else { return };
+    if item.probe.is_some() {
+        let message = "`read_back` beside a `probe`: which of them ticks it?";
+        let problem = checker.error("key-not-for-kind", template.span, message);
+        checker.push(problem.help("make two items of it, or leave one of them out"));
+    }
+    if template.value.source().trim().is_empty() {
+        let problem = checker.error("empty", template.span, "there is nothing to read back");
+        checker.push(problem.help("write the value, such as \"{{ steps.create.ip }}\""));
+    }
+    if let Some(answer) = &step.unattended {
+        let message = format!("item `{}` is read back, which only a person can do", item.id.value);
+        let problem = checker.error("unattended", answer.span, message);
+        let problem = problem.also(template.span.at(checker.source), "this is to be read back");
+        checker.push(problem.help("leave `unattended` out: an unattended run waits here"));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::runbook::template::{Expr, Template, TemplateError};
 use crate::runbook::yaml::{Node, Style, Value};
 
 impl Decode for Template {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
         cut_short(reader, node);
         let bad = |errors: Vec<TemplateError>| {
@@ -22,7 +22,7 @@ impl Decode for Template {
 }
 
 impl Decode for Script {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.text(node)?;
         let bad = |errors: Vec<TemplateError>| {
             for error in errors {
@@ -40,7 +40,7 @@ impl Decode for Script {
 }
 
 impl Decode for Expr {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "an expression")?;
         if text.trim_start().starts_with("{{") {
             let bare = text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
@@ -57,7 +57,7 @@ impl Decode for Expr {
 }
 
 /// An unquoted text with `#4711` behind it: a comment to YAML, most likely words to whoever wrote it.
-fn cut_short(reader: &mut Reader<'_>, node: &Node) {
+fn cut_short(reader: &mut Reader<'_>, node: &Node<'_>) {
     let Value::Scalar { style: Style::Plain, .. } = &node.value else { return };
     let behind = reader.source.behind(node.span);
     let behind = behind.split(['\n', '\r']).next().unwrap_or("");
@@ -75,7 +75,7 @@ fn cut_short(reader: &mut Reader<'_>, node: &Node) {
     }
 }
 
-fn bad_expression(reader: &mut Reader<'_>, node: &Node, text: &str, at: usize, message: &str) {
+fn bad_expression(reader: &mut Reader<'_>, node: &Node<'_>, text: &str, at: usize, message: &str) {
     let span = position::inner(reader.source, node.span, text, at, 1);
     reader.problems.push(Diagnostic::error("bad-expression", span.at(reader.source), message));
 }

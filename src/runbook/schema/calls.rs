@@ -143,11 +143,11 @@ record! {
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How "done" looks.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// How "not done" looks: only then may it be tried again.
         may absent: Expect,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// Outputs of the step that the probe gives as well.
         may outputs: Entries<Output>,
         /// How long one attempt may take.
@@ -175,9 +175,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
     }
@@ -201,9 +201,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
         /// It is put back by itself only if this holds.
@@ -233,9 +233,9 @@ record! {
         /// What it does to the world.
         may effect: Spanned<EffectWord>,
         /// What counts as success.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
     }
@@ -303,7 +303,7 @@ impl Output {
 
 impl OutputDecl {
     /// Its one filter. A wrong key was reported already, and may have been meant for either.
-    fn output(self, node: &Node, reader: &mut Reader<'_>) -> Option<Output> {
+    fn output(self, node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Output> {
         let class = self.class;
         let secret = self.keys.get("secret");
         match (self.filter, self.secret) {
@@ -327,7 +327,7 @@ impl OutputDecl {
 }
 
 impl Decode for Artifact {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Map { .. } = &node.value {
             let decl: ArtifactDecl = reader.value(node)?;
             return Some(Self { path: decl.path, class: decl.class, optional: decl.optional == Some(true) });
@@ -352,7 +352,7 @@ impl schemars::JsonSchema for Artifact {
 }
 
 impl Decode for Output {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         if let Value::Map { .. } = &node.value {
             let decl: OutputDecl = reader.value(node)?;
             return decl.output(node, reader);

@@ -31,9 +31,9 @@ record! {
         /// `read`, where the call does not look like one.
         may effect: Spanned<EffectWord>,
         /// How it looks when it holds.
-        may expect: Expect,
+        may expect: Box<Expect>,
         /// Asks again until something holds.
-        may poll: Poll,
+        may poll: Box<Poll>,
         /// How long one attempt may take.
         may timeout: Spanned<Millis>,
     }

@@ -35,7 +35,7 @@ record! {
         may canary: CanaryDecl,
         /// More items than this are refused. Needed where something is written or destroyed.
         may max_targets: Spanned<u32>,
-        /// More failed items than this (a number, or a part such as `10%`), and no further one begins.
+        /// More failed items than this (a number, or a part such as `10%`), and no further one begins. Of gates none may stay shut.
         may max_failures: Spanned<ShareDecl>,
         /// What a list without items is.
         may empty: EmptyWord,
@@ -96,7 +96,7 @@ pub enum ShareDecl {
 }
 
 impl Decode for ShareDecl {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = reader.raw(node, "a number such as 2, or a part such as 10%")?;
         let share = match text.strip_suffix('%') {
             Some(percent) => percent.parse().ok().map(Self::Percent),

@@ -39,7 +39,12 @@ record! {
         may break_glass: GlassDecl,
         /// Tells those who may approve as soon as it opens, where the environment says how to reach them.
         may notify: bool,
-    } later ["filter", "max_targets"]
+        /// An expression without braces about one `target`: what a destructive request that it binds is given and that
+        /// is decided later has to satisfy it. A name of an item may be read too, and what is known before the run.
+        may filter: Condition,
+        /// So many destructive targets may go through one approval; for more it is asked for again.
+        may max_targets: Spanned<u32>,
+    }
 }
 
 record! {
@@ -145,7 +150,9 @@ record! {
         may probe: Box<ProbeDecl>,
         /// Whether ticking it, or overruling its probe, needs a file.
         may evidence: EvidenceWord,
-    } later ["read_back"]
+        /// What has to be typed back for it to be ticked: a value that the point shows, or says where to read.
+        may read_back: Spanned<Template>,
+    }
 }
 
 record! {

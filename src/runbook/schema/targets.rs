@@ -41,7 +41,7 @@ record! {
 pub struct Locks(pub LockDecl);
 
 impl Decode for Locks {
-    fn decode(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
             Value::Map { .. } => reader.value(node).map(Self),
             _ => {

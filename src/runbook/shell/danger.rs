@@ -154,18 +154,19 @@ impl Look {
     fn statements(&mut self, text: &str, range: Range<usize>) {
         static STATEMENTS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
             RegexSet::new([
-                r"(?i)\bDROP\s+(TABLE|DATABASE|SCHEMA|INDEX|VIEW|USER|ROLE|COLLECTION|FUNCTION|TRIGGER|COLUMN)\b",
+                r"(?i)\bDROP\s+(TABLE|DATABASE|SCHEMA|KEYSPACE|INDEX|VIEW|USER|ROLE|COLLECTION|FUNCTION|TRIGGER|COLUMN)\b",
                 r"(?i)\bTRUNCATE\s+(TABLE\s+)?\w",
                 r"(?i)\bDELETE\s+FROM\b",
                 r"(?i)\b(FLUSHALL|FLUSHDB)\b",
                 r"\b(dropDatabase|deleteMany|deleteOne)\b|\.drop\(",
-                r"\b[a-z]+:delete\b",
+                r"\b[a-z]+:(delete|destroy)\b",
+                r"\b(rmtree|removedirs|unlinkSync|rmSync|rm_rf)\b|\b(os\.(remove|rmdir)|unlink)\s*\(",
                 r"(?i)\b(UPDATE\s+\S+\s+SET|INSERT\s+INTO|ALTER\s+(TABLE|DATABASE|ROLE))\b",
             ])
             .ok()
         });
-        const NAMES: [&str; 7] =
-            ["DROP", "TRUNCATE", "DELETE FROM", "FLUSHALL", "delete", "…:delete", "UPDATE"];
+        const NAMES: [&str; 8] =
+            ["DROP", "TRUNCATE", "DELETE FROM", "FLUSHALL", "delete", "…:delete", "unlink", "UPDATE"];
         let Some(statements) = STATEMENTS.as_ref() else { return };
         for at in statements.matches(text) {
             let level = if at + 1 == NAMES.len() { Level::Changes } else { Level::Removes };
@@ -213,9 +214,9 @@ fn overwrites(path: &str) -> bool {
 /// What the program at that place does with the words behind it.
 fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
     let name = words[at].program()?;
-    let end =
-        words[at..].iter().position(|word| word.is_one_of(&[";", "+"])).map_or(words.len(), |end| at + end);
-    let rest = &words[at + 1..end];
+    let behind = &words[at + 1..];
+    let end = behind.iter().position(|word| word.is_one_of(&[";", "+"])).unwrap_or(behind.len());
+    let rest = &behind[..end];
     let removes = |what: &str| {
         Some((Level::Removes, format!("`{name}{}{what}`", if what.is_empty() { "" } else { " " })))
     };
@@ -227,6 +228,18 @@ fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
     match name.as_str() {
         "rm" if is_recursive(rest) => removes("-r"),
         "rm" | "unlink" | "rmdir" if is_repeated(words, at) => removes("for each"),
+        // What lies anywhere else than in the folder of the run is somebody's.
+        "rm" | "unlink" | "rmdir" if rest.iter().any(|word| overwrites(word.start())) => removes(""),
+        "mv" | "cp" | "ln" | "install" if rest.last().is_some_and(|word| overwrites(word.start())) => {
+            changes("")
+        }
+        "mv" if rest.iter().any(|word| overwrites(word.start())) => changes(""),
+        "tar" if has("--remove-files") => removes("--remove-files"),
+        "chmod" | "chown" | "chgrp" if is_recursive(rest) => changes("-R"),
+        "iptables" | "ip6tables" if has("-F") || has("-X") || has("--flush") => removes("-F"),
+        "fdisk" | "sfdisk" | "parted" if !has("-l") && !has("--list") && !has("print") => changes(""),
+        "journalctl" if begins("--vacuum") => removes("--vacuum"),
+        "umount" | "swapoff" => changes(""),
         "shred" | "wipefs" | "mkswap" | "userdel" | "groupdel" | "dropdb" | "dropuser" | "lvremove"
         | "vgremove" | "pvremove" | "sgdisk" => removes(""),
         name if name.starts_with("mkfs") => removes(""),
@@ -270,6 +283,14 @@ fn call(rest: &[Word]) -> Option<(Level, String)> {
         let behind = || rest.get(at + 1).map(Word::text);
         match text.as_str() {
             "-X" | "--request" | "--method" => behind(),
+            // `-sX`: short options in one word, of which the last takes the next.
+            _ if text.len() > 2
+                && text.starts_with('-')
+                && !text.starts_with("--")
+                && text.ends_with('X') =>
+            {
+                behind()
+            }
             "DELETE" | "PUT" | "POST" | "PATCH" if at == 0 => Some(text),
             _ => ["-X", "--request=", "--method="]
                 .iter()
@@ -316,6 +337,8 @@ fn git(rest: &[Word]) -> Option<(Level, &'static str)> {
         }
         "branch" if has(&["-D", "-d", "--delete"]) => Some((Level::Removes, "branch -D")),
         "stash" if has(&["drop", "clear"]) => Some((Level::Removes, "stash drop")),
+        "rm" | "restore" => Some((Level::Changes, "rm")),
+        "checkout" if has(&["--", "-f", "."]) => Some((Level::Changes, "checkout --")),
         "filter-branch" | "filter-repo" => Some((Level::Removes, "filter-branch")),
         _ => None,
     }
@@ -382,7 +405,10 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
                     || word.starts_with("delete-")
                     || word.starts_with("terminate-")
             };
-            said(Level::Removes, plain.iter().take(8).find(removing).cloned())
+            let mirrors = plain.iter().any(|word| word == "sync" || word == "rsync")
+                && (name == "rclone" || rest.iter().any(|word| word.is_one_of(&["--delete", "-d"])));
+            let mirrors = mirrors.then(|| "sync --delete".to_owned());
+            said(Level::Removes, plain.iter().take(8).find(removing).cloned().or(mirrors))
         }
         "terraform" | "tofu" | "terragrunt" | "pulumi" | "vagrant" => {
             let whole = rest.iter().any(|word| word.is_one_of(&["-destroy", "--destroy"]));
@@ -410,6 +436,53 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         "kill" if own(rest) => None,
         "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
             Some((Level::Changes, format!("`{name}`")))
+        }
+        _ => manager(name, rest),
+    }
+}
+
+/// Programs that look after packages, machines, disks and queues.
+fn manager(name: &str, rest: &[Word]) -> Option<(Level, String)> {
+    let plain: Vec<String> = rest.iter().filter(|word| !word.is_option()).filter_map(Word::whole).collect();
+    let first = |count: usize, verbs: &[&str]| {
+        plain.iter().take(count).find(|word| verbs.contains(&word.as_str())).cloned()
+    };
+    let said = |level: Level, verb: Option<String>| verb.map(|verb| (level, format!("`{name} {verb}`")));
+    match name {
+        "apt" | "apt-get" | "yum" | "dnf" | "zypper" | "pip" | "pip3" | "npm" | "snap" | "flatpak"
+        | "apk" => said(
+            Level::Removes,
+            first(2, &["remove", "purge", "autoremove", "erase", "uninstall", "unpublish", "del"]),
+        )
+        .or_else(|| said(Level::Changes, first(2, &["install", "upgrade", "dist-upgrade"]))),
+        "openstack" | "velero" | "linode-cli" | "virsh" | "VBoxManage" | "vboxmanage" | "btrfs"
+        | "cryptsetup" | "mysqladmin" | "nft" | "ufw" | "influx" | "rabbitmqadmin" | "crictl" | "ctr" => {
+            said(
+                Level::Removes,
+                first(
+                    4,
+                    &[
+                        "delete",
+                        "destroy",
+                        "undefine",
+                        "unregistervm",
+                        "luksFormat",
+                        "erase",
+                        "drop",
+                        "flush",
+                        "reset",
+                        "rm",
+                        "rmi",
+                        "purge",
+                        "linodes-delete",
+                    ],
+                ),
+            )
+        }
+        "nomad" => said(Level::Changes, first(2, &["stop", "run", "purge"])),
+        "kafka-topics" | "kafka-topics.sh" | "kafka-consumer-groups.sh" | "kafka-configs.sh" => {
+            let deletes = rest.iter().any(|word| word.is("--delete")).then(|| "--delete".to_owned());
+            said(Level::Removes, deletes)
         }
         _ => None,
     }

@@ -333,6 +333,13 @@ impl Finished<'_> {
                 "herestring_redirect" => self.read_by(path.get(depth.wrapping_sub(1)).copied())?,
                 "pipeline" => self.in_pipeline(*node, below)?,
                 "test_command" => in_test(*node, self.text)?,
+                // `([{{ value }}]=1)`, also with spaces: an index, though the grammar sees words.
+                "array" => {
+                    let before = &self.text[node.start_byte()..at];
+                    if before.rfind('[') > before.rfind(']') {
+                        return Err(Refused::Calculated("the index of an array"));
+                    }
+                }
                 "c_style_for_statement"
                     if below
                         .is_none_or(|below| !matches!(below.kind(), "do_group" | "compound_statement")) =>

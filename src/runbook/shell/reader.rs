@@ -133,22 +133,39 @@ fn code(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
         "mysql" | "mariadb" => all(after(words, at, &["-e", "--execute", "--init-command"])),
         "sqlite3" => all((past_options(words, at + 1, &["-cmd", "-separator"]) + 1..words.len()).collect()),
         "mongosh" | "mongo" => all(after(words, at, &["--eval"])),
-        "python" | "python3" => all(after(words, at, &["-c"])),
-        "perl" => all(after(words, at, &["-e", "-E", "-ne", "-pe", "-i -pe"])),
-        "ruby" | "node" | "deno" => all(after(words, at, &["-e", "--eval", "-p", "--print"])),
-        "php" => all(after(words, at, &["-r"])),
+        "python" | "python3" => interpreted(words, at, all(after(words, at, &["-c"])), &["-W", "-X"]),
+        "perl" => interpreted(words, at, all(after(words, at, &["-e", "-E", "-ne", "-pe", "-i -pe"])), &[]),
+        "ruby" | "node" => {
+            interpreted(words, at, all(after(words, at, &["-e", "--eval", "-p", "--print"])), &["-r", "-I"])
+        }
+        "deno" => all(after(words, at, &["-e", "--eval", "-p", "--print"])),
+        "php" => interpreted(words, at, all(after(words, at, &["-r"])), &["-d", "-c"]),
         "awk" | "gawk" | "mawk" => {
             let from_file = (at + 1..words.len()).any(|at| words[at].start().starts_with("-f"));
             let program = past_options(words, at + 1, &["-v", "-F"]);
-            if from_file { Vec::new() } else { all(vec![program]) }
+            let files = after(words, at, &["-f", "--file"]).into_iter().map(|at| (at, Hazard::Program));
+            if from_file { files.collect() } else { all(vec![program]) }
         }
         "sed" => {
             let given = after(words, at, &["-e", "--expression"]);
             if given.is_empty() { all(vec![past_options(words, at + 1, &["-f"])]) } else { all(given) }
         }
         "jq" | "yq" => all(vec![filter(words, at)]),
+        // `--eval=`, and `NAME=$(shell …)`: whatever it is given is read as a makefile is.
+        "make" | "gmake" => all(behind()),
+        "redis-cli" => all(after(words, at, &["eval", "EVAL"])),
         _ => Vec::new(),
     }
+}
+
+/// An interpreter that is not given its program takes the name of its file first.
+fn interpreted(
+    words: &[Word],
+    at: usize,
+    given: Vec<(usize, Hazard)>,
+    with_value: &[&str],
+) -> Vec<(usize, Hazard)> {
+    if given.is_empty() { vec![(past_options(words, at + 1, with_value), Hazard::Program)] } else { given }
 }
 
 /// What a shell takes first that is no option, and whether it is the script itself (`-c`) or a file of it.
@@ -205,9 +222,14 @@ fn naming(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
             _ => Vec::new(),
         };
     }
+    let format = past_options(words, at + 1, &["-v"]);
     let takes = |word: usize| match name {
-        // Behind its option only.
-        "printf" => words[word - 1].is("-v") || words[word].start().starts_with("-v"),
+        // Behind its option, or as its option: a format that begins with a value could be `-vNAME`.
+        "printf" => {
+            words[word - 1].is("-v")
+                || words[word].start().starts_with("-v")
+                || (word == format && words[word].start().is_empty() && !words[word - 1].is("--"))
+        }
         "wait" => words[word - 1].is("-p"),
         // `NAME=value` gives one, but `declare` reads a value of an array again.
         "export" => !words[word].start().contains('='),

@@ -28,6 +28,7 @@ fn rule_19_a_value_in_a_script_becomes_a_variable() {
             r#"echo --x="${CSG_1}" "${CSG_1}" "${CSG_2}""#,
         ),
         ("v={{ inputs.x }}; a=({{ inputs.x }} b)", r#"v="${CSG_1}"; a=("${CSG_1}" b)"#),
+        ("a=([0]={{ inputs.x }} [x]={{ inputs.x }})", r#"a=([0]="${CSG_1}" [x]="${CSG_1}")"#),
         ("export V={{ inputs.x }}", r#"export V="${CSG_1}""#),
         ("v=\"$(printf '%s' \"{{ inputs.x }}\")\"", r#"v="$(printf '%s' "${CSG_1}")""#),
         ("A={{ inputs.x }} cmd", r#"A="${CSG_1}" cmd"#),
@@ -41,13 +42,16 @@ fn rule_19_a_value_in_a_script_becomes_a_variable() {
         ("cat <<< {{ inputs.x }}", r#"cat <<< "${CSG_1}""#),
         ("echo x > out/{{ inputs.x }}", r#"echo x > out/"${CSG_1}""#),
         (
-            "while read -r l; do echo \"$l\"; done < <(printf {{ inputs.x }})",
-            r#"while read -r l; do echo "$l"; done < <(printf "${CSG_1}")"#,
+            "while read -r l; do echo \"$l\"; done < <(printf %s {{ inputs.x }})",
+            r#"while read -r l; do echo "$l"; done < <(printf %s "${CSG_1}")"#,
         ),
         ("bash -c 'echo \"$1\"' bash {{ inputs.x }}", r#"bash -c 'echo "$1"' bash "${CSG_1}""#),
         ("ssh -p {{ inputs.x }} -- web-01 uptime", r#"ssh -p "${CSG_1}" -- web-01 uptime"#),
         ("echo {{ inputs.x }} | grep -q a", r#"echo "${CSG_1}" | grep -q a"#),
         ("l=(a b); echo ${#l[@]} {{ inputs.x }}", r#"l=(a b); echo ${#l[@]} "${CSG_1}""#),
+        ("python3 report.py {{ inputs.x }}", r#"python3 report.py "${CSG_1}""#),
+        ("python3 -c 'import sys' {{ inputs.x }}", r#"python3 -c 'import sys' "${CSG_1}""#),
+        ("awk -f sum.awk {{ inputs.x }}", r#"awk -f sum.awk "${CSG_1}""#),
         ("docker ps --format \"{{ '{{.Names}}' }}\"", r#"docker ps --format "${CSG_1}""#),
         ("f() { echo {{ inputs.x }}; }; f", r#"f() { echo "${CSG_1}"; }; f"#),
         ("jq --arg x {{ inputs.x }} '.a == $x' f", r#"jq --arg x "${CSG_1}" '.a == $x' f"#),
@@ -108,6 +112,19 @@ fn rule_19_a_value_that_bash_would_read_again_is_refused() {
         ("(( {{ inputs.x }} ))", Refused::Calculated("((…))")),
         ("for ((i=0; i<{{ inputs.x }}; i++)); do echo; done", Refused::Calculated("for ((…))")),
         ("a[{{ inputs.x }}]=1", Refused::Calculated("the index of an array")),
+        ("a=([{{ inputs.x }}]=1)", Refused::Calculated("the index of an array")),
+        ("a=([ {{ inputs.x }} ]=1)", Refused::Calculated("the index of an array")),
+        ("a+=(b [x{{ inputs.x }}]+=1)", Refused::Calculated("the index of an array")),
+        ("printf {{ inputs.x }} b", variable("printf")),
+        ("printf \"{{ inputs.x }}%s\" b", variable("printf")),
+        ("printf -v n {{ inputs.x }} b", variable("printf")),
+        ("python3 -W ignore {{ inputs.x }}", program()),
+        ("node \"./{{ inputs.x }}\"", program()),
+        ("awk -f {{ inputs.x }} data", program()),
+        ("make {{ inputs.x }}", code("make")),
+        ("make deploy TO={{ inputs.x }}", code("make")),
+        ("redis-cli -h h EVAL {{ inputs.x }} 0", code("redis-cli")),
+        ("redis-cli -h h EVAL \"return '{{ inputs.x }}'\" 0", code("redis-cli")),
         ("[[ {{ inputs.x }} -eq 1 ]]", Refused::Calculated("[[ … ]] with a comparison of numbers")),
         ("echo ${a:-{{ inputs.x }}}", Refused::Place("${…}")),
         ("echo \"${a:-\"{{ inputs.x }}\"}\"", Refused::Place("${…}")),
@@ -237,6 +254,20 @@ const REMOVES: &[&str] = &[
         "trap 'rm -rf x' EXIT",
         "> x rm -rf y",
         "rm 2>/dev/null -rf y",
+        "rm /srv/data.db",
+        "curl -sX DELETE http://x",
+        "aws s3 sync a s3://b --delete",
+        "gsutil -m rsync -d a gs://b",
+        "rclone sync a b",
+        "heroku apps:destroy",
+        "mysqladmin drop x",
+        "apt-get remove x",
+        "virsh undefine x",
+        "kafka-topics --delete --topic x",
+        "python3 -c \"import shutil; shutil.rmtree('x')\"",
+        "cqlsh -e 'DROP KEYSPACE x'",
+        "iptables -F",
+        "tar --remove-files -cf x y",
 ];
 
 #[rustfmt::skip]
@@ -251,6 +282,12 @@ const CHANGES: &[&str] = &[
         "systemctl restart x",
         "echo a | sudo tee /etc/x",
         "sed -i s/a/b/ x",
+        "mv /srv/a b",
+        "cp /dev/null /srv/b",
+        "chmod -R 000 /srv",
+        "git checkout -- .",
+        "umount x",
+        "parted /dev/sda rm 1",
 ];
 
 #[rustfmt::skip]
@@ -275,6 +312,16 @@ const HARMLESS: &[&str] = &[
         "aws s3 ls",
         "kubectl get pod delete",
         "docker run --rm x true",
+        "rm /tmp/x",
+        "cp /srv/a .",
+        "mv a b",
+        "fdisk -l",
+        "apt-get update",
+        "pip list",
+        "virsh list",
+        "grep unlink x",
+        "aws s3 sync s3://b a",
+        "curl -sS http://x",
 ];
 
 #[test]
@@ -303,6 +350,18 @@ fn rule_6_what_a_line_would_remove_is_seen() {
         assert!(in_argv(&words(line)).iter().any(|danger| danger.level == Level::Removes), "{line}");
     }
     assert_eq!(in_argv(&words("echo|rm -rf x")), []);
+}
+
+#[test]
+fn a_script_that_nobody_can_read_is_judged_by_its_words() {
+    for script in
+        ["echo $(( {{ x }} + 1 ))", "+ rm -r x ((", "; ((", "find . -exec + ; ((", "echo $(( + ; + ))"]
+    {
+        in_script(script);
+    }
+    for words in [vec!["+"], vec![";"], vec!["sudo", "+"], vec!["find", "-exec", ";"]] {
+        in_argv(&words.into_iter().map(Word::literal).collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -374,5 +433,57 @@ fn depth_and_length_are_only_time() {
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "{unit}: {:?}", begun.elapsed());
         }
+    }
+}
+
+#[test]
+fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
+    let found = |script: &str| carried(script, &["V".to_owned()], "CSG_");
+    for script in [
+        "echo $((V + 1))",
+        "n=$V; echo $(( n * 2 ))",
+        "n=\"a $V\"; m=$n; (( m > 3 ))",
+        "[[ $V -gt 3 ]]",
+        "[[ V -gt 3 ]]",
+        "a[$V]=1",
+        "echo \"${a[V]}\"",
+        "for ((i=0; i<V; i++)); do echo; done",
+        "for x in a \"$V\"; do (( x )); done",
+        "read -r a b <<< \"$V\"; let c=$b",
+        "set -- \"$V\"; eval \"$1\"",
+        "f() { (( $1 )); }; f \"$V\"",
+        "f() { local -i n=$1; }; f \"$V\"",
+        "eval \"$V\"",
+        "$V foo",
+        "bash -c \"$V\"",
+        "ssh h \"ls $V\"",
+        "psql -c \"select '$V'\"",
+        "sh <<< \"$V\"",
+        "sh <<E\nls $V\nE",
+        "echo \"$V\" | sudo sh",
+        "echo \"${!V}\"",
+        "unset \"$V\"",
+        "test -v \"$V\"",
+        "[ -v \"$V\" ] && [[ -v $V ]]",
+        "printf -v \"$V\" x",
+        "x=$(echo \"$V\"); eval \"$x\"",
+    ] {
+        assert!(!found(script).is_empty(), "{script}");
+        assert_eq!(carried(script, &["W".to_owned()], "CSG_"), [], "{script}");
+    }
+    for script in [
+        "echo $V \"${V:-a}\" ${#V} $((${#V} + 1))",
+        "n=$V; [ \"$n\" -gt 3 ]; [[ $n == a && -n $n ]]; test \"$n\" -gt 3",
+        "if [ \"$V\" = a ] || test \"$V\" = b -o \"$V\" = c; then true; fi",
+        "f() { local x=\"$1\"; echo \"$x\"; }; f \"$V\"; n=0; (( n + 1 ))",
+        "declare -A m; m[$V]=1",
+        "bash -c 'echo \"$1\"' bash \"$V\"",
+        "cat <<E\n$V\nE",
+        "echo \"$V\" | grep a | wc -l",
+        "n=$(grep -c \"$V\" f); (( $(wc -l < \"$V\") > 3 ))",
+        "case $V in a) ;; esac; rm -- \"$V\"; export A=\"$V\"; PATH=\"$V:$PATH\" ls",
+        "for x in \"$V\"; do echo \"$x\"; done; set -- \"$V\"; echo $((n + 1)) \"$1\"",
+    ] {
+        assert_eq!(found(script), [], "{script}");
     }
 }

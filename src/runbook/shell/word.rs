@@ -129,6 +129,9 @@ impl Word {
 
     /// The name of the program that it names, without folders.
     pub(super) fn program(&self) -> Option<String> {
+        if let [Piece::Text(text)] = self.pieces.as_slice() {
+            return Some(text.rsplit('/').next().unwrap_or(text).to_owned());
+        }
         let whole = self.whole()?;
         Some(whole.rsplit('/').next().unwrap_or(&whole).to_owned())
     }

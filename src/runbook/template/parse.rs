@@ -1,6 +1,6 @@
 //! How a template is cut into texts and expressions, with every error in it.
 
-use super::{Expr, Part, Template, TemplateError};
+use super::{Expr, Part, Template, TemplateError, called, compile};
 
 impl Template {
     /// # Errors
@@ -53,6 +53,40 @@ impl Template {
     }
 }
 
+impl Expr {
+    /// # Errors
+    /// A syntax error, with its byte offset in `source`.
+    pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        let trimmed = source.trim();
+        let refs = if is_path(trimmed) {
+            vec![trimmed.to_owned()]
+        } else {
+            let mut refs: Vec<String> = compile(source)?.undeclared_variables(true).into_iter().collect();
+            called::indexed(source, &mut refs);
+            refs.sort();
+            refs
+        };
+        Ok(Self { source: trimmed.to_owned(), refs })
+    }
+}
+
+/// `steps.rotate.key`: names with dots between them. Most expressions are no more, and reading them as the engine does
+/// takes longer than everything else that is looked at in a step.
+fn is_path(source: &str) -> bool {
+    let mut names = source.split('.');
+    names.next().is_some_and(|root| is_name(root) && !NO_NAMES.contains(&root))
+        && source.contains('.')
+        && names.all(is_name)
+}
+
+/// What the engine reads as something else at the beginning of an expression.
+const NO_NAMES: [&str; 7] = ["true", "True", "false", "False", "none", "None", "not"];
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 fn push_text(parts: &mut Vec<Part>, text: &str) {
     if text.is_empty() {
         return;
@@ -99,6 +133,55 @@ fn braced(source: &str, open: usize) -> (Result<Expr, TemplateError>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_path_is_what_the_engine_makes_of_it() {
+        const WORDS: [&str; 29] = [
+            "a",
+            "_b2",
+            "B",
+            "if",
+            "else",
+            "elif",
+            "endif",
+            "not",
+            "and",
+            "or",
+            "in",
+            "is",
+            "true",
+            "True",
+            "false",
+            "False",
+            "none",
+            "None",
+            "null",
+            "self",
+            "loop",
+            "for",
+            "set",
+            "with",
+            "recursive",
+            "range",
+            "dict",
+            "namespace",
+            "steps",
+        ];
+        for one in WORDS {
+            for two in WORDS {
+                let source = format!(" {one}.{two}.x\n");
+                let engine = compile(&source).map(|read| read.undeclared_variables(true));
+                let path = engine.is_ok_and(|names| names.len() == 1 && names.contains(source.trim()));
+                assert_eq!(is_path(source.trim()), path, "{source}");
+            }
+        }
+        for source in
+            ["steps", "", ".", ".a", "a.", "a..b", "a.1", "1.a", "a.b-c", "a .b", "a.é", "a.b()", "a.b[0]"]
+        {
+            assert!(!is_path(source), "{source}");
+        }
+        assert_eq!(Expr::parse(" run.work\n").unwrap().refs(), ["run.work"]);
+    }
 
     #[test]
     fn every_error_of_a_text_has_its_own_place() {
