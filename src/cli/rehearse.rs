@@ -139,7 +139,12 @@ fn cast(
         sources.push(Box::new(PastRun::new(&real)));
     }
     let live = args.live_reads.then(Runners::new);
-    Ok(Cast { faults: wished::faults(args, plan, scenario, ui)?, sources, placeholders: Placeholders::of(&Arc::new(plan.clone())), live })
+    Ok(Cast {
+        faults: wished::faults(args, plan, scenario, ui)?,
+        sources,
+        placeholders: Placeholders::of(&Arc::new(plan.clone())),
+        live,
+    })
 }
 
 /// The run that was named, else the newest real one of the runbook that can be read.

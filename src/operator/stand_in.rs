@@ -74,7 +74,10 @@ impl StandIn {
         let gate = matches!(question.kind, AskKind::Approve | AskKind::Confirm);
         let people: Vec<Actor> =
             std::iter::once(own).chain(played).filter(|who| !gate || !given(who)).collect();
-        values.iter().flat_map(|value| people.iter().map(|who| said(who, value)).collect::<Vec<_>>()).collect()
+        values
+            .iter()
+            .flat_map(|value| people.iter().map(|who| said(who, value)).collect::<Vec<_>>())
+            .collect()
     }
 
     fn values(&mut self, question: &Question) -> Vec<Value> {
@@ -103,7 +106,8 @@ impl StandIn {
             }
             AskKind::Choice => {
                 let least = question.many.map_or(1, |many| many.min.max(1)) as usize;
-                let ids: Vec<&String> = question.options.iter().take(least).map(|option| &option.id).collect();
+                let ids: Vec<&String> =
+                    question.options.iter().take(least).map(|option| &option.id).collect();
                 vec![if question.many.is_some() { json!(ids) } else { json!(ids.first()) }]
             }
             AskKind::Failure | AskKind::Unknown => {

@@ -195,7 +195,7 @@ fn faults(node: &Node, reader: &mut Reader<'_>) -> Vec<(Fault, Place)> {
     for (key, value) in entries {
         let at: Place = key.span.at(reader.source).into();
         let kinds = reader.value::<Many<FaultKind>>(value).map(|many| many.0).unwrap_or_default();
-        let place = &key.text;
+        let place = key.text.clone().into_owned();
         out.extend(kinds.into_iter().map(|kind| (Fault { place: place.clone(), kind }, at.clone())));
     }
     out

@@ -79,8 +79,12 @@ fn files(args: &RehearseArgs, ui: Ui) -> Result<Vec<PathBuf>, CliError> {
         }
         let mut catalogue = Catalogue::default();
         catalogue.look_below(named);
-        let mut found: Vec<PathBuf> =
-            catalogue.found.iter().filter(|found| Found::id(found).is_some()).map(|found| found.path.clone()).collect();
+        let mut found: Vec<PathBuf> = catalogue
+            .found
+            .iter()
+            .filter(|found| Found::id(found).is_some())
+            .map(|found| found.path.clone())
+            .collect();
         if found.is_empty() {
             return Err(CliError::new(Exit::Invalid, format!("no runbook lies below {}", named.display())));
         }
@@ -145,10 +149,10 @@ fn fault_of(swept: &Swept) -> String {
 }
 
 fn ended(swept: &Swept) -> String {
-    swept.ended.as_ref().map_or_else(
-        || "no end".to_owned(),
-        |(status, reason)| format!("{} ({reason})", status.name()),
-    )
+    swept
+        .ended
+        .as_ref()
+        .map_or_else(|| "no end".to_owned(), |(status, reason)| format!("{} ({reason})", status.name()))
 }
 
 /// One line for each finding of a runbook; the same one under several faults stands once, with all of them.
@@ -187,14 +191,25 @@ fn tell(subject: &Subject, swept: &[Swept], ui: Ui) {
 fn table(swept: &[Vec<Swept>], ui: Ui) {
     ui.line(&format!(
         "{:<14}{:>6}{:>6}{:>6}{:>8}{:>9}{:>11}{:>8}{:>10}{:>9}{:>11}{:>10}",
-        "fault", "tried", "met", "done", "failed", "refused", "cancelled", "undone", "put_back", "finally", "escalated",
+        "fault",
+        "tried",
+        "met",
+        "done",
+        "failed",
+        "refused",
+        "cancelled",
+        "undone",
+        "put_back",
+        "finally",
+        "escalated",
         "findings"
     ));
     let mut all = Row::default();
     for kind in FaultKind::ALL {
-        let of_kind = swept.iter().flatten().filter(|swept| {
-            swept.fault.as_ref().is_some_and(|fault| fault.kind == kind)
-        });
+        let of_kind = swept
+            .iter()
+            .flatten()
+            .filter(|swept| swept.fault.as_ref().is_some_and(|fault| fault.kind == kind));
         let row = of_kind.fold(Row::default(), Row::and);
         row.print(kind.name(), ui);
         all = all.plus(row);
@@ -253,9 +268,10 @@ impl Row {
 
 fn as_json(subjects: &[Subject], swept: &[Vec<Swept>]) -> serde_json::Value {
     let one = |swept: &Swept| {
-        let findings = swept.findings.iter().map(
-            |finding| json!({"what": finding.what.name(), "step": finding.place, "why": finding.why}),
-        );
+        let findings = swept
+            .findings
+            .iter()
+            .map(|finding| json!({"what": finding.what.name(), "step": finding.place, "why": finding.why}));
         json!({
             "fault": swept.fault.as_ref().map(ToString::to_string),
             "met": swept.met,

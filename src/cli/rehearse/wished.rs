@@ -19,7 +19,12 @@ use crate::plan::Plan;
 use crate::runbook::scenario::Scenario;
 
 /// Those of the command line, of the scenario, and those that are drawn.
-pub(super) fn faults(args: &RehearseArgs, plan: &Plan, scenario: &Scenario, ui: Ui) -> Result<Faults, CliError> {
+pub(super) fn faults(
+    args: &RehearseArgs,
+    plan: &Plan,
+    scenario: &Scenario,
+    ui: Ui,
+) -> Result<Faults, CliError> {
     let mut all = Vec::new();
     for text in &args.fault {
         let fault = parse(text)?;
@@ -53,9 +58,8 @@ pub(super) fn faults(args: &RehearseArgs, plan: &Plan, scenario: &Scenario, ui: 
 
 fn parse(text: &str) -> Result<Fault, CliError> {
     let parts = text.rsplit_once('=');
-    let fault = parts.and_then(|(place, word)| {
-        Some(Fault { place: place.to_owned(), kind: FaultKind::parse(word)? })
-    });
+    let fault = parts
+        .and_then(|(place, word)| Some(Fault { place: place.to_owned(), kind: FaultKind::parse(word)? }));
     fault.ok_or_else(|| {
         CliError::new(Exit::Usage, format!("`--fault {text}` is no fault, expected STEP=KIND"))
             .hint(format!("kinds: {}", FaultKind::WORDS.join(", ")))
@@ -123,9 +127,10 @@ impl Aftermath {
 
     pub(super) fn json(&self) -> Value {
         let faults = self.faults.iter().map(|(fault, met)| json!({"fault": fault.to_string(), "met": met}));
-        let findings = self.findings.iter().map(
-            |finding| json!({"what": finding.what.name(), "step": finding.place, "why": finding.why}),
-        );
+        let findings = self
+            .findings
+            .iter()
+            .map(|finding| json!({"what": finding.what.name(), "step": finding.place, "why": finding.why}));
         json!({
             "faults": faults.collect::<Vec<_>>(), "did": did_json(self.did),
             "findings": findings.collect::<Vec<_>>(),

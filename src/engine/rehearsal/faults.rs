@@ -84,7 +84,8 @@ pub fn drawn(plan: &Plan, seed: u64) -> Vec<Fault> {
     let every = every(plan);
     let count = 1 + number(seed, 0) % DRAWN;
     let most = every.len() as u64;
-    let picked = (1..=count).filter_map(|nth| every.get(usize::try_from(number(seed, nth) % most.max(1)).ok()?));
+    let picked =
+        (1..=count).filter_map(|nth| every.get(usize::try_from(number(seed, nth) % most.max(1)).ok()?));
     picked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -194,9 +195,7 @@ fn not_done(asked: Asked<'_>) -> Imagined {
 /// An answer that sounds well and says nothing.
 fn wrong(action: &Action<crate::runbook::template::Rendered>) -> Option<Reply> {
     match action {
-        Action::Http(_) => {
-            Some(Reply::Http { status: 200, headers: [].into(), body: "{}".to_owned() })
-        }
+        Action::Http(_) => Some(Reply::Http { status: 200, headers: [].into(), body: "{}".to_owned() }),
         Action::Notify(_) => None,
         Action::Shell(_) | Action::Argv(_) | Action::Remote(_) => {
             Some(Reply::Program { exit: 0, stdout: String::new(), stderr: String::new() })

@@ -111,11 +111,7 @@ impl Driver<'_> {
     /// Everybody, played by whoever rehearses.
     fn people(&self) -> Vec<Actor> {
         let me = &self.actor.who;
-        let played = |who: &String| Actor {
-            who: who.clone(),
-            how: How::Played,
-            played_by: Some(me.clone()),
-        };
+        let played = |who: &String| Actor { who: who.clone(), how: How::Played, played_by: Some(me.clone()) };
         let others = self.plan.graph.people.people.keys().map(played);
         others.chain([self.actor.clone()]).collect()
     }

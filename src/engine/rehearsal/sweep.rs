@@ -156,9 +156,10 @@ fn one(subject: &Subject, fault: Option<&Fault>, dir: &Path) -> Result<Rehearsed
 }
 
 fn new(subject: &Subject, fault: Option<&Fault>, dir: &Path) -> NewRehearsal {
-    let written = subject.scenarios.iter().map(|(scenario, origin)| {
-        Box::new(Written::new(scenario, origin.clone())) as Box<dyn Source>
-    });
+    let written = subject
+        .scenarios
+        .iter()
+        .map(|(scenario, origin)| Box::new(Written::new(scenario, origin.clone())) as Box<dyn Source>);
     let cast = Cast {
         faults: Faults::new(fault.into_iter().cloned().collect()),
         sources: written.collect(),

@@ -146,7 +146,9 @@ fn writes(rehearsed: &Rehearsed) -> Vec<Did> {
                 continue;
             }
             Fact::AttemptFinished { result: AttemptResult::Succeeded, .. } => true,
-            Fact::AttemptFinished { result: AttemptResult::Unknown, .. } | Fact::AttemptInterrupted {} => false,
+            Fact::AttemptFinished { result: AttemptResult::Unknown, .. } | Fact::AttemptInterrupted {} => {
+                false
+            }
             _ => continue,
         };
         let Some(request) = asked.remove(&key) else { continue };
