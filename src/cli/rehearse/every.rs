@@ -155,6 +155,9 @@ fn ended(swept: &Swept) -> String {
         .map_or_else(|| "no end".to_owned(), |(status, reason)| format!("{} ({reason})", status.name()))
 }
 
+/// Faults that a finding names.
+const NAMED: usize = 4;
+
 /// One line for each finding of a runbook; the same one under several faults stands once, with all of them.
 fn tell(subject: &Subject, swept: &[Swept], ui: Ui) {
     let calm = swept.first();
@@ -180,10 +183,12 @@ fn tell(subject: &Subject, swept: &[Swept], ui: Ui) {
         }
     }
     for ((what, place, why), faults) in findings {
-        let more = faults.len().saturating_sub(1);
-        let more = if more == 0 { String::new() } else { format!(", and {more} more") };
-        let first = faults.first().map_or("", String::as_str);
-        ui.line(&format!("  ! {} {place}: {why} [{first}{more}]", what.name()));
+        let more = match faults.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let named = faults.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        ui.line(&format!("  ! {} {place}: {why} [{named}{more}]", what.name()));
     }
 }
 

@@ -117,9 +117,8 @@ impl Stage {
         self.clock.clone()
     }
 
-    /// A new process opens the book that the dead one has left.
-    pub(super) fn take_up(&mut self, book: Book) {
-        self.book = book;
+    /// A new process knows nothing of what the dead one was about to do.
+    pub(super) fn forget(&mut self) {
         self.due.clear();
         self.labels.clear();
         self.reads.clear();
