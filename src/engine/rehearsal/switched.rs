@@ -105,7 +105,7 @@ impl Switches {
         let mut found = BTreeSet::new();
         for (target, Pair { first, last }) in &self.0 {
             let touching = did.iter().filter(|did| did.touches.iter().any(|(touched, _)| touched == target));
-            let in_effect = touching.filter(|did| !is_reversed(state, did.at)).last();
+            let in_effect = touching.rev().find(|did| !is_reversed(state, did.at));
             let Some(left) = in_effect.filter(|did| first.contains(&did.place)) else { continue };
             let id = left.place.split(':').next().unwrap_or_default();
             if may_stay.contains(&left.place) || may_stay.contains(id) {
