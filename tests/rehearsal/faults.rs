@@ -266,7 +266,7 @@ fn a_run_that_nobody_can_bring_to_its_end_is_found_by_a_sweep() {
     };
     let stuck = sweep(1);
     assert!(stuck.contains("! stuck ticket: no answer to its question was taken"), "{stuck}");
-    world.write("asking.answers.yaml", "ticket: {number: T-12345}\n");
+    world.write("asking.answers.yaml", "ticket: {answer: {number: T-12345}}\n");
     sweep(0);
 }
 
