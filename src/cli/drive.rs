@@ -223,7 +223,7 @@ pub(super) fn answering_as(
     Ok(Answering { operator, replies })
 }
 
-fn scripted(answer: FileAnswer) -> ScriptedAnswer {
+pub(super) fn scripted(answer: FileAnswer) -> ScriptedAnswer {
     ScriptedAnswer {
         value: answer.value,
         comment: answer.comment,

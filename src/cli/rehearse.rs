@@ -1,7 +1,9 @@
 //! `consigne rehearse`: the whole procedure, with people and without effects.
 
+mod every;
 mod fixture;
 mod told;
+mod wished;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,9 @@ use crate::runbook::scenario::{self, Scenario};
 use crate::runner::Runners;
 
 pub(super) fn rehearse(args: &RehearseArgs) -> Result<Exit, CliError> {
+    if args.every_fault {
+        return every::every(args);
+    }
     let ui = Ui::new(args.json);
     let common = args.common();
     let chosen = if form::can_be_asked(&common) {
@@ -135,7 +140,12 @@ fn cast(
         sources.push(Box::new(PastRun::new(&real)));
     }
     let live = args.live_reads.then(Runners::new);
-    Ok(Cast { sources, placeholders: Placeholders::of(&Arc::new(plan.clone())), live })
+    Ok(Cast {
+        faults: wished::faults(args, plan, scenario, ui)?,
+        sources,
+        placeholders: Placeholders::of(&Arc::new(plan.clone())),
+        live,
+    })
 }
 
 /// The run that was named, else the newest real one of the runbook that can be read.

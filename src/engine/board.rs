@@ -27,6 +27,14 @@ impl Board {
         self.answered.push(ask);
     }
 
+    /// The process has died: nothing is shown any more.
+    pub(super) fn clear(&mut self, operator: &mut dyn Operator) {
+        for ask in std::mem::take(self).shown.into_keys() {
+            operator.withdraw(ask, "");
+        }
+        operator.forget();
+    }
+
     /// Shows what is open now.
     pub(super) fn show(
         &mut self,

@@ -80,12 +80,7 @@ impl<'a, W: World> Sim<'a, W> {
         now: Timestamp,
         world: W,
     ) -> Result<Self, String> {
-        let mut state = State::new(Arc::new(Shape::new(plan.graph.clone())?), run);
-        for entry in &entries {
-            for event in &entry.events {
-                state.apply(entry.at, event).map_err(|illegal| illegal.to_string())?;
-            }
-        }
+        let state = folded(plan, run, &entries)?;
         let dormant = state.phase() != Phase::New;
         Ok(Self { dormant, ..Self::over(plan, state, entries, now, world) })
     }
@@ -118,6 +113,35 @@ impl<'a, W: World> Sim<'a, W> {
 
     pub fn in_flight(&self) -> &BTreeSet<AttemptKey> {
         &self.in_flight
+    }
+
+    /// Somebody sets the clock while things are under way: they take as long as ever, and whatever is due at an instant
+    /// is due at that instant of the new clock.
+    pub fn step_clock(&mut self, millis: i64) {
+        let moved = |at: Timestamp| Timestamp::from_millis(at.millis().saturating_add(millis));
+        self.now = moved(self.now);
+        let agenda = std::mem::take(&mut self.agenda).into_iter();
+        let under_way = agenda.filter(|(_, happening)| matches!(happening, Happening::Input(_)));
+        self.agenda = under_way.map(|((at, nth), happening)| ((moved(at), nth), happening)).collect();
+        self.wake = None;
+        self.reconcile();
+    }
+
+    /// The process dies, and a new one takes up what `entries` hold; what was under way is lost. As after
+    /// [`Sim::resumed`], nothing is started before the core has been told.
+    ///
+    /// # Errors
+    /// The entries are no legal history of this plan.
+    pub fn take_up(&mut self, entries: Vec<Decided>) -> Result<(), String> {
+        self.state = folded(self.plan, &self.state.run.id, &entries)?;
+        self.entries = entries;
+        self.agenda.clear();
+        self.in_flight.clear();
+        self.stopping.clear();
+        self.asked.clear();
+        self.wake = None;
+        self.dormant = self.state.phase() != Phase::New;
+        Ok(())
     }
 
     /// Takes in one input now, and starts what follows from it.
@@ -242,4 +266,14 @@ impl<'a, W: World> Sim<'a, W> {
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.entries.iter().flat_map(|entry| &entry.events)
     }
+}
+
+fn folded(plan: &Plan, run: &str, entries: &[Decided]) -> Result<State, String> {
+    let mut state = State::new(Arc::new(Shape::new(plan.graph.clone())?), run);
+    for entry in entries {
+        for event in &entry.events {
+            state.apply(entry.at, event).map_err(|illegal| illegal.to_string())?;
+        }
+    }
+    Ok(state)
 }

@@ -25,6 +25,7 @@ mod quoted;
 pub mod request;
 mod screen;
 mod scripted;
+mod stand_in;
 mod terminal;
 mod unattended;
 mod wording;
@@ -35,6 +36,7 @@ pub use layout::Layout;
 pub use question::{Choice, Entitled, Field, Output, Point, Question, ToSign, Tried};
 pub use screen::{TerminalError, harmless, one_line};
 pub use scripted::{Scripted, ScriptedAnswer};
+pub use stand_in::StandIn;
 pub use terminal::{Setup, Terminal};
 pub use unattended::Unattended;
 pub use wording::{Lang, Text};
@@ -68,6 +70,9 @@ pub trait Operator: Send {
 
     /// The process was stopped and goes on: somebody else had the screen.
     fn redraw(&mut self);
+
+    /// The process has died, in a rehearsal, and a new one asks anew: whatever was said and not heard is said again.
+    fn forget(&mut self) {}
 
     /// Asks nothing more and restores whatever was changed. Returns when that is done.
     fn close(&mut self);

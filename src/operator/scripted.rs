@@ -201,6 +201,13 @@ impl Operator for Scripted {
         self.inner.redraw();
     }
 
+    fn forget(&mut self) {
+        self.pending.clear();
+        self.tried.clear();
+        self.passed.clear();
+        self.inner.forget();
+    }
+
     fn close(&mut self) {
         self.inner.close();
     }

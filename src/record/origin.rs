@@ -1,7 +1,7 @@
 //! Where the values of a rehearsal come from, as the journal has it: in `worker` of `attempt.finished`, which says who did
 //! an attempt. Nobody decides by it.
 //!
-//! Written `scenario`, `fixture`, `placeholder`, `live` or `run ID`; where single outputs come from elsewhere, they follow:
+//! Written `scenario`, `fixture`, `placeholder`, `live`, `run ID` or `fault KIND`; where single outputs come from elsewhere, they follow:
 //! `scenario; name=placeholder, size=run 20261123t115235`. It names no value, so it may be public.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub enum Origin {
     Placeholder,
     /// Done for real: a read.
     Live,
+    /// A fault of that kind was wished for.
+    Fault(String),
 }
 
 /// Where what an attempt was answered comes from.
@@ -38,7 +40,10 @@ impl Origin {
             "fixture" => Self::Fixture,
             "placeholder" => Self::Placeholder,
             "live" => Self::Live,
-            _ => Self::Run(text.strip_prefix("run ")?.to_owned()),
+            _ => match text.strip_prefix("fault ") {
+                Some(kind) => Self::Fault(kind.to_owned()),
+                None => Self::Run(text.strip_prefix("run ")?.to_owned()),
+            },
         })
     }
 
@@ -53,6 +58,8 @@ impl Origin {
             (Self::Run(id), false) => format!("run {id}"),
             (Self::Placeholder, true) => "inventé".to_owned(),
             (Self::Placeholder, false) => "placeholder".to_owned(),
+            (Self::Fault(kind), true) => format!("panne {kind}"),
+            (Self::Fault(kind), false) => format!("fault {kind}"),
             (Self::Live, true) => "lecture réelle".to_owned(),
             (Self::Live, false) => "live read".to_owned(),
         }
@@ -67,6 +74,7 @@ impl fmt::Display for Origin {
             Self::Run(id) => write!(f, "run {id}"),
             Self::Placeholder => f.write_str("placeholder"),
             Self::Live => f.write_str("live"),
+            Self::Fault(kind) => write!(f, "fault {kind}"),
         }
     }
 }
@@ -157,6 +165,7 @@ mod tests {
         let runs = Origin::Run("20261123t115235-x".to_owned());
         for (whole, outputs) in [
             (Origin::Scenario, vec![]),
+            (Origin::Fault("dropped".to_owned()), vec![]),
             (Origin::Live, vec![("a", Origin::Placeholder), ("b", runs.clone())]),
             (runs, vec![("name", Origin::Fixture)]),
         ] {

@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod decode;
 pub mod environment;
 pub mod extract;
+pub mod fault;
 pub mod flow;
 pub mod folding;
 mod hosts;

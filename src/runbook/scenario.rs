@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::answers::{self, Answers};
 use super::decode::{Decode, Reader, Spanned, record, words};
+use super::fault::{Fault, FaultKind};
 use super::load;
-use super::scalar::{Data, Entries, Millis};
+use super::scalar::{Data, Entries, Many, Millis};
 use super::yaml::{self, Key, Node};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Place, Source, Span};
@@ -122,6 +123,10 @@ pub struct Scenario {
     pub answers: Answers,
     /// Questions that nobody answers: time passes instead.
     pub absent: BTreeMap<String, Place>,
+    /// What goes wrong, and where it stands.
+    pub faults: Vec<(Fault, Place)>,
+    /// Steps whose effect may stay where a later step would have changed it again.
+    pub may_stay: BTreeMap<String, Place>,
 }
 
 impl Scenario {
@@ -129,7 +134,8 @@ impl Scenario {
     pub fn ids(&self) -> impl Iterator<Item = (&String, &Place)> {
         let steps = self.steps.iter().map(|(id, step)| (id, &step.at));
         let answers = self.answers.iter().map(|(id, answer)| (id, &answer.at));
-        steps.chain(answers).chain(&self.absent)
+        let faults = self.faults.iter().map(|(fault, at)| (&fault.place, at));
+        steps.chain(answers).chain(&self.absent).chain(faults).chain(&self.may_stay)
     }
 }
 
@@ -141,7 +147,7 @@ pub fn read(path: &Path) -> (Scenario, Vec<Diagnostic>) {
     }
 }
 
-const KEYS: [&str; 5] = ["start", "seed", "steps", "answers", "absent"];
+const KEYS: [&str; 7] = ["start", "seed", "steps", "answers", "absent", "faults", "may_stay"];
 
 /// As [`read`], from a source.
 pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
@@ -156,7 +162,9 @@ pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
                 "seed" => out.seed = reader.value(value),
                 "steps" => out.steps = steps(value, &mut reader),
                 "answers" => out.answers = answers::of_node(value, &mut reader),
-                "absent" => out.absent = absent(value, &mut reader),
+                "absent" => out.absent = places(value, &mut reader),
+                "faults" => out.faults = faults(value, &mut reader),
+                "may_stay" => out.may_stay = places(value, &mut reader),
                 _ => reader.foreign_key(key, value, flow, &KEYS, &[]),
             }
         }
@@ -175,9 +183,22 @@ fn instant(node: &Node, reader: &mut Reader<'_>) -> Option<Timestamp> {
     at
 }
 
-fn absent(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, Place> {
+fn places(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, Place> {
     let ids: Vec<Spanned<String>> = reader.value(node).unwrap_or_default();
     ids.into_iter().map(|id| (id.value, id.span.at(reader.source).into())).collect()
+}
+
+/// Below each id one kind of fault, or a list.
+fn faults(node: &Node, reader: &mut Reader<'_>) -> Vec<(Fault, Place)> {
+    let mut out = Vec::new();
+    let Some((entries, _)) = reader.mapping(node) else { return out };
+    for (key, value) in entries {
+        let at: Place = key.span.at(reader.source).into();
+        let kinds = reader.value::<Many<FaultKind>>(value).map(|many| many.0).unwrap_or_default();
+        let place = key.text.clone().into_owned();
+        out.extend(kinds.into_iter().map(|kind| (Fault { place: place.clone(), kind }, at.clone())));
+    }
+    out
 }
 
 fn steps(node: &Node, reader: &mut Reader<'_>) -> BTreeMap<String, StepTold> {
@@ -278,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_scenario_is_read() {
-        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\n";
+        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\nfaults: {a: dropped, b: [failure, clock-back]}\nmay_stay: [b]\n";
         let (scenario, problems) = from_source(&Source::new("s.yaml", text));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(scenario.start.unwrap().to_string(), "2026-01-05T08:00:00.000Z");
@@ -291,7 +312,10 @@ mod tests {
         assert_eq!((b[&Part::Own][1].takes_ms, &b[&Part::Undo][0].what), (Some(120_000), &What::Unknown));
         assert_eq!(scenario.answers["go"].played_as.as_deref(), Some("bob"));
         let ids: Vec<&String> = scenario.ids().map(|(id, _)| id).collect();
-        assert_eq!(ids, ["a", "b", "c:x", "go", "late"]);
+        assert_eq!(ids, ["a", "b", "c:x", "go", "late", "a", "b", "b", "b"]);
+        let faults: Vec<String> = scenario.faults.iter().map(|(fault, _)| fault.to_string()).collect();
+        assert_eq!(faults, ["a=dropped", "b=failure", "b=clock-back"]);
+        assert!(scenario.may_stay.contains_key("b"));
     }
 
     #[test]
@@ -304,5 +328,6 @@ mod tests {
         assert_eq!(codes("steps: {a: {fails: often}}\n")[0].0, "bad-value");
         assert_eq!(codes("start: tomorrow\n")[0].0, "bad-value");
         assert_eq!(codes("answers: {go: {anser: yes}}\n")[0].0, "unknown-key");
+        assert_eq!(codes("faults: {go: oops}\n")[0].0, "bad-value");
     }
 }

@@ -147,11 +147,11 @@ fn its_questions_are_answered_by_the_names_they_are_shown_with() {
     assert!(said.stderr.contains("consigne answer r1 work/go yes|no"), "{said}");
     let _said = env.consigne(&["answer", "r1", "work/go", "yes"]).ends(4);
     let _said = env.consigne(&["resume", "r1", "--unattended", "--plain"]).ends(4);
+    let said = env.consigne(&["answer", "r1", "nowhere/go", "yes"]).ends(2);
+    assert!(said.stderr.contains("`nowhere/go`"), "{said}");
     let _said = env.consigne(&["answer", "r1", "work/points/one", "yes"]).ends(4);
     let _said = env.consigne(&["answer", "r1", "work/points/two", "yes"]).ends(4);
     let _said = env.consigne(&["resume", "r1", "--unattended", "--plain"]).ends(0);
-    let said = env.consigne(&["answer", "r1", "nowhere/go", "yes"]).ends(2);
-    assert!(said.stderr.contains("`nowhere/go`"), "{said}");
 }
 
 #[test]

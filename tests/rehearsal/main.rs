@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "what the core must not do, tests may")]
 
 mod coverage;
+mod faults;
 mod people;
 mod quiet;
 mod record;

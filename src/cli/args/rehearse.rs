@@ -10,6 +10,21 @@ use super::{ChoiceArgs, DriveArgs, Lang};
 pub struct RehearseArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// With --every-fault: further runbooks, and folders with runbooks
+    #[arg(value_name = "MORE", requires = "every_fault")]
+    pub more: Vec<PathBuf>,
+    /// Something that goes wrong at a step; may be given several times (kinds: failure, timeout, wrong, dropped, refusal, absent, crash-before, crash-after, clock-forward, clock-back)
+    #[arg(long, value_name = "STEP=KIND")]
+    pub fault: Vec<String>,
+    /// A few things that go wrong, drawn from this number
+    #[arg(long, value_name = "SEED")]
+    pub faults: Option<u64>,
+    /// Rehearse once for every kind of fault at every step, with people played; exit code 1 if something is found
+    #[arg(
+        long,
+        conflicts_with_all = ["fault", "faults", "out", "from", "record", "held_back", "live_reads", "unattended"]
+    )]
+    pub every_fault: bool,
     /// File of what the outside and people say
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,

@@ -11,6 +11,7 @@ use super::super::exit::Exit;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
 use super::Rehearsed;
+use super::wished::Aftermath;
 use crate::core::{Role, RunStatus, Status};
 use crate::engine::local::Stopped;
 use crate::journal::Journal;
@@ -34,6 +35,7 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
     let entries = Journal::read(&rest.dir).map_err(|error| drive::journal_error(&error))?;
     let rows = origin::rows(entries.iter().flat_map(|entry| &entry.events), state);
     let tally = Tally::of(&rows, rehearsed, french);
+    let aftermath = Aftermath::of(rehearsed, rest.stopped == Stopped::Finished);
     let exit = match (rest.stopped, state.status()) {
         (Stopped::Finished, RunStatus::Succeeded) => Exit::Done,
         (Stopped::Finished, _) => Exit::RunFailed,
@@ -45,6 +47,9 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
             "from": tally.from, "made_up": tally.made_up, "not_walked": tally.not_walked,
             "unused": rehearsed.unused,
         });
+        if let Some(aftermath) = &aftermath {
+            value["rehearsal"]["faults"] = aftermath.json();
+        }
         ui.json(&value);
         return Ok(exit);
     }
@@ -67,6 +72,9 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
         }
     }
     tally.say(&rehearsed.unused, french, ui);
+    if let Some(aftermath) = &aftermath {
+        aftermath.say(french, ui);
+    }
     ui.say(&format!("{}: {}", pick("dossier", "record"), rest.dir.display()));
     if rest.stopped == Stopped::Finished {
         let found = verified_as_rehearsal(&rest.dir)?;

@@ -8,13 +8,21 @@
 //!
 //! - `sources`: who may know what a call is answered; `past`: a real run as one; `placeholder` makes it up, with a
 //!   `draft` of what the step would take.
+//! - `faults`: what goes wrong because somebody wished for it; `mishap` carries out what the outside has no part in.
+//! - `sweep`: one rehearsal for each fault that a runbook can meet; `findings` says what must not be after any, `switched`
+//!   what was left half way.
 //! - `stage`: the world of the simulator, and the book.
 
 mod draft;
+pub mod faults;
+pub mod findings;
+mod mishap;
 pub mod past;
 pub mod placeholder;
 pub mod sources;
 pub mod stage;
+pub mod sweep;
+pub mod switched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +31,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use self::faults::{Fault, FaultKind};
 use self::stage::{Cast, Stage};
 use super::board::Board;
 use super::book::{Book, BookError};
@@ -33,7 +42,7 @@ use super::narrate;
 use super::sim::Sim;
 use crate::clock::{Clock, Timestamp, VirtualClock};
 use crate::core::state::Timer;
-use crate::core::{Actor, Begin, Input, Phase, Refused};
+use crate::core::{Actor, Begin, Decided, Input, Phase, Refused};
 use crate::journal::{Journal, RunLock, SeededSalt};
 use crate::operator::Reply;
 use crate::plan::{Plan, digest};
@@ -85,6 +94,10 @@ pub struct Rehearsed {
     pub rest: Rest,
     /// What a scenario or a fixture had to say and nobody asked about.
     pub unused: Vec<String>,
+    /// What was to go wrong, and whether it came to that.
+    pub faults: Vec<(Fault, bool)>,
+    /// Everything that was written down.
+    pub entries: Vec<Decided>,
 }
 
 /// The seed of a rehearsal that nobody gave one: the same for the same plan.
@@ -141,6 +154,10 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
     let sim = Sim::new(&plan, &id, start, stage).map_err(corrupt)?;
     let mut driver = Driver {
         sim,
+        begin: begin.clone(),
+        dir: &dir,
+        seed,
+        unrefusable: BTreeSet::new(),
         board: Board::default(),
         replies: answering.replies,
         actor,
@@ -153,11 +170,12 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
     let driven = driver.input(Input::Begin(begin)).and_then(|()| driver.drive());
     driver.sim.world.operator.close();
     let stopped = driven?;
-    let unused = driver.sim.world.unused();
-    let Sim { state, world, .. } = driver.sim;
+    let (unused, faults) = (driver.sim.world.unused(), driver.sim.world.faults());
+    let Sim { state, world, entries, .. } = driver.sim;
     let mut book = world.book;
     let head = book.sign_head()?;
-    Ok(Rehearsed { rest: Rest { stopped, plan: plan.clone(), state, dir, head }, unused })
+    let rest = Rest { stopped, plan: plan.clone(), state, dir: dir.clone(), head };
+    Ok(Rehearsed { rest, unused, faults, entries })
 }
 
 /// Writes the files of the plan. What this machine is like is none of them.
@@ -209,6 +227,11 @@ fn context(
 
 struct Driver<'p> {
     sim: Sim<'p, Stage>,
+    begin: Begin,
+    dir: &'p Path,
+    seed: u64,
+    /// Questions that nobody may say no to.
+    unrefusable: BTreeSet<u32>,
     board: Board,
     replies: UnboundedReceiver<Reply>,
     actor: Actor,
@@ -226,6 +249,9 @@ impl Driver<'_> {
             if self.sim.state.phase() == Phase::Finished {
                 self.seal()?;
                 return Ok(Stopped::Finished);
+            }
+            if self.refuse()? {
+                continue;
             }
             let asks = self.show();
             if let Ok(reply) = self.replies.try_recv() {
@@ -272,10 +298,11 @@ impl Driver<'_> {
         let open = state.derived().open_asks.iter().copied().filter(|_| !paused);
         let nobody = |ask: &u32| {
             let at = state.ask(*ask).map(|asked| asked.step);
-            at.is_some_and(|at| {
-                self.absent.contains(&state.shape().label(at))
-                    || self.absent.contains(&state.shape().node(at).id)
-            })
+            world.meets(state, *ask, FaultKind::Absent)
+                || at.is_some_and(|at| {
+                    self.absent.contains(&state.shape().label(at))
+                        || self.absent.contains(&state.shape().node(at).id)
+                })
         };
         let asks: BTreeSet<u32> = open.filter(|ask| !nobody(ask)).collect();
         self.board.show(&asks, (self.plan, state), &world.book, world.operator.as_mut());
@@ -315,7 +342,10 @@ impl Driver<'_> {
     }
 
     fn unbroken(&mut self) -> Result<(), LaunchError> {
-        self.sim.world.broken.take().map_or(Ok(()), |error| Err(error.into()))
+        if let Some(error) = self.sim.world.broken.take() {
+            return Err(error.into());
+        }
+        self.mishaps()
     }
 
     /// The ending sequence of the record, as of every run.

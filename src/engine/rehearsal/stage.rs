@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
+use super::faults::{CLOCK_STEP_MS, Fault, FaultKind, Faults};
 use super::placeholder::Placeholders;
 use super::sources::{Asked, Drawn, Imagined, Source};
 use crate::clock::{Clock, Timestamp, VirtualClock};
@@ -22,6 +23,8 @@ use crate::runner::{CancelToken, Failing, Reply, RunContext, Runners, TailSink, 
 
 /// What makes an attempt of a rehearsal end.
 pub struct Cast {
+    /// What goes wrong: asked before all others.
+    pub faults: Faults,
     /// Asked one after the other.
     pub sources: Vec<Box<dyn Source>>,
     /// Asked when none of them knows.
@@ -36,6 +39,10 @@ pub struct Stage {
     pub(super) operator: Box<dyn Operator>,
     /// What keeps anything from being written down: nothing starts any more.
     pub(super) broken: Option<BookError>,
+    /// The fault by which the process has died: nothing is written down or starts any more.
+    pub(super) crashed: Option<Fault>,
+    /// The fault that sets the clock, and by how much.
+    pub(super) clock_step: Option<(Fault, i64)>,
     cast: Mutex<Cast>,
     /// Its clock is the attempts' own: each begins at the time of the run.
     context: RunContext,
@@ -68,6 +75,8 @@ impl Stage {
             book,
             operator,
             broken: None,
+            crashed: None,
+            clock_step: None,
             cast: Mutex::new(cast),
             context,
             attempts,
@@ -88,6 +97,31 @@ impl Stage {
     pub(super) fn unused(&self) -> Vec<String> {
         let cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
         cast.sources.iter().flat_map(|source| source.unused()).collect()
+    }
+
+    /// The faults, and whether they came to pass.
+    pub(super) fn faults(&self) -> Vec<(Fault, bool)> {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.came()
+    }
+
+    /// Whether a question meets a fault of that kind.
+    pub(super) fn meets(&self, state: &State, ask: u32, kind: FaultKind) -> bool {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.meets(state, ask, kind)
+    }
+
+    fn strikes(&self, state: &State, entry: &Decided, kinds: &[FaultKind]) -> Option<Fault> {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.strikes(state, entry, kinds)
+    }
+
+    pub(super) fn clock(&self) -> Arc<VirtualClock> {
+        self.clock.clone()
+    }
+
+    /// A new process knows nothing of what the dead one was about to do.
+    pub(super) fn forget(&mut self) {
+        self.due.clear();
+        self.labels.clear();
+        self.reads.clear();
     }
 
     pub(super) fn context(&self) -> &RunContext {
@@ -185,7 +219,8 @@ impl Stage {
 
 fn draw(cast: &Mutex<Cast>, asked: Asked<'_>) -> Drawn {
     let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = cast.sources.iter_mut().find_map(|source| source.draw(asked));
+    let fault = cast.faults.draw(asked);
+    let found = fault.or_else(|| cast.sources.iter_mut().find_map(|source| source.draw(asked)));
     found.or_else(|| cast.placeholders.draw(asked)).unwrap_or_else(|| Drawn {
         imagined: Imagined::Outputs { outputs: BTreeMap::new(), code: None },
         takes_ms: 0,
@@ -212,7 +247,7 @@ impl Teller for Prompter<'_> {
 
 impl World for Stage {
     fn start(&mut self, request: &AttemptRequest, now: Timestamp) -> Option<(u64, Outcome)> {
-        if self.broken.is_some() {
+        if self.broken.is_some() || self.crashed.is_some() {
             return None;
         }
         let label = self.labels.remove(&request.key).unwrap_or_else(|| request.key.step.clone());
@@ -236,7 +271,11 @@ impl World for Stage {
     }
 
     fn entered(&mut self, plan: &Plan, state: &State, entry: &Decided) {
-        if self.broken.is_some() {
+        if self.broken.is_some() || self.crashed.is_some() {
+            return;
+        }
+        self.crashed = self.strikes(state, entry, &[FaultKind::CrashBefore]);
+        if self.crashed.is_some() {
             return;
         }
         self.clock.advance_to(entry.at);
@@ -263,9 +302,18 @@ impl World for Stage {
             Ok(due) => self.due.extend(due),
             Err(error) => self.broken = Some(error),
         }
+        self.crashed = self.strikes(state, entry, &[FaultKind::CrashAfter]);
+        let clock = self.strikes(state, entry, &[FaultKind::ClockForward, FaultKind::ClockBack]);
+        self.clock_step = self.clock_step.take().or(clock.map(|fault| match fault.kind {
+            FaultKind::ClockBack => (fault, -CLOCK_STEP_MS),
+            _ => (fault, CLOCK_STEP_MS),
+        }));
     }
 
     fn follow_up(&mut self) -> Vec<Input> {
+        if self.crashed.is_some() {
+            return Vec::new();
+        }
         std::mem::take(&mut self.due)
     }
 }

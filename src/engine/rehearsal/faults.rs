@@ -1,0 +1,234 @@
+//! Faults: what goes wrong in a rehearsal because somebody wished for it.
+//!
+//! Owns which fault may be at which step, what the outside answers under one, and when the others strike. It is the first
+//! of the sources: what it has nothing to say about is left to the next one. It decides nothing: crashes and the clock are
+//! carried out by the driver, refusals are answers like any other.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+
+use super::sources::{Asked, Drawn, Imagined, Source, TAKES_MS};
+use crate::clock::Timestamp;
+use crate::core::attempt::ABSENT;
+use crate::core::{AskKind, AttemptResult, Decided, Event, Fact, Outcome, Role, State};
+use crate::plan::{Action, Effect, ErrorClass, Kind, Plan};
+use crate::record::origin::Origin;
+pub use crate::runbook::fault::{Fault, FaultKind};
+use crate::runner::{Failing, Reply};
+
+/// How far the clock is set.
+pub const CLOCK_STEP_MS: i64 = 3_600_000;
+
+/// The most that are drawn from one seed.
+const DRAWN: u64 = 3;
+
+/// The faults of a rehearsal, and which of them came to pass.
+#[derive(Debug, Clone, Default)]
+pub struct Faults {
+    all: Vec<Fault>,
+    met: BTreeSet<usize>,
+    /// Places whose connection was dropped: once each.
+    dropped: BTreeSet<String>,
+}
+
+/// The kinds that can come to pass at a place: a step, an item of a list of control points, a guard.
+pub fn kinds_at(plan: &Plan, place: &str) -> Vec<FaultKind> {
+    use FaultKind::{
+        Absent, ClockBack, ClockForward, CrashAfter, CrashBefore, Dropped, Failure, Refusal, Timeout, Wrong,
+    };
+    let graph = &plan.graph;
+    let (list, item) = place.rsplit_once('/').unwrap_or((place, ""));
+    let id = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    let found = |name: &str| graph.steps.iter().find(|node| node.id == id(name));
+    let Some(node) = found(place) else {
+        let probed =
+            |at: &crate::plan::StepNode| at.items.iter().any(|known| known.id == item && known.probe);
+        let is_probe = found(list).is_some_and(probed) || graph.guards.iter().any(|guard| guard.id == place);
+        return if is_probe { vec![Failure, Timeout] } else { Vec::new() };
+    };
+    let mut kinds = Vec::new();
+    if node.kind.runs() {
+        kinds.extend([Failure, Timeout]);
+        kinds.extend((node.kind != Kind::Notify).then_some(Wrong));
+        kinds.extend((node.effect != Effect::Read).then_some(Dropped));
+    }
+    if matches!(node.kind, Kind::Approve | Kind::Confirm | Kind::Manual | Kind::Checklist) {
+        kinds.push(Refusal);
+    }
+    if node.kind.asks() && node.timeout_ms.is_some() {
+        kinds.push(Absent);
+    }
+    kinds.extend([CrashBefore, CrashAfter, ClockForward, ClockBack]);
+    kinds
+}
+
+/// Every fault that a runbook can meet: each kind that applies, at each step, item and guard.
+pub fn every(plan: &Plan) -> Vec<Fault> {
+    let steps = plan.graph.steps.iter().map(|node| node.id.clone());
+    let items = plan.graph.steps.iter().flat_map(|node| {
+        let probed = node.items.iter().filter(|item| item.probe);
+        probed.map(|item| format!("{}/{}", node.id, item.id)).collect::<Vec<_>>()
+    });
+    let guards = plan.graph.guards.iter().map(|guard| guard.id.clone());
+    let places = steps.chain(items).chain(guards);
+    let at = |place: String| {
+        let kinds = kinds_at(plan, &place).into_iter();
+        kinds.map(move |kind| Fault { place: place.clone(), kind })
+    };
+    places.flat_map(at).collect()
+}
+
+/// A few of them, the same for the same plan and number.
+pub fn drawn(plan: &Plan, seed: u64) -> Vec<Fault> {
+    let every = every(plan);
+    let count = 1 + number(seed, 0) % DRAWN;
+    let most = every.len() as u64;
+    let picked =
+        (1..=count).filter_map(|nth| every.get(usize::try_from(number(seed, nth) % most.max(1)).ok()?));
+    picked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn number(seed: u64, nth: u64) -> u64 {
+    super::first_of(&Sha256::digest(format!("consigne faults {seed} {nth}")))
+}
+
+impl Faults {
+    pub fn new(all: Vec<Fault>) -> Self {
+        Self { all, ..Self::default() }
+    }
+
+    /// Each of them, and whether it came to pass.
+    pub fn came(&self) -> Vec<(Fault, bool)> {
+        self.all.iter().cloned().enumerate().map(|(at, fault)| (fault, self.met.contains(&at))).collect()
+    }
+
+    /// A fault of one of these kinds that strikes as something begins in this entry. Each strikes once.
+    pub(super) fn strikes(&mut self, state: &State, entry: &Decided, kinds: &[FaultKind]) -> Option<Fault> {
+        let begun: Vec<[String; 2]> =
+            entry.events.iter().filter(|event| begins(event)).filter_map(|event| ids(state, event)).collect();
+        let at = self.all.iter().enumerate().position(|(at, fault)| {
+            kinds.contains(&fault.kind)
+                && !self.met.contains(&at)
+                && begun.iter().any(|ids| ids.contains(&fault.place))
+        })?;
+        self.met.insert(at);
+        Some(self.all[at].clone())
+    }
+
+    /// Whether a question meets a fault of that kind.
+    pub(super) fn meets(&mut self, state: &State, ask: u32, kind: FaultKind) -> bool {
+        let Some(asked) = state.ask(ask).filter(|asked| !asked.kind.is_trouble()) else { return false };
+        let ids = [state.shape().label(asked.step), state.shape().written(asked.step).id.clone()];
+        let here = |fault: &Fault| fault.kind == kind && ids.contains(&fault.place);
+        let Some(at) = self.all.iter().position(here) else { return false };
+        // Whom it was passed on to is there.
+        let applies = match kind {
+            FaultKind::Absent => !asked.escalated && asked.expires.is_some(),
+            _ => no(asked.kind).is_some(),
+        };
+        if applies {
+            self.met.insert(at);
+        }
+        applies
+    }
+
+    /// What the outside answers under a fault.
+    fn answers(&mut self, kind: FaultKind, asked: Asked<'_>, met: bool) -> Option<(Imagined, u64)> {
+        let request = asked.request;
+        let own = matches!(request.role, Role::Do | Role::Item | Role::Guard);
+        // Nothing was done: a proof says so.
+        let disproved = request.role == Role::Verify && met;
+        match kind {
+            FaultKind::Failure if own => Some((failed(asked), TAKES_MS)),
+            FaultKind::Timeout if own => {
+                Some((Imagined::Reply(Reply::Trouble(Failing::Timeout)), request.timeout_ms))
+            }
+            FaultKind::Timeout | FaultKind::Wrong if disproved => Some((not_done(asked), TAKES_MS)),
+            FaultKind::Wrong if own => Some((Imagined::Reply(wrong(&request.probe.action)?), TAKES_MS)),
+            FaultKind::Dropped if request.role == Role::Do && self.dropped.insert(asked.label.to_owned()) => {
+                Some((Imagined::Reply(Reply::Trouble(Failing::Reset)), TAKES_MS))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Source for Faults {
+    fn draw(&mut self, asked: Asked<'_>) -> Option<Drawn> {
+        let ids = asked.ids();
+        for at in 0..self.all.len() {
+            let kind = self.all[at].kind;
+            if !kind.is_answered() || !ids.contains(&self.all[at].place) {
+                continue;
+            }
+            let Some((imagined, takes_ms)) = self.answers(kind, asked, self.met.contains(&at)) else {
+                continue;
+            };
+            self.met.insert(at);
+            return Some(Drawn { imagined, takes_ms, origin: Origin::Fault(kind.name().to_owned()) });
+        }
+        None
+    }
+}
+
+/// A clear no: it was not done.
+fn failed(asked: Asked<'_>) -> Imagined {
+    if asked.request.role.is_probe() {
+        return not_done(asked);
+    }
+    let (reason, code, class) = match asked.request.probe.action {
+        Action::Http(_) => ("status", Some(500), ErrorClass::Server),
+        Action::Notify(_) => ("connect", None, ErrorClass::Connect),
+        Action::Shell(_) | Action::Argv(_) | Action::Remote(_) => ("exit", Some(1), ErrorClass::Other),
+    };
+    let bare = Outcome::bare(AttemptResult::Failed, reason, Timestamp::default());
+    Imagined::Ended(Box::new(Outcome { code, class: Some(class), ..bare }))
+}
+
+fn not_done(asked: Asked<'_>) -> Imagined {
+    let said = if asked.request.probe.accept.absent.is_some() { ABSENT } else { "not_true" };
+    let bare = Outcome::bare(AttemptResult::Failed, said, Timestamp::default());
+    Imagined::Ended(Box::new(Outcome { class: Some(ErrorClass::Expect), ..bare }))
+}
+
+/// An answer that sounds well and says nothing.
+fn wrong(action: &Action<crate::runbook::template::Rendered>) -> Option<Reply> {
+    match action {
+        Action::Http(_) => Some(Reply::Http { status: 200, headers: [].into(), body: "{}".to_owned() }),
+        Action::Notify(_) => None,
+        Action::Shell(_) | Action::Argv(_) | Action::Remote(_) => {
+            Some(Reply::Program { exit: 0, stdout: String::new(), stderr: String::new() })
+        }
+    }
+}
+
+/// The word that says no to a question, where it has one.
+pub(super) const fn no(kind: AskKind) -> Option<&'static str> {
+    match kind {
+        AskKind::Approve => Some("reject"),
+        AskKind::Confirm | AskKind::Checklist => Some("no"),
+        AskKind::Manual => Some("not_done"),
+        _ => None,
+    }
+}
+
+/// Whether something of a step begins with it, or all of a step that has no attempt.
+fn begins(event: &Event) -> bool {
+    match &event.fact {
+        Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
+        Fact::AskOpened { kind, .. } => !kind.is_trouble(),
+        Fact::WaitStarted { .. }
+        | Fact::StepEntered {}
+        | Fact::StepExpanded { .. }
+        | Fact::StepSkipped { .. }
+        | Fact::StepSettled { .. } => true,
+        _ => false,
+    }
+}
+
+fn ids(state: &State, event: &Event) -> Option<[String; 2]> {
+    let step = event.step.as_ref()?;
+    let (at, _) = state.find_item(step, event.item)?;
+    Some([state.shape().label(at), step.clone()])
+}
