@@ -223,7 +223,7 @@ pub(super) fn answering_as(
     Ok(Answering { operator, replies })
 }
 
-fn scripted(answer: FileAnswer) -> ScriptedAnswer {
+pub(super) fn scripted(answer: FileAnswer) -> ScriptedAnswer {
     ScriptedAnswer {
         value: answer.value,
         comment: answer.comment,
@@ -232,7 +232,7 @@ fn scripted(answer: FileAnswer) -> ScriptedAnswer {
     }
 }
 
-fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
+pub(super) fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
     Box::new(crate::engine::evidence::Kept::in_run(dir))
 }
 

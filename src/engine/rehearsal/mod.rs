@@ -9,12 +9,15 @@
 //! - `sources`: who may know what a call is answered; `past`: a real run as one; `placeholder` makes it up, with a
 //!   `draft` of what the step would take.
 //! - `stage`: the world of the simulator, and the book.
+//! - `trace`: what it did, read off its journal; `verdict` holds that against what a test expects.
 
 mod draft;
 pub mod past;
 pub mod placeholder;
 pub mod sources;
 pub mod stage;
+pub mod trace;
+pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
