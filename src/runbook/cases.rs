@@ -454,8 +454,7 @@ mod tests {
         assert_eq!(case("{}")[0].0, "empty");
         assert_eq!(read("cases: []\n").1[0].0, "empty");
         assert_eq!(read("inputs: {}\n").1[0].0, "missing-key");
-        let twice =
-            "cases: [{name: x, expect: {path: [a]}}, {name: x, expect: {path: [a]}}]\n";
+        let twice = "cases: [{name: x, expect: {path: [a]}}, {name: x, expect: {path: [a]}}]\n";
         assert_eq!(read(twice).1[0].0, "duplicate-id");
     }
 

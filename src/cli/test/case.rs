@@ -71,8 +71,9 @@ pub(super) fn judge(suite: &Suite, number: usize, dir: &Path) -> Result<Vec<Miss
     let answering = answering(suite, answers, &new);
     let rehearsed = rehearsal::rehearse(new, answering).map_err(drive::launch_error)?;
     let entries = Journal::read(&dir).map_err(|error| drive::journal_error(&error))?;
-    let trace = Trace::of(&rehearsed.rest.plan, &id, &entries)
-        .map_err(|error| CliError::new(Exit::Bug, format!("the rehearsal is no history of its plan: {error}")))?;
+    let trace = Trace::of(&rehearsed.rest.plan, &id, &entries).map_err(|error| {
+        CliError::new(Exit::Bug, format!("the rehearsal is no history of its plan: {error}"))
+    })?;
     Ok(verdict::judge(&case.expect, &trace, &values))
 }
 
@@ -106,8 +107,7 @@ fn give(given: &mut Given, inputs: Option<&Entries<Data>>, suite: &Suite) {
 fn fits(suite: &Suite, case: &CaseDecl, scenario: &Scenario, plan: &Plan) -> Result<(), CliError> {
     let decl = &suite.tests.decl;
     let at = |span: crate::diag::Span| -> Place { span.at(&suite.tests.source).into() };
-    let named: Vec<(String, Place)> =
-        case.steps().into_iter().map(|(name, span)| (name, at(span))).collect();
+    let named: Vec<(String, Place)> = case.steps().into_iter().map(|(name, span)| (name, at(span))).collect();
     let ids = suite.scenario.ids().chain(scenario.ids());
     let said = [&decl.answers, &case.answers].into_iter().flatten();
     let said = said.flat_map(|Said(answers)| answers.iter().map(|(id, answer)| (id, &answer.at)));

@@ -16,7 +16,8 @@ pub(super) fn tell(suites: &[Suite], outcomes: &[Outcome], took: Duration, lang:
             ui.json(&json(suites, outcome));
             continue;
         }
-        let mark = if outcome.passed() { lang.pick("ok    ", "ok    ") } else { lang.pick("ÉCHEC ", "FAILED") };
+        let mark =
+            if outcome.passed() { lang.pick("ok    ", "ok    ") } else { lang.pick("ÉCHEC ", "FAILED") };
         ui.line(&format!("{mark}  {}", name(suites, outcome)));
         lines(suites, outcome, lang).iter().for_each(|line| ui.line(&format!("        {line}")));
         if let Err(error) = &outcome.verdict {

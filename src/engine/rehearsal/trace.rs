@@ -6,9 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::core::event::Override;
-use crate::core::{
-    AskKind, AttemptRequest, AttemptResult, Event, Fact, ReversalEnd, Role, Shape, State,
-};
+use crate::core::{AskKind, AttemptRequest, AttemptResult, Event, Fact, ReversalEnd, Role, Shape, State};
 use crate::journal::Entry;
 use crate::operator::Question;
 use crate::plan::{Action, Auth, Body, Plan, Program, ProgramCall, ShellCall};
@@ -274,6 +272,8 @@ fn tree(body: &Tree<Rendered>) -> Value {
         Tree::Number(number) => serde_json::from_str(number).unwrap_or_else(|_| number.as_str().into()),
         Tree::Text(text) => plain(text).into(),
         Tree::List(list) => list.iter().map(tree).collect(),
-        Tree::Map(map) => Value::Object(map.iter().map(|(name, value)| (name.clone(), tree(value))).collect()),
+        Tree::Map(map) => {
+            Value::Object(map.iter().map(|(name, value)| (name.clone(), tree(value))).collect())
+        }
     }
 }

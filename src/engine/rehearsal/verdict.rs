@@ -152,7 +152,8 @@ fn question(wanted: &AskedDecl, trace: &Trace) -> Option<Miss> {
     expected.extend(wanted.reason.as_ref().map(|reason| format!("reason {reason}")));
     expected.extend(wanted.says.as_ref().map(|says| format!("says \"{says}\"")));
     let found = trace.asked.iter().map(|asked| {
-        let reason = if asked.reason.is_empty() { String::new() } else { format!(" · reason {}", asked.reason) };
+        let reason =
+            if asked.reason.is_empty() { String::new() } else { format!(" · reason {}", asked.reason) };
         let says = match &wanted.says {
             Some(_) if asked.step == wanted.step.value => format!(" · says \"{}\"", asked.prompt),
             _ => String::new(),
@@ -199,7 +200,8 @@ fn request(wanted: &RequestDecl, trace: &Trace, globals: &Globals) -> Option<Mis
             && wanted.part.is_none_or(|part| part.name() == made.part)
     };
     // Those of the step say most; where it made none, all of them.
-    let mut found: Vec<String> = trace.requests.iter().filter(of_it).map(|made| made.document.to_string()).collect();
+    let mut found: Vec<String> =
+        trace.requests.iter().filter(of_it).map(|made| made.document.to_string()).collect();
     if found.is_empty() {
         let all = trace.requests.iter();
         found = all.map(|made| format!("{} ({})", made.step, made.part)).collect();
