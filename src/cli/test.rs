@@ -4,6 +4,7 @@ mod case;
 mod junit;
 mod told;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -230,10 +231,10 @@ fn suite(file: &Path, problems: &mut Vec<Diagnostic>) -> Result<Option<Suite>, C
     let mut environments = BTreeMap::new();
     for case in &decl.cases {
         let env = case.environment.as_ref().map(|env| env.value.clone()).or_else(|| shared.clone());
-        if !environments.contains_key(&env) {
+        if let Entry::Vacant(missing) = environments.entry(env) {
             // What else there is to say about a runbook, `check` says.
-            let (readable, _warnings) = readable(&runbook, env.as_ref(), Mode::Rehearsal)?;
-            environments.insert(env, readable);
+            let (readable, _warnings) = readable(&runbook, missing.key().as_ref(), Mode::Rehearsal)?;
+            missing.insert(readable);
         }
     }
     let path = file.to_owned();
