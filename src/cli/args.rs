@@ -3,6 +3,7 @@
 mod check;
 mod rehearse;
 mod review;
+mod test;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use check::CheckArgs;
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
+pub use test::TestArgs;
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub enum Verb {
     Drill(RunArgs),
     /// Walk a runbook with real people and simulated effects
     Rehearse(RehearseArgs),
+    /// Rehearse the cases of runbook tests, and say which do not come out as expected
+    Test(TestArgs),
     /// Go on with a run that is paused, or whose process died
     Resume(ResumeArgs),
     /// Do a part of a finished run again, as a new run
@@ -88,6 +92,9 @@ pub struct SchemaArgs {
     /// Of environment files instead of runbooks
     #[arg(long)]
     pub environment: bool,
+    /// Of files of runbook tests instead of runbooks
+    #[arg(long, conflicts_with = "environment")]
+    pub tests: bool,
 }
 
 /// Which runbook, where, with which inputs.

@@ -75,7 +75,11 @@ impl Chosen {
         Self::resolved(file, mode, readable, &given, |problem| problem.code != "missing-input")
     }
 
-    fn resolved(
+    /// As [`Chosen::of`], of what was read before.
+    ///
+    /// # Errors
+    /// The inputs do not fit.
+    pub(super) fn resolved(
         file: PathBuf,
         mode: Mode,
         readable: Readable,
@@ -125,17 +129,31 @@ impl Chosen {
 pub(super) const USED: &str = "uses-";
 
 /// A runbook, its environment, and every environment that it could run in.
-type Readable = (Document, Option<Environment>, Vec<Environment>);
+pub(super) type Readable = (Document, Option<Environment>, Vec<Environment>);
 
 /// The runbook and its environments; every error at once.
 fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, CliError> {
+    let (readable, warnings) = readable(file, args.env.as_ref(), mode)?;
+    ui.diagnostics(&warnings);
+    Ok(readable)
+}
+
+/// The same, and what there is to say about them; told to nobody.
+///
+/// # Errors
+/// Something of it makes no sense.
+pub(super) fn readable(
+    file: &Path,
+    env: Option<&String>,
+    mode: Mode,
+) -> Result<(Readable, Vec<Diagnostic>), CliError> {
     let practice = match mode {
         Mode::Live => false,
         Mode::Drill => true,
         // Whatever needs no environment can be rehearsed without one.
         Mode::Rehearsal => Environment::find(file, "practice").is_ok(),
     };
-    let env = args.env.clone().or_else(|| practice.then(|| "practice".to_owned()));
+    let env = env.cloned().or_else(|| practice.then(|| "practice".to_owned()));
     let unusable = |problems: Vec<Diagnostic>| {
         let elsewhere =
             problems.iter().any(|problem| problem.code == "environment" && problem.help.is_empty());
@@ -155,7 +173,6 @@ fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, 
     let Some(document) = report.document.filter(|_| !wrong) else {
         return Err(unusable(report.diagnostics));
     };
-    ui.diagnostics(&report.diagnostics);
     let (others, _shown_by_check) = Environment::all(file);
     let protected: Vec<&str> =
         others.iter().filter(|other| other.is_protected()).map(|other| other.name.as_str()).collect();
@@ -171,7 +188,7 @@ fn read(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Readable, 
             format!("environment `{}` is for practice: it starts services of its own", practice.name);
         return Err(CliError::new(Exit::Invalid, message).hint(format!("consigne drill {}", file.display())));
     }
-    Ok((document, report.environment, others))
+    Ok(((document, report.environment, others), report.diagnostics))
 }
 
 fn given(file: &Path, args: &ChoiceArgs, mode: Mode, ui: Ui) -> Result<Given, CliError> {

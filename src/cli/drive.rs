@@ -232,7 +232,7 @@ pub(super) fn scripted(answer: FileAnswer) -> ScriptedAnswer {
     }
 }
 
-fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
+pub(super) fn evidence(dir: &Path) -> Box<dyn crate::operator::EvidenceStore> {
     Box::new(crate::engine::evidence::Kept::in_run(dir))
 }
 

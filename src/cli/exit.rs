@@ -56,7 +56,7 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::RunFailed => "the run failed, was refused or cancelled",
+            Self::RunFailed => "the run failed, was refused or cancelled; a test failed",
             Self::Usage => "usage, unknown run, refused answer",
             Self::Invalid => "runbook, environment, input, secret or program invalid or missing",
             Self::Waiting => "paused, waiting for a person, or (verify) intact but unfinished",
@@ -86,7 +86,7 @@ mod tests {
             table,
             [
                 "0 done",
-                "1 the run failed, was refused or cancelled",
+                "1 the run failed, was refused or cancelled; a test failed",
                 "2 usage, unknown run, refused answer",
                 "3 runbook, environment, input, secret or program invalid or missing",
                 "4 paused, waiting for a person, or (verify) intact but unfinished",

@@ -38,6 +38,7 @@ mod sheet;
 mod shelf;
 mod show;
 mod sign;
+mod test;
 mod ui;
 mod unlock;
 mod verify;
@@ -55,7 +56,7 @@ use error::CliError;
 use exit::Exit;
 use ui::Ui;
 
-use crate::runbook::{environment, schema};
+use crate::runbook::{cases, environment, schema};
 
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
@@ -102,6 +103,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Run(args) => run::run(args, crate::plan::Mode::Live),
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Rehearse(args) => rehearse::rehearse(&args),
+        Verb::Test(args) => test::test(&args),
         Verb::Resume(args) => drive::resume(&args),
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),
@@ -120,8 +122,11 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Man(args) => man::man(&args),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Schema(args) => {
-            let runbook = !args.environment;
-            let schema = if runbook { schema::json_schema() } else { environment::json_schema() };
+            let schema = match (args.environment, args.tests) {
+                (true, _) => environment::json_schema(),
+                (_, true) => cases::json_schema(),
+                _ => schema::json_schema(),
+            };
             Ui::new(true).json(&schema);
             Ok(Exit::Done)
         }

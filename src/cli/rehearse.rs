@@ -3,7 +3,7 @@
 mod every;
 mod fixture;
 mod told;
-mod wished;
+pub(super) mod wished;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

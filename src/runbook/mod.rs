@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod answers;
+pub mod cases;
 pub mod catalogue;
 pub mod check;
 pub mod contacts;

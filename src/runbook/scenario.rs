@@ -152,25 +152,30 @@ const KEYS: [&str; 7] = ["start", "seed", "steps", "answers", "absent", "faults"
 /// As [`read`], from a source.
 pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
     let (node, mut problems) = yaml::parse(source);
-    let mut out = Scenario::default();
-    let Some(node) = node.filter(|node| !node.is_null()) else { return (out, problems) };
+    let Some(node) = node.filter(|node| !node.is_null()) else { return (Scenario::default(), problems) };
     let mut reader = Reader::new(source);
-    if let Some((entries, flow)) = reader.mapping(&node) {
-        for (key, value) in entries {
-            match &*key.text {
-                "start" => out.start = instant(value, &mut reader),
-                "seed" => out.seed = reader.value(value),
-                "steps" => out.steps = steps(value, &mut reader),
-                "answers" => out.answers = answers::of_node(value, &mut reader),
-                "absent" => out.absent = places(value, &mut reader),
-                "faults" => out.faults = faults(value, &mut reader),
-                "may_stay" => out.may_stay = places(value, &mut reader),
-                _ => reader.foreign_key(key, value, flow, &KEYS, &[]),
-            }
-        }
-    }
+    let out = of_node(&node, &mut reader);
     problems.append(&mut reader.problems);
     (out, problems)
+}
+
+/// As [`read`], where it stands inside another file.
+pub(super) fn of_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Scenario {
+    let mut out = Scenario::default();
+    let Some((entries, flow)) = reader.mapping(node) else { return out };
+    for (key, value) in entries {
+        match &*key.text {
+            "start" => out.start = instant(value, reader),
+            "seed" => out.seed = reader.value(value),
+            "steps" => out.steps = steps(value, reader),
+            "answers" => out.answers = answers::of_node(value, reader),
+            "absent" => out.absent = places(value, reader),
+            "faults" => out.faults = faults(value, reader),
+            "may_stay" => out.may_stay = places(value, reader),
+            _ => reader.foreign_key(key, value, flow, &KEYS, &[]),
+        }
+    }
+    out
 }
 
 fn instant(node: &Node, reader: &mut Reader<'_>) -> Option<Timestamp> {

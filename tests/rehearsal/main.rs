@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a check that could not run must say so")]
 #![allow(clippy::disallowed_methods, reason = "what the core must not do, tests may")]
 
+mod cases;
 mod coverage;
 mod faults;
 mod people;

@@ -33,17 +33,7 @@ pub(super) fn faults(
         }
         all.push(fault);
     }
-    let misfits = scenario.faults.iter().filter_map(|(fault, at)| {
-        let (why, hint) = misfit(plan, fault)?;
-        let problem = Diagnostic::error("bad-value", at.clone(), why);
-        Some(hint.iter().fold(problem, |problem, hint| problem.help(hint)))
-    });
-    let misfits: Vec<Diagnostic> = misfits.collect();
-    if !misfits.is_empty() {
-        let message = "the faults of the scenario do not fit the runbook; nothing was rehearsed";
-        return Err(CliError::new(Exit::Invalid, message).with(misfits));
-    }
-    all.extend(scenario.faults.iter().map(|(fault, _)| fault.clone()));
+    all.extend(of_scenario(plan, scenario)?);
     if let Some(seed) = args.faults {
         let drawn = drawn(plan, seed);
         for fault in &drawn {
@@ -54,6 +44,24 @@ pub(super) fn faults(
     let mut seen = BTreeSet::new();
     all.retain(|fault| seen.insert(fault.clone()));
     Ok(Faults::new(all))
+}
+
+/// Those of a scenario.
+///
+/// # Errors
+/// One cannot come to pass where it is wished for.
+pub(in crate::cli) fn of_scenario(plan: &Plan, scenario: &Scenario) -> Result<Vec<Fault>, CliError> {
+    let misfits = scenario.faults.iter().filter_map(|(fault, at)| {
+        let (why, hint) = misfit(plan, fault)?;
+        let problem = Diagnostic::error("bad-value", at.clone(), why);
+        Some(hint.iter().fold(problem, |problem, hint| problem.help(hint)))
+    });
+    let misfits: Vec<Diagnostic> = misfits.collect();
+    if !misfits.is_empty() {
+        let message = "the faults of the scenario do not fit the runbook; nothing was rehearsed";
+        return Err(CliError::new(Exit::Invalid, message).with(misfits));
+    }
+    Ok(scenario.faults.iter().map(|(fault, _)| fault.clone()).collect())
 }
 
 fn parse(text: &str) -> Result<Fault, CliError> {
