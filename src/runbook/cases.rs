@@ -402,7 +402,9 @@ impl JsonSchema for Script {
                     "seed": {"type": "integer", "description": "What is random comes from this number."},
                     "steps": {"type": "object", "description": "What the outside answers, by step."},
                     "answers": {"type": "object", "description": "What people answer, by step."},
-                    "absent": {"type": "array", "items": {"type": "string"}, "description": "Questions that nobody answers."}
+                    "absent": {"type": "array", "items": {"type": "string"}, "description": "Questions that nobody answers."},
+                    "faults": {"type": "object", "description": "What goes wrong, by step: a kind of fault, or several."},
+                    "may_stay": {"type": "array", "items": {"type": "string"}, "description": "Steps whose effect may stay."}
                 }}
             ]
         })

@@ -174,6 +174,7 @@ fn what_a_filter_judges_is_not_what_the_runbook_was_given() {
         [("target", "{{ target }}"), ("item", "a {{ item }}"), ("tenant", "{{ step.started_at }}")]
     {
         write(folder.path(), "user", &user(name, given));
-        assert_eq!(errors(&folder, "user"), [("used-runbook", "user".to_owned())], "{given}");
+        let found = errors(&folder, "user");
+        assert!(found.contains(&("used-runbook", "user".to_owned())), "{given}: {found:?}");
     }
 }

@@ -114,12 +114,20 @@ fn every_shipped_runbook_has_tests_and_all_of_them_pass() {
     }
     let house = Rehearsals::new();
     let (runbooks, junit) = (repository("runbooks"), house.path("junit.xml"));
-    let said = house.tests(&[runbooks.to_str().unwrap(), "--junit", junit.to_str().unwrap()], 0);
+    let kept = house.path("kept");
+    let (junit_file, kept) = (junit.to_str().unwrap(), kept.to_str().unwrap());
+    let said = house.tests(&[runbooks.to_str().unwrap(), "--junit", junit_file, "--keep", kept], 0);
     let passed = said.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(passed > 80 && !said.contains("FAILED"), "{said}");
     let all = elements(&std::fs::read_to_string(junit).unwrap());
     assert_eq!(all.iter().filter(|name| *name == "testcase").count(), passed);
     assert_eq!(all.iter().filter(|name| *name == "testsuite").count(), SHIPPED.len());
+    for name in SHIPPED {
+        let runbook = repository(&format!("runbooks/tenants/{name}.yaml"));
+        let args = ["check", runbook.to_str().unwrap(), "--coverage", "--min", "95", "--runs", kept];
+        let walked = house.consigne(&args);
+        assert_eq!(walked.status.code(), Some(0), "{}", super::world::said(&walked));
+    }
 }
 
 #[test]
