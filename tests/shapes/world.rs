@@ -79,6 +79,7 @@ impl World {
         let verified = self.run(&["verify", "r"]);
         assert_eq!(verified.status.code(), Some(0), "{}\n{}", talk(&output), talk(&verified));
         let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
+        self.rehearse(&args[1..], &output);
         let journal = std::fs::read_to_string(self.path("home/runs/r/events.jsonl")).expect("a journal");
         let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         let events = events.flat_map(|line| line["events"].as_array().cloned().unwrap_or_default()).collect();
@@ -88,6 +89,18 @@ impl World {
             log: log.lines().map(str::to_owned).collect(),
             events,
         }
+    }
+}
+
+impl World {
+    /// A rehearsal with what the drill was answered ends like it, and does nothing.
+    fn rehearse(&self, args: &[&str], drilled: &Output) {
+        let before = std::fs::read_to_string(self.path("log")).unwrap_or_default();
+        let args: Vec<&str> = args.iter().copied().filter(|arg| !["--run-id", "r"].contains(arg)).collect();
+        let rehearsed = self.run(&[&["rehearse", "--from", "r", "--out", "rehearsed"], &args[..]].concat());
+        assert_eq!(rehearsed.status.code(), drilled.status.code(), "{}\n{}", talk(drilled), talk(&rehearsed));
+        assert!(talk(&rehearsed).contains("record verified"), "{}", talk(&rehearsed));
+        assert_eq!(std::fs::read_to_string(self.path("log")).unwrap_or_default(), before);
     }
 }
 
