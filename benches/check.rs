@@ -13,7 +13,7 @@ use granit_parser::Parser;
 const STEPS: usize = 10_000;
 const ROUNDS: usize = 21;
 /// Steps of one block.
-const BLOCK: usize = 14;
+const BLOCK: usize = 21;
 
 fn main() {
     let text = text(STEPS / BLOCK);
@@ -58,7 +58,7 @@ fn checked(text: &str) -> usize {
     found.len()
 }
 
-/// Groups, lists, rounds, gates, conditions, outputs, reversals: the same block again and again.
+/// Groups, lists, rounds, gates, conditions, outputs, reversals, scripts, choices, checklists, waits: the same block again and again.
 fn text(blocks: usize) -> String {
     let mut out = String::from(
         "consigne: v1\nid: large\ninputs:\n  deep: {type: boolean}\ndefaults:\n  http: {base: \"http://127.0.0.1:1\"}\nsteps:\n",
@@ -113,6 +113,25 @@ fn text(blocks: usize) -> String {
     argv: ["wipe", "{{{{ steps.deep_{n}.size | default(0) }}}}"]
     effect: destructive
     verify: {{argv: ["wiped"], effect: read}}
+  - id: note_{n}
+    shell: 'printf "%s\n" "{{{{ steps.text_{n}.text }}}}" >> notes'
+    effect: write
+    retry: {{max_attempts: 3, delay: 1s, errors: [expect]}}
+    idempotency_key: auto
+  - id: hold_{n}
+    http: {{put: "/hold/{n}", json: {{held: true}}}}
+    put_back: {{http: {{put: "/hold/{n}", json: {{held: false}}}}, otherwise: ask}}
+  - id: way_{n}
+    choice: {{options: [{{id: north, text: "North"}}, {{id: south, text: "South"}}]}}
+    message: "Which way?"
+  - id: points_{n}
+    checklist:
+      items:
+        - {{id: seen, text: "Seen"}}
+        - {{id: gone, text: "Gone", probe: {{step: wipe_{n}}}}}
+  - {{id: hands_{n}, manual: {{}}, effect: write, message: "Turn the key"}}
+  - {{id: pause_{n}, wait: {{for: 10m}}}}
+  - {{id: stop_{n}, when: steps.way_{n}.answer == "nowhere", end: succeeded}}
 "#
         );
     }
