@@ -318,8 +318,8 @@ pub(super) fn artifact_nodes(step: &Step) -> Vec<ArtifactNode> {
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {
     let Some(text) = text else { return Localized::default() };
-    let of = |text: &Option<Spanned<Template>>| text.as_ref().map(|text| text.value.clone());
-    Localized { fr: of(&text.fr), en: of(&text.en) }
+    let of = |text: Option<&Spanned<Template>>| text.map(|text| text.value.clone());
+    Localized { fr: of(text.fr()), en: of(text.en()) }
 }
 
 /// A text that stands before the run begins.

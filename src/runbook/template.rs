@@ -61,8 +61,8 @@ pub enum Part<'a> {
 #[serde(try_from = "String", into = "String")]
 pub struct Expr {
     source: String,
-    /// Dotted paths as far as they are constant: `steps.before.name`, `inputs.tenant_id`.
-    refs: Vec<String>,
+    /// Dotted paths as far as they are constant: `steps.before.name`, `inputs.tenant_id`. `None`: it is one itself.
+    refs: Option<Vec<String>>,
 }
 
 /// A template or expression that cannot be read, with the byte offset in its own text.
@@ -186,7 +186,7 @@ impl Template {
 
     /// Every name that its expressions read.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
-        self.exprs.iter().flat_map(|braced| braced.expr.refs.iter().map(String::as_str))
+        self.exprs.iter().flat_map(|braced| braced.expr.refs().iter().map(String::as_str))
     }
 
     /// Renders to text.
@@ -228,7 +228,7 @@ impl Expr {
     }
 
     pub fn refs(&self) -> &[String] {
-        &self.refs
+        self.refs.as_deref().unwrap_or(std::slice::from_ref(&self.source))
     }
 
     /// The secret that this expression names, when it is exactly `secrets.name`.
@@ -240,7 +240,7 @@ impl Expr {
     /// The path that this expression is, when it is nothing else: `steps.rotate.key`.
     pub fn path(&self) -> Option<&str> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
-        let [path] = self.refs.as_slice() else { return None };
+        let [path] = self.refs() else { return None };
         let whole = *path == self.source && self.source.bytes().all(plain);
         (whole || called::is_indexed(&self.source, path)).then_some(path)
     }
@@ -284,7 +284,7 @@ impl Expr {
         }
         let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
         let mut wholes: BTreeMap<&str, Value> = BTreeMap::new();
-        for path in &self.refs {
+        for path in self.refs() {
             let mut names = path.split('.');
             let root = path.split('.').next().unwrap_or_default();
             match scope.whole(root) {

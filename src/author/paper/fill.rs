@@ -59,8 +59,8 @@ impl Known {
 
     /// A text for people, in the language of the paper, else in the other.
     pub(super) fn words(&self, text: &Text) -> String {
-        let (first, second) = if self.french { (&text.fr, &text.en) } else { (&text.en, &text.fr) };
-        first.as_ref().or(second.as_ref()).map_or_else(String::new, |text| self.prose(&text.value))
+        let (first, second) = if self.french { (text.fr(), text.en()) } else { (text.en(), text.fr()) };
+        first.or(second).map_or_else(String::new, |text| self.prose(&text.value))
     }
 
     pub(super) fn line(&self, text: &Text) -> String {

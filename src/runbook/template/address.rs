@@ -37,7 +37,7 @@ impl Template {
 }
 
 fn is_of_the_environment(expr: &Expr) -> bool {
-    !expr.refs.is_empty() && expr.refs.iter().all(|path| path.starts_with("vars."))
+    !expr.refs().is_empty() && expr.refs().iter().all(|path| path.starts_with("vars."))
 }
 
 /// Whether what comes next still belongs to the host and port.

@@ -54,12 +54,12 @@ impl Expr {
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let trimmed = source.trim();
         let refs = if is_path(trimmed) {
-            vec![trimmed.to_owned()]
+            None
         } else {
             let mut refs: Vec<String> = compile(source)?.undeclared_variables(true).into_iter().collect();
             called::indexed(source, &mut refs);
             refs.sort();
-            refs
+            Some(refs)
         };
         Ok(Self { source: trimmed.to_owned(), refs })
     }

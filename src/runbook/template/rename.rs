@@ -107,12 +107,12 @@ impl Renaming {
     /// Whether an expression reads under its new names what it read under its own, and nothing else.
     fn keeps(&self, before: &Expr, after: &Expr) -> bool {
         let mut wanted = BTreeSet::new();
-        for path in &before.refs {
+        for path in before.refs() {
             let (root, name) = name_of(path);
             let given = Some(name).filter(|_| root == "inputs").and_then(|name| self.inputs.get(name));
             match (given.map(|given| Expr::parse(given)), self.items.get(root)) {
                 (Some(Ok(given)), _) => {
-                    wanted.extend(given.refs.iter().map(|path| name_of(path)).map(owned));
+                    wanted.extend(given.refs().iter().map(|path| name_of(path)).map(owned));
                 }
                 (None, None) if root == "steps" => {
                     wanted.insert((root.to_owned(), self.id(name)));
@@ -125,7 +125,7 @@ impl Renaming {
                 }
             }
         }
-        let found: BTreeSet<_> = after.refs.iter().map(|path| owned(name_of(path))).collect();
+        let found: BTreeSet<_> = after.refs().iter().map(|path| owned(name_of(path))).collect();
         wanted == found
     }
 }
@@ -248,7 +248,7 @@ impl Expr {
     /// # Errors
     /// It cannot be read any more.
     pub fn renamed(&self, by: &Renaming) -> Result<Self, TemplateError> {
-        if self.refs.is_empty() {
+        if self.refs().is_empty() {
             return Ok(self.clone());
         }
         let renamed = Self::parse(&by.rewrite(&self.source))?;
