@@ -52,6 +52,9 @@ impl<'a> Layout<'a> {
         for text in [&q.prompt].into_iter().flatten() {
             self.wrapped(text, "  ");
         }
+        for text in q.lang.asked_before(&q.earlier) {
+            self.hanging(&one_line(&text), "  ");
+        }
         self.exhibits();
         self.still_to_come();
         self.beside();

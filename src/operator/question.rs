@@ -2,6 +2,7 @@
 //!
 //! Pure. The terminal, the web page and `show` ask the same question; what may be answered is decided by the core.
 
+mod earlier;
 mod entitled;
 
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::plan::{
 };
 use crate::runbook::template::Rendered;
 
+pub use earlier::Earlier;
 pub use entitled::{Entitled, Glass};
 
 /// One open question.
@@ -82,6 +84,8 @@ pub struct Question {
     pub second_person: bool,
     /// What has been said so far.
     pub given: Vec<Given>,
+    /// When the same gate was asked before.
+    pub earlier: Vec<Earlier>,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
     /// Who may open it alone, and from when on.
@@ -210,6 +214,7 @@ impl Question {
             signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
             second_person: protected && matches!(ask.kind, AskKind::Failure | AskKind::Unknown),
             given: ask.answers.clone(),
+            earlier: earlier::earlier(state, ask),
             opened: ask.opened,
             expires: ask.expires,
             glass: entitled::glass(plan, ask, node),
