@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_list_with_records_is_one_answer_after_the_other() {
-        let text = "go:\n  - {answer: approve, as: bob}\n  - {answer: reject, as: bob}\n  - yes\npick: [a, b]\n";
+        let text =
+            "go:\n  - {answer: approve, as: bob}\n  - {answer: reject, as: bob}\n  - yes\npick: [a, b]\n";
         let (answers, problems) = from_source(&Source::new("a.yaml", text));
         assert!(problems.is_empty(), "{problems:?}");
         let then: Vec<_> = answers["go"].then.iter().map(|answer| answer.value.clone()).collect();
