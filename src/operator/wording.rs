@@ -92,6 +92,7 @@ wording! {
     EffectNotify: "notification", "notify";
 
     WillBeDone: "Ce qui sera fait :", "What will be done:";
+    OnFailure: " (en cas d'échec)", " (on failure)";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
     LimitFilter: "Une cible décidée plus tard doit satisfaire : {filter}", "A target that is decided later has to satisfy: {filter}";
     LimitReads: "avec {name} = {value}", "with {name} = {value}";

@@ -96,7 +96,8 @@ fn rule_05_an_answers_file_does_not_approve_again_what_was_approved_once() {
     let drill = |answers: &str, code: i32| {
         let env = house(&found);
         env.write("answers.yaml", answers);
-        let said = env.consigne(&[&DRILL[..], &["--answers", "answers.yaml"]].concat()).ends(code).to_string();
+        let said =
+            env.consigne(&[&DRILL[..], &["--answers", "answers.yaml"]].concat()).ends(code).to_string();
         (env, said)
     };
     let (env, said) = drill("go: {answer: approve, as: bob}\n", 4);
@@ -157,7 +158,7 @@ fn a_point_is_ticked_by_what_it_shows() {
     let env = TestEnvironment::new();
     env.write("book.yaml", POINTS);
     let asked = env.consigne(&DRILL).ends(4).to_string();
-    assert!(asked.contains("points/address VALUE|no"), "{asked}");
+    assert!(asked.contains("points/address 'VALUE|no'"), "{asked}");
     for wrong in ["yes", "10.0.0.8"] {
         let refused = env.consigne(&["answer", "r1", "points/address", wrong]).ends(2).to_string();
         assert!(refused.contains("not what item `address` shows"), "{refused}");

@@ -34,7 +34,7 @@ pub(super) fn earlier(state: &State, ask: &Ask) -> Vec<Earlier> {
         return Vec::new();
     }
     let shape = state.shape();
-    let (label, id) = (shape.label(ask.step), &shape.node(ask.step).id);
+    let (label, id) = (shape.label(ask.step), &shape.written(ask.step).id);
     let home = |step: usize| {
         let frame = shape.frame_of(shape.frame(step));
         // Items of a list are others, rounds are the same once more.
@@ -45,7 +45,7 @@ pub(super) fn earlier(state: &State, ask: &Ask) -> Vec<Earlier> {
     for before in state.asks().filter(|before| before.id < ask.id && before.kind == ask.kind) {
         let same = shape.label(before.step) == label;
         let round = home(before.step).filter(|round| Some(round) == home(ask.step).as_ref());
-        if shape.node(before.step).id != *id || !(same || round.is_some()) {
+        if shape.written(before.step).id != *id || !(same || round.is_some()) {
             continue;
         }
         let said = before.answers.iter().map(|given| Said {
@@ -75,14 +75,65 @@ impl Lang {
         let no = before.said.iter().find(|said| matches!(said.decision, Decision::Reject | Decision::No));
         match (no, before.end) {
             (Some(no), _) => Some(match &no.comment {
-                Some(why) => {
-                    self.fill(Text::NoBecause, &[("who", &no.who), ("round", &round), ("why", why)])
-                }
+                Some(why) => self.fill(Text::NoBecause, &[("who", &no.who), ("round", &round), ("why", why)]),
                 None => self.fill(Text::NoBefore, &[("who", &no.who), ("round", &round)]),
             }),
             (None, Some(AskEnd::Voided)) => Some(self.fill(Text::VoidBefore, &[])),
             (None, Some(AskEnd::TimedOut)) => Some(self.fill(Text::ExpiredBefore, &[("round", &round)])),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::layout::Layout;
+    use crate::operator::sample::*;
+    use crate::plan::{Kind, Mode};
+
+    #[test]
+    fn what_is_done_on_failure_and_why_it_is_asked_again_is_said() {
+        let world = |lang: &str| {
+            World::new(Mode::Live, false, lang, vec![gate("go", Kind::Approve, &["s"]), call("s")])
+        };
+        let said = |comment: Option<&str>| Said {
+            who: "bob".into(),
+            decision: Decision::Reject,
+            comment: comment.map(str::to_owned),
+        };
+        let earlier = |round: u32, comment: Option<&str>| Earlier {
+            round,
+            same: false,
+            end: Some(AskEnd::Answered),
+            said: vec![said(comment)],
+        };
+        for (lang, lines) in [
+            (
+                "en",
+                [
+                    "1. s [write] (on failure)",
+                    "Round 1: bob said no: too␊long",
+                    "Round 2: bob said no, for no",
+                ],
+            ),
+            (
+                "fr",
+                [
+                    "1. s [écriture] (en cas d'échec)",
+                    "Tour 1 : bob a dit non : too␊long",
+                    "Tour 2 : bob a dit non, sans",
+                ],
+            ),
+        ] {
+            let mut question = world(lang).questions().remove(0);
+            question.rescues.insert("s".into());
+            question.earlier = vec![earlier(1, Some("too\nlong")), earlier(2, None)];
+            let view = Layout::new(&question, question.opened, 80).render();
+            let view = anstream::adapter::strip_str(&view).to_string();
+            for line in lines {
+                assert!(view.contains(line), "{line}: {view}");
+            }
         }
     }
 }
