@@ -111,15 +111,48 @@ fn what_has_become_a_part_of_the_ending_is_done_again() {
 }
 
 #[test]
-fn surroundings_that_have_changed_since_are_asked_about() {
-    let mut env = failed_run();
+fn rule_21_what_says_on_what_steps_work_is_asked_about_and_variables_are_frozen_anew() {
+    let mut env = TestEnvironment::new();
+    env.write("environments/inherits.yaml", "role_play: true\nenv_inherit: [FLAVOUR]\n");
+    env.write(
+        "book.yaml",
+        "consigne: v1\nid: book\nsteps:\n  - {id: look, shell: \"echo kubectl\", effect: read}\n  - {id: last, shell: \"kubectl() { test -e @/ready; }; kubectl get\", effect: read, on_failure: stop}\n",
+    );
+    std::fs::create_dir_all(env.path("user/.kube")).unwrap();
+    let context = |env: &TestEnvironment, name: &str| {
+        std::fs::write(env.path("user/.kube/config"), format!("apiVersion: v1\ncurrent-context: {name}\n"))
+            .unwrap();
+    };
+    context(&env, "first");
+    env.set("FLAVOUR", "one");
+    env.consigne(&["drill", "book.yaml", "--env", "inherits", "--run-id", "r1"]).ends(1).code.unwrap();
     env.write("ready", "");
+    let again = |id: &str| {
+        vec![
+            "rerun".to_owned(),
+            "r1".into(),
+            "--from".into(),
+            "last".into(),
+            "--run-id".into(),
+            id.to_owned(),
+        ]
+    };
+    let rerun = |env: &TestEnvironment, id: &str, more: &[&str], code: i32| {
+        let args = again(id);
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        env.consigne(&args).ends(code)
+    };
+    // A run of its own: its children have its own PATH, time zone and language.
     env.set("TZ", "Europe/Paris");
-    let again = ["rerun", "r1", "--from", "last", "--run-id", "r2", "--answers", "answers.yaml"];
-    let refused = env.consigne(&again).ends(3);
-    assert!(refused.stderr.contains("TZ") && !env.run("r2").exists(), "{refused}");
-    let accepted = env.consigne(&[&again[..], &["--accept-environment"]].concat()).ends(0);
-    assert!(accepted.stderr.contains("TZ"), "{accepted}");
-    let journal = std::fs::read_to_string(env.run("r2").join("events.jsonl")).unwrap();
+    env.set("PATH", &format!("{}:/nowhere", std::env::var("PATH").unwrap()));
+    let free = rerun(&env, "r2", &[], 0);
+    assert!(!free.stderr.contains("environment that is not"), "{free}");
+    context(&env, "second");
+    env.set("FLAVOUR", "two");
+    let refused = rerun(&env, "r3", &[], 3);
+    assert!(refused.stderr.contains("FLAVOUR, kube context differ") && !env.run("r3").exists(), "{refused}");
+    let accepted = rerun(&env, "r3", &["--accept-environment"], 0);
+    assert!(accepted.stderr.contains("FLAVOUR, kube context"), "{accepted}");
+    let journal = std::fs::read_to_string(env.run("r3").join("events.jsonl")).unwrap();
     assert!(journal.contains("note.recorded"), "{journal}");
 }
