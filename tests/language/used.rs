@@ -178,3 +178,20 @@ fn what_a_filter_judges_is_not_what_the_runbook_was_given() {
         assert!(found.contains(&("used-runbook", "user".to_owned())), "{given}: {found:?}");
     }
 }
+
+#[test]
+fn a_lock_that_a_step_decides_is_refused_where_the_step_is_named() {
+    let locked = "inputs: {tenant: {type: string}}\nlock: [\"tenant/{{ inputs.tenant }}\"]\nsteps:\n  - {id: look, argv: [\"date\"], effect: read}\n";
+    let user = "steps:\n  - {id: find, argv: [\"date\"], effect: read, outputs: {name: .stdout}}\n  - id: use_it\n    runbook: {use: locked, inputs: {tenant: \"{{ steps.find.name }}\"}}\n";
+    let folder = folder(&[("locked", locked), ("user", user)]);
+    assert_eq!(errors(&folder, "locked"), []);
+    assert_eq!(errors(&folder, "user"), [("used-runbook", "user".to_owned())]);
+    let report = check_file(&folder.path().join("user.yaml"), None);
+    let found = &report.diagnostics[0];
+    let at = found.at.as_ref().unwrap();
+    assert_eq!(at.source.position(at.span.start).0, 6, "{found:?}");
+    assert!(found.message.contains("a step gives its input `tenant`"), "{found:?}");
+    let known = user.replace("{{ steps.find.name }}", "{{ inputs.tenant }}");
+    write(folder.path(), "user", &format!("inputs: {{tenant: {{type: string}}}}\n{known}"));
+    assert_eq!(errors(&folder, "user"), []);
+}
