@@ -13,6 +13,7 @@ mod choices;
 mod commands;
 mod defaulted;
 mod dominance;
+mod early;
 mod gates;
 mod guards;
 mod hosts;
