@@ -5,8 +5,9 @@ use super::scripts;
 use crate::diag::{Place, Span};
 use crate::runbook::act::Act;
 use crate::runbook::position;
+use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{EffectWord, Step};
-use crate::runbook::shell::{self, Danger, Level, Word};
+use crate::runbook::shell::{self, Danger, Level, Scratch, Word};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -94,7 +95,9 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[
     };
     checker.push(match level {
         Level::Removes => problem.help("declare `effect: destructive`, and put a gate in front of it"),
-        Level::Changes => problem.help("declare `effect: write`, or ask with a command that changes nothing"),
+        Level::Changes => problem
+            .help("declare `effect: write`, or ask with a command that changes nothing")
+            .help("a read keeps files of its own in `{{ run.work }}`, or in what `mktemp` makes"),
     });
 }
 
@@ -105,9 +108,16 @@ fn words(act: Act<'_>) -> Vec<Word> {
 
 /// What an action visibly does; `words`: those of its `argv`.
 fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    let env = env.map(|(name, value)| (name.value.as_str(), &value.value));
+    let cwd = act.cwd.map(|cwd| &cwd.value);
     match act.shell {
-        Some(script) => shell::in_script(&scripts::lowered(&script.value).text),
-        None if act.argv.is_some() => shell::in_argv(words),
+        Some(script) => {
+            let lowered = scripts::lowered(&script.value);
+            let values = lowered.values.iter().map(|(name, value)| (name.as_str(), value));
+            shell::in_script(&lowered.text, &Scratch::new(env.chain(values), cwd))
+        }
+        None if act.argv.is_some() => shell::in_argv(words, &Scratch::new(env, cwd)),
         None => Vec::new(),
     }
 }
