@@ -1,7 +1,7 @@
 //! What commands do to the world, against what is declared.
 
 use super::Checker;
-use super::scripts;
+use super::{bounds, scripts};
 use crate::diag::{Place, Span};
 use crate::runbook::act::Act;
 use crate::runbook::position;
@@ -29,6 +29,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let words = words(act);
+    bounds::handed(checker, act);
     scripts::check(checker, act, &words);
     contradiction(checker, act, probe, &words);
 }
