@@ -9,6 +9,7 @@
 //! intervals, `retries` at what is done again.
 
 mod asked;
+mod bounds;
 mod choices;
 mod commands;
 mod defaulted;

@@ -234,14 +234,14 @@ impl Putting<'_> {
         used.defaults = child.defaults.take().and_then(|defaults| defaults.http);
         self.take_over(&child, &alone, &names, name);
         self.take_locks(&child, &alone, &decl);
-        step.group = Some(GroupDecl {
+        step.group = Some(Box::new(GroupDecl {
             span: decl.span,
             keys: super::decode::Keys::default(),
             steps,
             parallel: None,
             on_failure: None,
             then: None,
-        });
+        }));
         self.used.insert(id.value, used);
     }
 

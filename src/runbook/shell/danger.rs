@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::RegexSet;
-use tree_sitter::{Node, Tree};
+use tree_sitter::Node;
 
 use super::reader::{Hazard, SHELLS, WORDS, hazards, piped_into, reads_input};
 use super::scratch::Scratch;
-use super::tree::{self, Command};
+use super::tree::{self, Command, Reading};
 use super::word::Word;
 use super::wrapper::{is_repeated, past_options, programs};
 use super::writer;
@@ -41,30 +41,21 @@ pub struct Danger {
 const SCRIPTS: usize = 64;
 
 /// Everything that a script visibly does.
-pub fn in_script(text: &str, scratch: &Scratch) -> Vec<Danger> {
-    let mut found = Vec::new();
-    let mut open: VecDeque<(String, Option<Range<usize>>, Scratch)> =
-        VecDeque::from([(text.to_owned(), None, scratch.clone())]);
-    let mut read = 0;
-    while let Some((script, outer, known)) = open.pop_front() {
+pub fn in_script(script: &Reading<'_>, scratch: &Scratch) -> Vec<Danger> {
+    let mut look = Look::new(scratch);
+    look.script(script);
+    let mut found = std::mem::take(&mut look.found);
+    let mut open: VecDeque<_> = look.handed_on().collect();
+    let mut read = 1;
+    while let Some((text, place, known)) = open.pop_front() {
         read += 1;
-        let mut look = Look { found: Vec::new(), inner: Vec::new(), scratch: known };
-        match tree::parse(&script) {
-            Some(tree) => {
-                look.tree(&tree, &script);
-                if tree.root_node().has_error() {
-                    look.raw(&script);
-                }
-            }
-            None => look.raw(&script),
-        }
-        let place = |range: Range<usize>| outer.clone().unwrap_or(range);
-        found.extend(look.found.into_iter().map(|danger| Danger { range: place(danger.range), ..danger }));
+        let tree = tree::parse(&text);
+        let mut look = Look::new(&known);
+        look.script(&Reading::new(&text, tree.as_ref()));
+        let dangers = std::mem::take(&mut look.found);
+        found.extend(dangers.into_iter().map(|danger| Danger { range: place.clone(), ..danger }));
         if read < SCRIPTS {
-            let known = look.scratch.outside();
-            open.extend(
-                look.inner.into_iter().map(|(text, range)| (text, Some(place(range)), known.clone())),
-            );
+            open.extend(look.handed_on().map(|(text, _, known)| (text, place.clone(), known)));
         }
     }
     found.dedup();
@@ -73,10 +64,13 @@ pub fn in_script(text: &str, scratch: &Scratch) -> Vec<Danger> {
 
 /// Everything that a program with its arguments visibly does.
 pub fn in_argv(words: &[Word], scratch: &Scratch) -> Vec<Danger> {
-    let mut look = Look { found: Vec::new(), inner: Vec::new(), scratch: scratch.clone() };
+    let mut look = Look::new(scratch);
     look.command(words, 0..0, true);
     let inner = std::mem::take(&mut look.inner);
-    let within = inner.into_iter().flat_map(|(text, _)| in_script(&text, scratch));
+    let within = inner.into_iter().flat_map(|(text, _)| {
+        let tree = tree::parse(&text);
+        in_script(&Reading::new(&text, tree.as_ref()), scratch)
+    });
     look.found.extend(within.map(|danger| Danger { range: 0..0, ..danger }));
     look.found
 }
@@ -89,20 +83,32 @@ struct Look {
 }
 
 impl Look {
-    fn tree(&mut self, tree: &Tree, text: &str) {
-        let root = tree.root_node();
-        let commands = tree::commands(root, text);
-        self.scratch = self.scratch.within(root, text, &commands);
-        for Command { node, words, feeds } in commands {
+    fn new(scratch: &Scratch) -> Self {
+        Self { found: Vec::new(), inner: Vec::new(), scratch: scratch.clone() }
+    }
+
+    /// What second shells get, with what they know of their files.
+    fn handed_on(self) -> impl Iterator<Item = (String, Range<usize>, Scratch)> {
+        let known = self.scratch.outside();
+        self.inner.into_iter().map(move |(text, place)| (text, place, known.clone()))
+    }
+
+    fn script(&mut self, script: &Reading<'_>) {
+        let (text, Some(root)) = (script.text, script.root) else { return self.raw(script.text) };
+        self.scratch = self.scratch.within(root, text, &script.commands);
+        for Command { node, words, feeds } in &script.commands {
             let heard =
                 !matches!(words[0].program().as_deref(), Some("echo" | "printf" | "grep" | "egrep" | "cat"));
-            self.command(&words, node.byte_range(), heard || feeds);
+            self.command(words, node.byte_range(), heard || *feeds);
         }
         tree::walk(root, |node, above| match node.kind() {
             "file_redirect" => self.redirect(node, text),
             "heredoc_body" | "herestring_redirect" => self.handed(node, above, text),
             _ => {}
         });
+        if root.has_error() {
+            self.raw(text);
+        }
     }
 
     /// What stands in a text that is handed to a command.

@@ -130,9 +130,9 @@ pub(super) fn is_temporary(path: &str) -> bool {
 }
 
 fn begins_in_scratch(path: &Template) -> bool {
-    match path.parts().first() {
+    match path.parts().next() {
         Some(Part::Text(text)) => is_temporary(text) && !path.source().split('/').any(|part| part == ".."),
-        Some(Part::Expr { expr, .. }) => expr.source().trim() == WORK,
+        Some(Part::Expr(expr)) => expr.source().trim() == WORK,
         None => false,
     }
 }

@@ -71,9 +71,9 @@ impl Word {
 
     /// An argument of a program that is called without a shell.
     pub fn argument(template: &Template) -> Self {
-        let pieces = template.parts().iter().map(|part| match part {
-            Part::Text(text) => Piece::Text(text.clone()),
-            Part::Expr { expr, .. } => {
+        let pieces = template.parts().map(|part| match part {
+            Part::Text(text) => Piece::Text(text.to_owned()),
+            Part::Expr(expr) => {
                 Piece::Open(Open { scratch: expr.source().trim() == WORK, ..Open::default() })
             }
         });
