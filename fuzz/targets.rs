@@ -65,7 +65,9 @@ pub fn lower(data: &[u8]) {
         within(&refusal.at);
         assert!(text[refusal.at.clone()].starts_with("{{") && !refusal.why.help().is_empty());
     }
-    let dangers = shell::in_script(&reading).into_iter().map(|danger| danger.range);
+    let dangers = shell::in_script(&reading, &shell::Scratch::new(std::iter::empty(), None))
+        .into_iter()
+        .map(|danger| danger.range);
     let wipes = shell::wipes(&reading, &std::collections::BTreeSet::new());
     let places = dangers.chain(wipes.into_iter().map(|wipe| wipe.range));
     places.for_each(|place| within(&lowered.in_source(&place)));

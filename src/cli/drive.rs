@@ -229,6 +229,7 @@ pub(super) fn scripted(answer: FileAnswer) -> ScriptedAnswer {
         comment: answer.comment,
         evidence: answer.evidence.into_iter().map(Into::into).collect(),
         plays: answer.played_as,
+        then: answer.then.into_iter().map(scripted).collect(),
     }
 }
 

@@ -11,12 +11,14 @@ mod danger;
 mod lower;
 mod reader;
 mod refusal;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod wipe;
 mod word;
 mod wrapper;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,7 @@ pub use danger::{Danger, Level, in_argv, in_script};
 pub use lower::{Lowered, Lowering, PREFIX, lower};
 pub use reader::{Hazard, hazards};
 pub use refusal::{Refusal, Refused};
+pub use scratch::Scratch;
 pub use tree::Reading;
 pub use wipe::{Wipe, wipes};
 pub use word::Word;

@@ -1,11 +1,12 @@
 //! What commands do to the world, against what is declared.
 
-use super::Checker;
 use super::scripts::{self, Code};
+use super::{Checker, bounds};
 use crate::diag::Place;
 use crate::runbook::act::Act;
+use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{EffectWord, Step};
-use crate::runbook::shell::{self, Danger, Level, Lowering, Reading, Word};
+use crate::runbook::shell::{self, Danger, Level, Lowered, Lowering, Reading, Scratch, Word};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -27,6 +28,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let words = words(act);
+    bounds::handed(checker, act);
     let lowering = act.shell.map(|script| Lowering::of(&script.value));
     let code = act.shell.zip(lowering.as_ref()).map(|(script, lowering)| Code::new(script, lowering));
     scripts::check(checker, act, &words, code.as_ref());
@@ -44,8 +46,9 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     let problem = checker.warning("effect-undeclared", span, message);
     let act = step.act();
     let lowering = act.shell.map(|script| Lowering::of(&script.value));
-    let reading = lowering.as_ref().map(Lowering::reading);
-    let likely = match worst(&dangers(act, &words(act), reading.as_ref())) {
+    let reading = lowering.as_ref().map(|lowering| (&lowering.lowered, lowering.reading()));
+    let script = reading.as_ref().map(|(lowered, reading)| (*lowered, reading));
+    let likely = match worst(&dangers(act, &words(act), script)) {
         Some((Level::Removes, _)) => "destructive",
         Some((Level::Changes, _)) => "write, or destructive",
         None => "read, write, destructive or notify",
@@ -77,7 +80,7 @@ fn contradiction(
         }
         return;
     }
-    let dangers = dangers(act, words, code.map(|code| &code.reading));
+    let dangers = dangers(act, words, code.map(|code| (code.lowered, &code.reading)));
     let Some((level, danger)) = worst(&dangers) else { return };
     let reads = probe || declared == Some(EffectWord::Read);
     let looks = match level {
@@ -104,7 +107,9 @@ fn contradiction(
     };
     checker.push(match level {
         Level::Removes => problem.help("declare `effect: destructive`, and put a gate in front of it"),
-        Level::Changes => problem.help("declare `effect: write`, or ask with a command that changes nothing"),
+        Level::Changes => problem
+            .help("declare `effect: write`, or ask with a command that changes nothing")
+            .help("a read keeps files of its own in `{{ run.work }}`, or in what `mktemp` makes"),
     });
 }
 
@@ -114,10 +119,16 @@ fn words(act: Act<'_>) -> Vec<Word> {
 }
 
 /// What an action visibly does; `words`: those of its `argv`.
-fn dangers(act: Act<'_>, words: &[Word], script: Option<&Reading<'_>>) -> Vec<Danger> {
+fn dangers(act: Act<'_>, words: &[Word], script: Option<(&Lowered, &Reading<'_>)>) -> Vec<Danger> {
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    let env = env.map(|(name, value)| (name.value.as_str(), &value.value));
+    let cwd = act.cwd.map(|cwd| &cwd.value);
     match script {
-        Some(script) => shell::in_script(script),
-        None if act.argv.is_some() => shell::in_argv(words),
+        Some((lowered, script)) => {
+            let values = lowered.values.iter().map(|(name, value)| (name.as_str(), value));
+            shell::in_script(script, &Scratch::new(env.chain(values), cwd))
+        }
+        None if act.argv.is_some() => shell::in_argv(words, &Scratch::new(env, cwd)),
         None => Vec::new(),
     }
 }

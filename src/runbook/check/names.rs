@@ -1,7 +1,7 @@
 //! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
 
 use super::defaulted::has_default;
-use super::{Checker, same_when, secrets};
+use super::{Checker, early, same_when, secrets};
 use crate::diag::Span;
 use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
@@ -514,7 +514,7 @@ fn absent(checker: &mut Checker<'_>, (id, field): (&str, Option<&str>), span: Sp
 }
 
 /// Why an output of `target` may not exist when `at` reads it.
-fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
+pub(super) fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
     let run_on =
         |step: usize| checker.steps[step].run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
     let (flow, lists) = (&checker.flow, &checker.flow.lists);
@@ -537,7 +537,8 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
         if run_on(node) == RunOnWord::Failure {
             return Some("that step runs only after a failure");
         }
-        if node != target && checker.steps[node].when.is_none() && flow.is_blind(node) {
+        let blind = node != target && checker.steps[node].when.is_none() && flow.is_blind(node);
+        if blind && !early::is_there(checker, node, target) {
             let used = checker.steps[node].runbook.is_some();
             return Some(if used {
                 "that runbook may end early"

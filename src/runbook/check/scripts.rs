@@ -19,7 +19,7 @@ use crate::runbook::template::{Braced, Part, Template};
 /// A script of the runbook, read once for all rules.
 pub(super) struct Code<'a> {
     written: &'a Spanned<Script>,
-    lowered: &'a Lowered,
+    pub(super) lowered: &'a Lowered,
     refused: &'a [Refusal],
     pub(super) reading: Reading<'a>,
 }

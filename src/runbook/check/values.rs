@@ -79,6 +79,7 @@ fn whole(checker: &mut Checker<'_>) {
         let problem = checker.error("empty", name.span, "an alert without a name");
         checker.push(problem.help("write the name as the alerting system spells it"));
     }
+    super::bounds::locks(checker);
     for name in runbook.locks().filter(|name| name.value.source().trim().is_empty()) {
         let problem = checker.error("empty", name.span, "a lock without a name");
         checker.push(

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
-use super::reader::{Hazard, hazards, reads_input};
+use super::reader::{Hazard, hazards, piped_into, reads_input};
 use super::refusal::Refused;
 use super::tree::{self, Reading, children, commands, opening, words};
 
@@ -160,13 +160,15 @@ fn judged(node: Node<'_>, above: &[Node<'_>], text: &str, expands: bool, keyed: 
                 in_command(*outer, below, node, text)
             }
             "pipeline" if expands => {
+                // What stands in a here-document ends behind the command that it is piped into.
                 let later =
-                    children(*outer).into_iter().filter(|child| child.start_byte() >= below.end_byte());
+                    children(*outer).into_iter().filter(|child| child.start_byte() > below.start_byte());
                 later.filter_map(|child| reader(child, text)).next().map(Refused::Code)
             }
             "herestring_redirect" | "heredoc_redirect" if expands => {
                 let statement = depth.checked_sub(1).map(|depth| above[depth]);
-                statement.and_then(|statement| reader(statement, text)).map(Refused::Code)
+                let read = statement.and_then(|statement| reader(statement, text));
+                read.or_else(|| piped_into(*outer, text)).map(Refused::Code)
             }
             _ => None,
         };
