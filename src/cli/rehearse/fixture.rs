@@ -10,6 +10,7 @@ use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::Real;
 use crate::core::{AttemptResult, Outcome, Role};
+use crate::engine::rehearsal::past::Attempt;
 use crate::plan::{Action, Plan, Probe};
 
 /// Ways to fail that a scenario has words for.
@@ -42,7 +43,7 @@ fn fixture(real: &Real, held_back: bool) -> String {
     });
     let public: BTreeSet<(&str, &str)> = public.collect();
     let mut places: BTreeMap<String, BTreeMap<&str, Vec<Value>>> = BTreeMap::new();
-    for (label, role, part, outcome) in real.attempts() {
+    for Attempt { label, role, part, outcome, .. } in real.attempts() {
         let step = label.split(':').next().unwrap_or_default();
         let shown = |name: &str| public.contains(&(step, name));
         let http = probes(real, step).any(|probe| matches!(probe.action, Action::Http(_)));
