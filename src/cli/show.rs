@@ -17,6 +17,8 @@ use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
 use crate::core::{AskKind, Role, State, Status};
 use crate::engine::launch::{self, LaunchError};
+use crate::engine::rehearsal::exchanges;
+use crate::engine::rehearsal::past::Real;
 use crate::engine::{signed, unbegun, word};
 use crate::journal::{Journal, RunLock};
 use crate::operator::{Question, ToSign, elsewhere};
@@ -59,6 +61,12 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let dir = home.run_dir(run)?;
+    if args.har {
+        let real = Real::read(&dir).map_err(launch_error)?;
+        let (har, _) = exchanges::har(&real, &super::tool()).map_err(|error| journal_error(&error))?;
+        ui.data(&format!("{har:#}"));
+        return Ok(Exit::Done);
+    }
     let seen = look(&dir)?;
     if let Some(step) = &args.block {
         return block(&seen, step, &dir, &home, ui);

@@ -63,7 +63,7 @@ pub fn har(real: &Real, tool: &str) -> Result<(Value, usize), JournalError> {
         "_consigne": {
             "runbook": real.plan.graph.runbook,
             "run": real.state.run.id,
-            "at": real.state.run.started,
+            "at": real.state.run.started.unwrap_or_default(),
         },
         "entries": entries,
     });

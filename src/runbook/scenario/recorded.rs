@@ -75,7 +75,7 @@ impl Part {
 }
 
 impl FailWord {
-    pub(crate) fn of(word: &str) -> Option<Self> {
+    pub fn of(word: &str) -> Option<Self> {
         [Self::Connect, Self::Spawn, Self::Timeout, Self::Reset, Self::Signal]
             .into_iter()
             .find(|known| known.name() == word)
