@@ -251,7 +251,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 /// What the parser says, without what it read. `from` is where the text that it was given begins.
 fn unread(name: &str, error: &serde_json::Error, from: (usize, usize)) -> Diagnostic {
     let line = from.0 + error.line().max(1) - 1;
-    let column = if error.line() <= 1 { from.1 + error.column().max(1) - 1 } else { error.column() };
+    let column = if error.line() <= 1 { from.1 + error.column().max(1) - 1 } else { error.column().max(1) };
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     let (code, why) = match error.classify() {
@@ -312,7 +312,7 @@ mod tests {
         let request = r#"{"method": "GET", "url": "u"}"#;
         let with = |response: &str| log(&format!("{{\"request\": {request},\n \"response\": {response}}}"));
         for (text, code, says) in [
-            ("{\"log\": {\n", "syntax", "line 3, column 1"),
+            ("{\"log\": {\n", "syntax", "line 2, column 1"),
             ("[]", "wrong-type", "line 1, column 1"),
             ("{\"log\": {}}", "missing-key", "`entries`"),
             (

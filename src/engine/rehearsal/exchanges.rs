@@ -23,6 +23,8 @@ use crate::runner::{MASK, NOT_KEPT, is_sensitive};
 
 /// What stands where a fact is not known, as browsers have it.
 const UNKNOWN: &str = "unknown";
+/// A host that nobody has.
+const UNDECIDED: &str = "undecided.invalid";
 /// What ended while something was still under way.
 const BROKEN: [&str; 5] = ["timeout", "reset", "truncated", "capture", "cancelled"];
 
@@ -115,7 +117,7 @@ fn sent(request: &AttemptRequest, call: &HttpCall<Rendered>) -> Value {
 /// The whole address. A secret in it, or what is one by its name, is struck out.
 pub(super) fn url(call: &HttpCall<Rendered>) -> String {
     let written = masked(&call.url);
-    let Ok(mut url) = Url::parse(&written) else { return written };
+    let Some(mut url) = parsed(&written) else { return written };
     if url.password().is_some() {
         let _no_host_no_password = url.set_password(Some(MASK));
     }
@@ -129,6 +131,16 @@ pub(super) fn url(call: &HttpCall<Rendered>) -> String {
         url.query_pairs_mut().extend_pairs(pairs);
     }
     url.to_string()
+}
+
+/// An address; in a plan without its services their host or port is no host or port yet.
+fn parsed(written: &str) -> Option<Url> {
+    let later = || {
+        let (scheme, rest) = written.split_once("://")?;
+        let rest = rest.find('/').map_or("", |at| &rest[at..]);
+        Url::parse(&format!("{scheme}://{UNDECIDED}{rest}")).ok()
+    };
+    Url::parse(written).ok().or_else(later)
 }
 
 fn posted(body: &Body<Rendered>) -> Option<Value> {
@@ -304,6 +316,15 @@ fn strike_out(json: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_its_port_is_one_of_some_host() {
+        let url = |text: &str| parsed(text).map(|url| url.to_string());
+        let later = "http://undecided.invalid/a?b=1".to_owned();
+        assert_eq!(url("http://127.0.0.1:<chosen at start>/a?b=1"), Some(later));
+        assert_eq!(url("https://h:8/a"), Some("https://h:8/a".to_owned()));
+        assert_eq!(url("nothing"), None);
+    }
 
     #[test]
     fn what_is_a_secret_by_its_name_is_struck_out_and_nothing_else() {
