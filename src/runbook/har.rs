@@ -270,7 +270,13 @@ fn unread(name: &str, error: &serde_json::Error, from: (usize, usize)) -> Diagno
 
 /// The parser speaks of the types of this program.
 fn nameless(expected: &str) -> &str {
-    if expected.starts_with("struct ") { "an object" } else { expected }
+    match expected {
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "a sequence" => "a list",
+        _ if expected.starts_with("struct ") => "an object",
+        _ => expected,
+    }
 }
 
 #[cfg(test)]
@@ -313,12 +319,12 @@ mod tests {
         let with = |response: &str| log(&format!("{{\"request\": {request},\n \"response\": {response}}}"));
         for (text, code, says) in [
             ("{\"log\": {\n", "syntax", "line 2, column 1"),
-            ("[]", "wrong-type", "line 1, column 1"),
+            ("[]", "wrong-type", "line 1, column 2: expected an object"),
             ("{\"log\": {}}", "missing-key", "`entries`"),
             (
                 with("{\"status\": \"canary-s3cret\"}").as_str(),
                 "wrong-type",
-                "line 3, column 38: expected i64",
+                "line 3, column 39: expected a whole number",
             ),
             (with("{}").as_str(), "missing-key", "line 3, column 15: missing field `status`"),
             (with("{\"status\": 99}").as_str(), "bad-value", "the entry at line 2, column 1: its status"),
@@ -341,7 +347,7 @@ mod tests {
                 "method",
             ),
             (log("7").as_str(), "wrong-type", "line 2, column 1: expected an object"),
-            (&"[".repeat(100_000), "syntax", "recursion limit"),
+            (&"[".repeat(100_000), "syntax", "it is not JSON"),
         ] {
             let found = problems(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");

@@ -65,7 +65,11 @@ fn request(stream: &std::net::TcpStream) -> String {
 fn answer(request: &str, state: &Mutex<(u16, String)>) -> (u16, String) {
     let path = request.split(' ').nth(1).unwrap_or_default();
     match path.split('?').next().unwrap_or_default() {
-        "/echo" => (200, serde_json::json!({"echo": request, "password": "plain-in-the-answer"}).to_string()),
+        "/echo" => (
+            200,
+            serde_json::json!({"echo": request.replace("plain-", ""), "password": "plain-in-the-answer"})
+                .to_string(),
+        ),
         "/born" => (201, serde_json::json!({"key": BORN, "id": 7}).to_string()),
         "/large" => (200, serde_json::json!({"items": vec!["x".repeat(60); 1_000]}).to_string()),
         _ => state.lock().unwrap().clone(),
