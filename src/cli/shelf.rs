@@ -111,7 +111,8 @@ pub(super) fn file_of(named: &Path, ui: Ui) -> Result<PathBuf, CliError> {
 pub(super) fn files_of(named: &[PathBuf], ui: Ui) -> Result<Vec<PathBuf>, CliError> {
     let mut out = Vec::new();
     for named in named {
-        if !named.is_dir() {
+        // A folder may have the name of a runbook: then the runbook is meant, as everywhere.
+        if !named.is_dir() || located(named).is_ok_and(|file| file != *named) {
             out.push(file_of(named, ui)?);
             continue;
         }

@@ -62,10 +62,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     }
     let dir = home.run_dir(run)?;
     if args.har {
-        let real = Real::read(&dir).map_err(launch_error)?;
-        let (har, _) = exchanges::har(&real, &super::tool()).map_err(|error| journal_error(&error))?;
-        ui.data(&format!("{har:#}"));
-        return Ok(Exit::Done);
+        return har(&dir, ui);
     }
     let seen = look(&dir)?;
     if let Some(step) = &args.block {
@@ -118,6 +115,14 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     if unfinished && !driven {
         ui.hint(&format!("consigne resume {name}"));
     }
+    Ok(Exit::Done)
+}
+
+/// Its HTTP exchanges, as other tools read them.
+fn har(dir: &Path, ui: Ui) -> Result<Exit, CliError> {
+    let real = Real::read(dir).map_err(launch_error)?;
+    let (har, _) = exchanges::har(&real, &super::tool()).map_err(|error| journal_error(&error))?;
+    ui.data(&format!("{har:#}"));
     Ok(Exit::Done)
 }
 
