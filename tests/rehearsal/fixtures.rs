@@ -90,7 +90,11 @@ fn a_run_becomes_a_har_file_without_secrets_and_a_rehearsal_with_its_answers() {
     let written =
         written.iter().map(|(name, bytes)| (name.clone(), String::from_utf8_lossy(bytes).into_owned()));
     let har_text = std::fs::read_to_string(world.path("r.har")).unwrap();
-    for (name, text) in written.chain([("r.har".to_owned(), har_text.clone())]) {
+    // What is held back is coded in the files.
+    let opened = world.ends(0, &["report", "real", "--open"]);
+    assert!(opened.contains("x-page: 2"), "{opened}");
+    for (name, text) in written.chain([("r.har".to_owned(), har_text.clone()), ("opened".to_owned(), opened)])
+    {
         for secret in [CANARY, COOKIE, BORN] {
             assert!(!text.contains(secret), "{secret} in {name}");
         }

@@ -192,7 +192,7 @@ fn response(attempt: &Attempt, blobs: &Blobs) -> Result<Option<Value>, JournalEr
 fn answer(status: i64, headers: &Map<String, Value>, content: Value) -> Value {
     let location = headers.get("location").cloned().unwrap_or_else(|| "".into());
     let headers: Vec<Value> =
-        headers.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        headers.iter().map(|(name, value)| named(name, value.as_str().unwrap_or_default())).collect();
     json!({
         "status": status,
         "statusText": "",
