@@ -3,6 +3,8 @@
 mod check;
 mod rehearse;
 mod review;
+mod schema;
+mod show;
 mod test;
 
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use check::CheckArgs;
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
+pub use schema::SchemaArgs;
+pub use show::ShowArgs;
 pub use test::TestArgs;
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
@@ -85,16 +89,6 @@ pub enum Verb {
     Schema(SchemaArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct SchemaArgs {
-    /// Of environment files instead of runbooks
-    #[arg(long)]
-    pub environment: bool,
-    /// Of files of runbook tests instead of runbooks
-    #[arg(long, conflicts_with = "environment")]
-    pub tests: bool,
 }
 
 /// Which runbook, where, with which inputs.
@@ -180,6 +174,12 @@ pub struct RunArgs {
     /// Id of the new run
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
+    /// When it is over, write what it was answered as a fixture for rehearsals; FILE.har gets the HTTP exchanges
+    #[arg(long, value_name = "FILE")]
+    pub record: Vec<PathBuf>,
+    /// With --record: write what the run holds back as well, which may be confidential
+    #[arg(long, requires = "record")]
+    pub held_back: bool,
     #[command(flatten)]
     pub window: WindowArgs,
     #[command(flatten)]
@@ -414,15 +414,6 @@ pub struct OneRun {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    #[command(flatten)]
-    pub run: OneRun,
-    /// Print the text that somebody elsewhere signs to answer this gate, and nothing else
-    #[arg(long, value_name = "STEP", conflicts_with = "json")]
-    pub block: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod drive;
 mod error;
 mod exit;
 mod first;
+mod fixture;
 mod form;
 mod graph;
 mod home;
@@ -56,7 +57,7 @@ use error::CliError;
 use exit::Exit;
 use ui::Ui;
 
-use crate::runbook::{cases, environment, schema};
+use crate::runbook::{cases, environment, scenario, schema};
 
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
@@ -122,9 +123,10 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Man(args) => man::man(&args),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Schema(args) => {
-            let schema = match (args.environment, args.tests) {
-                (true, _) => environment::json_schema(),
-                (_, true) => cases::json_schema(),
+            let schema = match (args.environment, args.tests, args.scenarios) {
+                (true, ..) => environment::json_schema(),
+                (_, true, _) => cases::json_schema(),
+                (.., true) => scenario::json_schema(),
                 _ => schema::json_schema(),
             };
             Ui::new(true).json(&schema);

@@ -400,8 +400,10 @@ fn evidence(kind: AskKind, node: &StepNode) -> Evidence {
 
 /// What was tried: the request as it was sent, not the plan rendered again with what has become known since.
 fn tried(node: &StepNode, last: &Last) -> Tried {
+    // Headers say little to whoever decides, and take the room of what does.
+    let excerpts = last.excerpts.iter().filter(|(name, _)| *name != "headers");
     let mut excerpts: Vec<(String, String)> =
-        last.excerpts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+        excerpts.map(|(name, text)| (name.clone(), text.clone())).collect();
     let rank = |name: &str| {
         ["error", "stderr", "body", "stdout"].iter().position(|known| *known == name).unwrap_or(9)
     };

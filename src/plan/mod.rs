@@ -18,6 +18,7 @@ mod loops;
 pub mod notice;
 mod people;
 pub mod preview;
+mod requests;
 mod secret;
 pub mod service;
 mod translate;
@@ -34,6 +35,7 @@ pub use graph::{
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};
+pub use requests::requests;
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,

@@ -6,6 +6,8 @@
 mod cases;
 mod coverage;
 mod faults;
+mod fixtures;
+mod outside;
 mod people;
 mod quiet;
 mod record;

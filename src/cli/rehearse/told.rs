@@ -8,6 +8,7 @@ use super::super::args::RehearseArgs;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
+use super::super::fixture::Drifting;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
 use super::Rehearsed;
@@ -28,7 +29,12 @@ struct Tally {
     not_walked: Vec<String>,
 }
 
-pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Result<Exit, CliError> {
+pub(super) fn report(
+    rehearsed: &Rehearsed,
+    drifting: &Drifting,
+    args: &RehearseArgs,
+    ui: Ui,
+) -> Result<Exit, CliError> {
     let rest = &rehearsed.rest;
     let (state, french) = (&rest.state, rest.state.run.lang == "fr");
     let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
@@ -45,7 +51,7 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
         let mut value = super::super::show::summary(state, &rest.dir, Some(&rest.head));
         value["rehearsal"] = json!({
             "from": tally.from, "made_up": tally.made_up, "not_walked": tally.not_walked,
-            "unused": rehearsed.unused,
+            "unused": rehearsed.unused, "drifting": drifting.json(),
         });
         if let Some(aftermath) = &aftermath {
             value["rehearsal"]["faults"] = aftermath.json();
@@ -72,6 +78,7 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
         }
     }
     tally.say(&rehearsed.unused, french, ui);
+    drifting.say(french, ui);
     if let Some(aftermath) = &aftermath {
         aftermath.say(french, ui);
     }

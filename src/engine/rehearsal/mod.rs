@@ -8,6 +8,8 @@
 //!
 //! - `sources`: who may know what a call is answered; `past`: a real run as one; `placeholder` makes it up, with a
 //!   `draft` of what the step would take.
+//! - `exchanges`: the HTTP calls of a real run as a HAR file; `matching`: which of them a request is answered by;
+//!   `drift`: what a fixture says that is not so any more.
 //! - `faults`: what goes wrong because somebody wished for it; `mishap` carries out what the outside has no part in.
 //! - `sweep`: one rehearsal for each fault that a runbook can meet; `findings` says what must not be after any, `switched`
 //!   what was left half way.
@@ -15,8 +17,11 @@
 //! - `trace`: what it did, read off its journal; `verdict` holds that against what a test expects.
 
 mod draft;
+pub mod drift;
+pub mod exchanges;
 pub mod faults;
 pub mod findings;
+mod matching;
 mod mishap;
 pub mod past;
 pub mod placeholder;
@@ -170,7 +175,8 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
         passed: None,
         plan: &plan,
     };
-    let driven = driver.input(Input::Begin(begin)).and_then(|()| driver.drive());
+    let driven =
+        driver.input(Input::Begin(begin)).and_then(|()| driver.notes()).and_then(|()| driver.drive());
     driver.sim.world.operator.close();
     let stopped = driven?;
     let (unused, faults) = (driver.sim.world.unused(), driver.sim.world.faults());
@@ -247,6 +253,14 @@ struct Driver<'p> {
 }
 
 impl Driver<'_> {
+    /// What there is to say about the sources stands in the record.
+    fn notes(&mut self) -> Result<(), LaunchError> {
+        for text in self.sim.world.notes() {
+            self.input(Input::Note { actor: Actor::executor(), text })?;
+        }
+        Ok(())
+    }
+
     fn drive(&mut self) -> Result<Stopped, LaunchError> {
         loop {
             if self.sim.state.phase() == Phase::Finished {
