@@ -104,6 +104,7 @@ pub fn graph(kind: Kindness) -> Graph {
         steps: vec![before, go, isolate],
         guards: vec![],
         rerun: None,
+        certificate: None,
     }
 }
 
