@@ -1,12 +1,11 @@
 //! What commands do to the world, against what is declared.
 
 use super::Checker;
-use super::scripts;
-use crate::diag::{Place, Span};
+use super::scripts::{self, Code};
+use crate::diag::Place;
 use crate::runbook::act::Act;
-use crate::runbook::position;
 use crate::runbook::schema::{EffectWord, Step};
-use crate::runbook::shell::{self, Danger, Level, Word};
+use crate::runbook::shell::{self, Danger, Level, Lowering, Reading, Word};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -28,8 +27,10 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let words = words(act);
-    scripts::check(checker, act, &words);
-    contradiction(checker, act, probe, &words);
+    let lowering = act.shell.map(|script| Lowering::of(&script.value));
+    let code = act.shell.zip(lowering.as_ref()).map(|(script, lowering)| Code::new(script, lowering));
+    scripts::check(checker, act, &words, code.as_ref());
+    contradiction(checker, act, probe, &words, code.as_ref());
 }
 
 /// Programs and people do anything: what it is should be said.
@@ -41,7 +42,10 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     let span = step.keys.get(kind).unwrap_or(step.span);
     let message = format!("step `{}` does not say what it does to the world; taken as `write`", step.name());
     let problem = checker.warning("effect-undeclared", span, message);
-    let likely = match worst(&dangers(step.act(), &words(step.act()))) {
+    let act = step.act();
+    let lowering = act.shell.map(|script| Lowering::of(&script.value));
+    let reading = lowering.as_ref().map(Lowering::reading);
+    let likely = match worst(&dangers(act, &words(act), reading.as_ref())) {
         Some((Level::Removes, _)) => "destructive",
         Some((Level::Changes, _)) => "write, or destructive",
         None => "read, write, destructive or notify",
@@ -49,7 +53,13 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     checker.push(problem.help(format!("add `effect:` {likely}")));
 }
 
-fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[Word]) {
+fn contradiction(
+    checker: &mut Checker<'_>,
+    act: Act<'_>,
+    probe: bool,
+    words: &[Word],
+    code: Option<&Code<'_>>,
+) {
     let declared = act.effect.map(|effect| effect.value);
     let kind = || act.kinds().next().map_or(act.span, |(_, span)| span);
     let span = act.effect.map_or_else(kind, |effect| effect.span);
@@ -67,7 +77,7 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[
         }
         return;
     }
-    let dangers = dangers(act, words);
+    let dangers = dangers(act, words, code.map(|code| &code.reading));
     let Some((level, danger)) = worst(&dangers) else { return };
     let reads = probe || declared == Some(EffectWord::Read);
     let looks = match level {
@@ -88,8 +98,8 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[
         ),
         None => checker.warning("effect-contradiction", span, "this command looks destructive"),
     };
-    let problem = match place(checker, act, danger) {
-        Some(place) => problem.also(place, danger.what.clone()),
+    let problem = match code.map(|code| code.span(checker, &danger.range)) {
+        Some(span) => problem.also(Place::from(span.at(checker.source)), danger.what.clone()),
         None => problem.label(danger.what.clone()),
     };
     checker.push(match level {
@@ -104,9 +114,9 @@ fn words(act: Act<'_>) -> Vec<Word> {
 }
 
 /// What an action visibly does; `words`: those of its `argv`.
-fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
-    match act.shell {
-        Some(script) => shell::in_script(&scripts::lowered(&script.value).text),
+fn dangers(act: Act<'_>, words: &[Word], script: Option<&Reading<'_>>) -> Vec<Danger> {
+    match script {
+        Some(script) => shell::in_script(script),
         None if act.argv.is_some() => shell::in_argv(words),
         None => Vec::new(),
     }
@@ -115,13 +125,4 @@ fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
 fn worst(dangers: &[Danger]) -> Option<(Level, &Danger)> {
     let level = dangers.iter().map(|danger| danger.level).max()?;
     dangers.iter().find(|danger| danger.level == level).map(|danger| (level, danger))
-}
-
-/// Where in the script it stands.
-fn place(checker: &Checker<'_>, act: Act<'_>, danger: &Danger) -> Option<Place> {
-    let script = act.shell?;
-    let range = scripts::lowered(&script.value).in_source(&danger.range);
-    let length = range.len().max(1);
-    let span: Span = position::inner(checker.source, script.span, script.value.source(), range.start, length);
-    Some(span.at(checker.source).into())
 }

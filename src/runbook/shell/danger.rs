@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::RegexSet;
-use tree_sitter::{Node, Tree};
+use tree_sitter::Node;
 
 use super::reader::{Hazard, SHELLS, WORDS, hazards, reads_input};
-use super::tree::{self, Command};
+use super::tree::{self, Command, Reading};
 use super::word::Word;
 use super::wrapper::{is_repeated, past_options, programs};
 
@@ -39,26 +39,20 @@ pub struct Danger {
 const SCRIPTS: usize = 64;
 
 /// Everything that a script visibly does.
-pub fn in_script(text: &str) -> Vec<Danger> {
-    let mut found = Vec::new();
-    let mut open: VecDeque<(String, Option<Range<usize>>)> = VecDeque::from([(text.to_owned(), None)]);
-    let mut read = 0;
-    while let Some((script, outer)) = open.pop_front() {
+pub fn in_script(script: &Reading<'_>) -> Vec<Danger> {
+    let mut look = Look::default();
+    look.script(script);
+    let mut found = look.found;
+    let mut open = VecDeque::from(look.inner);
+    let mut read = 1;
+    while let Some((text, place)) = open.pop_front() {
         read += 1;
-        let mut look = Look { found: Vec::new(), inner: Vec::new() };
-        match tree::parse(&script) {
-            Some(tree) => {
-                look.tree(&tree, &script);
-                if tree.root_node().has_error() {
-                    look.raw(&script);
-                }
-            }
-            None => look.raw(&script),
-        }
-        let place = |range: Range<usize>| outer.clone().unwrap_or(range);
-        found.extend(look.found.into_iter().map(|danger| Danger { range: place(danger.range), ..danger }));
+        let tree = tree::parse(&text);
+        let mut look = Look::default();
+        look.script(&Reading::new(&text, tree.as_ref()));
+        found.extend(look.found.into_iter().map(|danger| Danger { range: place.clone(), ..danger }));
         if read < SCRIPTS {
-            open.extend(look.inner.into_iter().map(|(text, range)| (text, Some(place(range)))));
+            open.extend(look.inner.into_iter().map(|(text, _)| (text, place.clone())));
         }
     }
     found.dedup();
@@ -67,14 +61,18 @@ pub fn in_script(text: &str) -> Vec<Danger> {
 
 /// Everything that a program with its arguments visibly does.
 pub fn in_argv(words: &[Word]) -> Vec<Danger> {
-    let mut look = Look { found: Vec::new(), inner: Vec::new() };
+    let mut look = Look::default();
     look.command(words, 0..0, true);
     let inner = std::mem::take(&mut look.inner);
-    let within = inner.into_iter().flat_map(|(text, _)| in_script(&text));
+    let within = inner.into_iter().flat_map(|(text, _)| {
+        let tree = tree::parse(&text);
+        in_script(&Reading::new(&text, tree.as_ref()))
+    });
     look.found.extend(within.map(|danger| Danger { range: 0..0, ..danger }));
     look.found
 }
 
+#[derive(Default)]
 struct Look {
     found: Vec<Danger>,
     /// Scripts for second shells, and what stands for them in this one.
@@ -82,18 +80,21 @@ struct Look {
 }
 
 impl Look {
-    fn tree(&mut self, tree: &Tree, text: &str) {
-        let root = tree.root_node();
-        for Command { node, words, feeds } in tree::commands(root, text) {
+    fn script(&mut self, script: &Reading<'_>) {
+        let (text, Some(root)) = (script.text, script.root) else { return self.raw(script.text) };
+        for Command { node, words, feeds } in &script.commands {
             let heard =
                 !matches!(words[0].program().as_deref(), Some("echo" | "printf" | "grep" | "egrep" | "cat"));
-            self.command(&words, node.byte_range(), heard || feeds);
+            self.command(words, node.byte_range(), heard || *feeds);
         }
         tree::walk(root, |node, above| match node.kind() {
             "file_redirect" => self.redirect(node, text),
             "heredoc_body" | "herestring_redirect" => self.handed(node, above, text),
             _ => {}
         });
+        if root.has_error() {
+            self.raw(text);
+        }
     }
 
     /// What stands in a text that is handed to a command.

@@ -200,8 +200,13 @@ fn rule_19_a_value_that_another_reader_takes_as_code_is_refused() {
     ]);
 }
 
+fn reading<T>(script: &str, look: impl FnOnce(&Reading<'_>) -> T) -> T {
+    let tree = tree::parse(script);
+    look(&Reading::new(script, tree.as_ref()))
+}
+
 fn dangers(script: &str) -> Vec<(Level, String)> {
-    in_script(script).into_iter().map(|danger| (danger.level, danger.what)).collect()
+    reading(script, in_script).into_iter().map(|danger| (danger.level, danger.what)).collect()
 }
 
 #[rustfmt::skip]
@@ -357,7 +362,7 @@ fn a_script_that_nobody_can_read_is_judged_by_its_words() {
     for script in
         ["echo $(( {{ x }} + 1 ))", "+ rm -r x ((", "; ((", "find . -exec + ; ((", "echo $(( + ; + ))"]
     {
-        in_script(script);
+        reading(script, in_script);
     }
     for words in [vec!["+"], vec![";"], vec!["sudo", "+"], vec!["find", "-exec", ";"]] {
         in_argv(&words.into_iter().map(Word::literal).collect::<Vec<_>>());
@@ -368,7 +373,8 @@ fn a_script_that_nobody_can_read_is_judged_by_its_words() {
 fn what_an_empty_variable_would_remove_is_seen() {
     let filled = BTreeSet::from(["FULL".to_owned()]);
     let found = |script: &str| {
-        wipes(script, &filled).into_iter().map(|wipe| (wipe.first, wipe.left)).collect::<Vec<_>>()
+        let found = reading(script, |script| wipes(script, &filled));
+        found.into_iter().map(|wipe| (wipe.first, wipe.left)).collect::<Vec<_>>()
     };
     for (script, first, left) in [
         ("rm -rf \"$DIR\"/a", true, "/a"),
@@ -426,8 +432,7 @@ fn depth_and_length_are_only_time() {
             let script = format!("{}echo {{{{ inputs.x }}}}", unit.repeat(bytes / unit.len()));
             let begun = Instant::now();
             let lowered = lower(&Script::parse_all(&script).expect("one value"));
-            in_script(&script);
-            wipes(&script, &BTreeSet::new());
+            reading(&script, |script| (in_script(script), wipes(script, &BTreeSet::new())));
             if bytes == 1_000_000 {
                 assert_eq!(lowered.unwrap_err()[0].why, Refused::TooLong);
             }
@@ -438,7 +443,9 @@ fn depth_and_length_are_only_time() {
 
 #[test]
 fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
-    let found = |script: &str| carried(script, &["V".to_owned()], "CSG_");
+    let from =
+        |name: &str, script: &str| reading(script, |script| carried(script, &[name.to_owned()], "CSG_"));
+    let found = |script: &str| from("V", script);
     for script in [
         "echo $((V + 1))",
         "n=$V; echo $(( n * 2 ))",
@@ -469,7 +476,7 @@ fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
         "x=$(echo \"$V\"); eval \"$x\"",
     ] {
         assert!(!found(script).is_empty(), "{script}");
-        assert_eq!(carried(script, &["W".to_owned()], "CSG_"), [], "{script}");
+        assert_eq!(from("W", script), [], "{script}");
     }
     for script in [
         "echo $V \"${V:-a}\" ${#V} $((${#V} + 1))",
