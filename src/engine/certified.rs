@@ -42,7 +42,11 @@ pub fn standing(
     at: Timestamp,
 ) -> Result<Option<Standing>, NotCertified> {
     let Some(rule) = plan.graph.certificate else { return Ok(None) };
-    let key = ExecutorKey::load(home)?;
+    let key = match ExecutorKey::load(home) {
+        // Nobody has signed anything here yet.
+        Err(KeyError::Missing { .. }) => return Ok(Some(Standing::Missing)),
+        key => key?,
+    };
     let trust = Trust::load(&home.join("trust"))?;
     let files = files_of(&digest::digests(frozen));
     let wanted = Wanted { runbook: &plan.graph.runbook, files: &files, rule, org: Some(key.org()), at };
