@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::core::RunStatus;
 use crate::engine::identity;
 use crate::journal::Journal;
-use crate::plan::{Mode, digest};
+use crate::plan::{Graph, Mode, StepNode, digest, outline};
 use crate::record::build;
 use crate::record::certificate::{
     Answered, Certificate, Counted, Issuer, Proof, Refusal, Rehearsal, Walked, digest_of, files_of, kept,
@@ -135,7 +135,13 @@ fn same_today(
     let today = today(&file)?;
     let found = files_of(&digest::digests(&frozen_runbook(&today)));
     if found == *files {
-        return Ok(today);
+        // Everybody has the key of rehearsals: a record may name this file, and be of another plan.
+        return if is_plan_of(history.graph(), &today) {
+            Ok(today)
+        } else {
+            let message = format!("the plan of rehearsal {} is none of {}", args.run, file.display());
+            Err(CliError::new(Exit::Damaged, message).hint("rehearse again: nothing is certified"))
+        };
     }
     let refusal = Refusal::OtherVersion { found: digest_of(files), expected: digest_of(&found) };
     let message = format!("the rehearsal is of another version than {}", file.display());
@@ -144,6 +150,18 @@ fn same_today(
         .hint(refusal.to_string())
         .hint(format!("changed since: {}", names.join(", ")))
         .hint(format!("consigne rehearse {}", file.display())))
+}
+
+/// The steps of a plan are those of the runbook, as far as neither inputs nor an environment has a say.
+fn is_plan_of(graph: &Graph, document: &Document) -> bool {
+    let same = |one: &StepNode, other: &StepNode| {
+        (&one.id, one.kind, one.effect, one.section, &one.needs)
+            == (&other.id, other.kind, other.effect, other.section, &other.needs)
+    };
+    let expected = outline(document).graph;
+    graph.runbook == expected.runbook
+        && graph.steps.len() == expected.steps.len()
+        && graph.steps.iter().zip(&expected.steps).all(|(one, other)| same(one, other))
 }
 
 /// The files of two versions that differ, as a run calls them.
@@ -269,5 +287,32 @@ impl Signer {
             CliError::new(Exit::Usage, message).hint("`consigne keys list` shows who may sign what")
         })?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wipe.yaml");
+        std::fs::write(&path, text).unwrap();
+        today(&path).unwrap()
+    }
+
+    #[test]
+    fn a_plan_is_told_from_that_of_another_runbook() {
+        let text = "consigne: v1\nid: wipe\nsteps:\n  - {id: go, confirm: {}, message: Go?}\n  - {id: wipe, shell: rm x, effect: destructive}\n";
+        let wipe = document(text);
+        assert!(is_plan_of(&outline(&wipe).graph, &wipe));
+        for other in [
+            text.replace("id: wipe\n", "id: other\n"),
+            text.replace("effect: destructive", "effect: write").replace("rm x", "touch x"),
+            text.replace("  - {id: go, confirm: {}, message: Go?}\n", ""),
+            text.replace("{id: wipe,", "{id: wiped,"),
+        ] {
+            assert!(!is_plan_of(&outline(&document(&other)).graph, &wipe), "{other}");
+        }
     }
 }
