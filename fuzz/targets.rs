@@ -15,7 +15,7 @@ use consigne::record::approval::Approval;
 use consigne::record::{AllowedSigners, Envelope, SignedTreeHead, SshSignature, Sums, VerifierKey};
 use consigne::runbook::extract::{self, Document, Globals};
 use consigne::runbook::shell::{self, Script};
-use consigne::runbook::template::{Lookup, Part, Scope, Template};
+use consigne::runbook::template::{Lookup, Scope, Template};
 use consigne::runbook::{answers as answers_file, check, load as loading};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ pub fn lower(data: &[u8]) {
     let lowering = shell::Lowering::of(&script);
     let (lowered, reading) = (&lowering.lowered, lowering.reading());
     if lowering.refused.is_empty() {
-        let holes = script.template().parts().iter().filter(|part| matches!(part, Part::Expr { .. })).count();
+        let holes = script.template().exprs().len();
         let variables = lowered.text.matches("${CSG_").count() - text.matches("${CSG_").count();
         assert_eq!(variables, holes, "{}", lowered.text);
         assert!(lowered.values.len() <= holes);

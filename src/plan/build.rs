@@ -256,7 +256,7 @@ impl Builder<'_> {
             },
         });
         node.gate = gate(step);
-        node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
+        node.by = step.by.as_deref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
         node.secrets = secret::outputs(step);
@@ -509,7 +509,7 @@ fn gate(step: &Step) -> Option<GateNode> {
     };
     let open = GateNode {
         quorum: 1,
-        who: step.by.as_ref().map(who).unwrap_or_default(),
+        who: step.by.as_deref().map(who).unwrap_or_default(),
         escalate_to: Vec::new(),
         on_timeout: OnTimeout::Refuse,
         on_reject_continue: false,

@@ -164,7 +164,7 @@ impl<'a> Translator<'a> {
     }
 
     fn http(&self, http: &Http) -> Option<HttpCall<Template>> {
-        let (method, address) = http.calls().into_iter().next()?;
+        let (method, address) = http.calls().next()?;
         let (url, ours) = self.address(&address.value)?;
         let defaults = self.defaults.filter(|_| ours);
         let mut headers = pairs(http.headers.as_ref());

@@ -233,14 +233,14 @@ impl Putting<'_> {
         step.title = step.title.take().or(child.title.take());
         used.defaults = child.defaults.take().and_then(|defaults| defaults.http);
         self.take_over(&child, &alone, &names, name);
-        step.group = Some(GroupDecl {
+        step.group = Some(Box::new(GroupDecl {
             span: decl.span,
             keys: super::decode::Keys::default(),
             steps,
             parallel: None,
             on_failure: None,
             then: None,
-        });
+        }));
         self.used.insert(id.value, used);
     }
 

@@ -8,7 +8,7 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{GuardDecl, Http, RunOnWord, Step};
-use crate::runbook::template::{Part, ROOTS, WORK};
+use crate::runbook::template::{ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
@@ -143,10 +143,7 @@ fn literals(checker: &mut Checker<'_>) {
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
         decl.default.iter().for_each(|default| default.value.templates(&mut found));
     }
-    for text in found
-        .into_iter()
-        .filter(|text| text.value.parts().iter().any(|part| matches!(part, Part::Expr { .. })))
-    {
+    for text in found.into_iter().filter(|text| !text.value.exprs().is_empty()) {
         let message = "this value is taken as it is, an expression in it would never be read";
         let problem = checker.error("unknown-name", text.span, message);
         checker.push(

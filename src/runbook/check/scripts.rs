@@ -14,7 +14,7 @@ use crate::runbook::schema::TypeWord;
 use crate::runbook::shell::{
     self, Hazard, Lowered, Lowering, PREFIX, Reading, Refusal, Refused, SCRIPT_BYTES, Script, Word,
 };
-use crate::runbook::template::{Part, Template};
+use crate::runbook::template::{Braced, Part, Template};
 
 /// A script of the runbook, read once for all rules.
 pub(super) struct Code<'a> {
@@ -128,7 +128,7 @@ fn is_foreign(value: &Template) -> bool {
 
 /// Whether it is nothing but an input that is a number.
 fn is_number(checker: &Checker<'_>, value: &Template) -> bool {
-    let [Part::Expr { expr, .. }] = value.parts() else { return false };
+    let Some(expr) = value.whole() else { return false };
     let input = expr.source().strip_prefix("inputs.").zip(checker.runbook.inputs.as_ref());
     input.and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
         matches!(decl.r#type.value, TypeWord::Integer | TypeWord::Number | TypeWord::Boolean)
@@ -225,9 +225,9 @@ fn wiped(checker: &mut Checker<'_>, act: Act<'_>, code: &Code<'_>) {
 
 /// Whether a text is sure to hold something.
 fn is_filled(checker: &Checker<'_>, text: &Template) -> bool {
-    text.parts().iter().any(|part| match part {
+    text.parts().any(|part| match part {
         Part::Text(text) => !text.trim().is_empty(),
-        Part::Expr { expr, .. } => {
+        Part::Expr(expr) => {
             let input = expr.source().strip_prefix("inputs.");
             let inputs = checker.runbook.inputs.as_ref();
             input.zip(inputs).and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
@@ -250,8 +250,9 @@ fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     let mut said = BTreeSet::new();
     for (at, hazard) in shell::hazards(words) {
         let template = &args[at].value;
-        let Some((offset, whole)) = first_expression(template) else { continue };
-        let span: Span = position::inner(checker.source, args[at].span, template.source(), offset, whole);
+        let Some(Braced { at: first, .. }) = template.exprs().first() else { continue };
+        let span =
+            position::inner(checker.source, args[at].span, template.source(), first.start, first.len());
         match hazard {
             Hazard::Code(reader) if said.insert(at) => {
                 let message =
@@ -260,21 +261,11 @@ fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
                 checker
                     .push(problem.help("hand the value over as an argument of its own, or through `env:`"));
             }
-            Hazard::Option { program, grave } if offset == 0 && said.insert(at) => {
+            Hazard::Option { program, grave } if first.start == 0 && said.insert(at) => {
                 option_like(checker, span, &program, grave);
             }
             // Which program is run an environment may say, and an `argv` has no names of variables.
             _ => {}
         }
     }
-}
-
-fn first_expression(template: &Template) -> Option<(usize, usize)> {
-    template.parts().iter().find_map(|part| match part {
-        Part::Text(_) => None,
-        Part::Expr { offset, .. } => {
-            let rest = &template.source()[*offset..];
-            Some((*offset, rest.find("}}").map_or(2, |length| length + 2)))
-        }
-    })
 }

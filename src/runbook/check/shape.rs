@@ -10,7 +10,6 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{EffectWord, Expect, Http, Output, Poll, ProbeDecl, Step};
-use crate::runbook::template::Part;
 use crate::runbook::{extract, position};
 
 /// Output names that every step, or some kind of step, gives by itself.
@@ -213,7 +212,7 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
     }
     if let Some(until) = step.wait.as_ref().and_then(|wait| wait.until.as_ref())
-        && !until.value.parts().iter().any(|part| matches!(part, Part::Expr { .. }))
+        && until.value.exprs().is_empty()
         && until.value.source().parse::<Timestamp>().is_err()
     {
         let problem = checker.error("bad-value", until.span, "this is no instant that can be waited for");

@@ -20,7 +20,7 @@ use super::reader::{Hazard, hazards, is_operator, reads_input};
 use super::refusal::{Refusal, Refused, VALUES};
 use super::tree::{self, Reading, children, commands, opening, words};
 use super::{SCRIPT_BYTES, Script};
-use crate::runbook::template::{Expr, Part, Template};
+use crate::runbook::template::{Braced, Expr, Template};
 
 /// The names of the variables that values travel in begin with it; nothing else may.
 pub const PREFIX: &str = "CSG_";
@@ -118,7 +118,7 @@ pub fn lower(script: &Script) -> Result<Lowered, Vec<Refusal>> {
 /// With the tree of the result, where one was needed.
 fn parsed(script: &Script) -> Result<(Lowered, Option<Tree>), Vec<Refusal>> {
     let template = script.template();
-    if !template.parts().iter().any(|part| matches!(part, Part::Expr { .. })) {
+    if template.exprs().is_empty() {
         return Ok((Lowered::unchanged(script), None));
     }
     let mut marked = Marked::new(template);
@@ -176,29 +176,17 @@ impl<'a> Marked<'a> {
         // A word that the script does not hold; letters and digits, so that it joins what stands beside it.
         let mark = (0..).map(|n| format!("Csg{n}V")).find(|mark| !source.contains(mark.as_str()));
         let mark = mark.unwrap_or_default();
-        let ends = |from: usize| {
-            template.parts().iter().skip(from).find_map(|part| match part {
-                Part::Expr { offset, .. } => Some(*offset),
-                Part::Text(_) => None,
-            })
-        };
         let mut out = Self { text: String::new(), places: Vec::new() };
-        for (number, part) in template.parts().iter().enumerate() {
-            match part {
-                Part::Text(text) => out.text.push_str(text),
-                Part::Expr { expr, offset } => {
-                    let text_after = match template.parts().get(number + 1) {
-                        Some(Part::Text(text)) => text.len(),
-                        _ => 0,
-                    };
-                    let end = ends(number + 1).unwrap_or(source.len()) - text_after;
-                    let from = out.text.len();
-                    out.text.push_str(&format!("{mark}{number:05}Z"));
-                    let marked = from..out.text.len();
-                    out.places.push(Place { expr, source: *offset..end, marked, quoted: false });
-                }
-            }
+        let mut from = 0;
+        for (number, Braced { expr, at }) in template.exprs().iter().enumerate() {
+            out.text.push_str(&source[from..at.start]);
+            let start = out.text.len();
+            out.text.push_str(&format!("{mark}{number:05}Z"));
+            let marked = start..out.text.len();
+            out.places.push(Place { expr, source: at.clone(), marked, quoted: false });
+            from = at.end;
         }
+        out.text.push_str(&source[from..]);
         out
     }
 

@@ -69,9 +69,9 @@ impl Word {
 
     /// An argument of a program that is called without a shell.
     pub fn argument(template: &Template) -> Self {
-        let pieces = template.parts().iter().map(|part| match part {
-            Part::Text(text) => Piece::Text(text.clone()),
-            Part::Expr { .. } => Piece::Open(Open::default()),
+        let pieces = template.parts().map(|part| match part {
+            Part::Text(text) => Piece::Text(text.to_owned()),
+            Part::Expr(_) => Piece::Open(Open::default()),
         });
         Self { pieces: pieces.collect(), range: 0..0 }
     }
