@@ -309,7 +309,7 @@ mod tests {
         for other in [
             text.replace("id: wipe\n", "id: other\n"),
             text.replace("effect: destructive", "effect: write").replace("rm x", "touch x"),
-            text.replace("  - {id: go, confirm: {}, message: Go?}\n", ""),
+            format!("{text}  - {{id: more, wait: {{for: 1s}}}}\n"),
             text.replace("{id: wipe,", "{id: wiped,"),
         ] {
             assert!(!is_plan_of(&outline(&document(&other)).graph, &wipe), "{other}");

@@ -22,6 +22,8 @@ fn a_run_that_relied_on_a_good_one_verifies() {
     let run = Run::sealed(HONEST);
     let found = run.verify();
     assert_eq!(found.overall(), Overall::Verified, "{found:?}");
+    let relied = "the run relied upon rehearsal rehearsal, certified by executor@prod-1 until";
+    assert!(found.findings.iter().any(|f| !f.failure && f.what.starts_with(relied)), "{found:?}");
     std::fs::remove_file(run.dir.join("plan").join(FILE)).unwrap();
     let found = run.verify();
     assert_eq!(found.overall(), Overall::Verified, "it may be withheld: {found:?}");

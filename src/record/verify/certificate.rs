@@ -28,9 +28,19 @@ pub(super) fn check(
     let files = files_of(&plan);
     let wanted =
         Wanted { runbook: &history.graph().runbook, files: &files, rule, org: Some(org), at: first.at };
-    let judged = Certificate::read(&bytes, checker.trust, first.at).and_then(|read| read.serves(&wanted));
-    if let Err(refusal) = judged {
-        checker.fail(Aspect::Authorisation, &name(), None, format!("it does not count: {refusal}"));
+    let judged = Certificate::read(&bytes, checker.trust, first.at).and_then(|read| {
+        read.serves(&wanted)?;
+        Ok(read.certificate)
+    });
+    match judged {
+        Ok(Certificate { rehearsal, issuer, expires_on, .. }) => {
+            let (run, by) = (rehearsal.run, issuer.principal);
+            let what = format!("the run relied upon rehearsal {run}, certified by {by} until {expires_on}");
+            checker.note(Aspect::Authorisation, &name(), what);
+        }
+        Err(refusal) => {
+            checker.fail(Aspect::Authorisation, &name(), None, format!("it does not count: {refusal}"));
+        }
     }
     Ok(())
 }
