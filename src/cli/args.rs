@@ -1,22 +1,26 @@
 //! What may be typed. The doc comments are the help.
 
+mod certify;
 mod check;
 mod rehearse;
 mod review;
 mod schema;
 mod show;
 mod test;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use certify::CertifyArgs;
 pub use check::CheckArgs;
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
 pub use schema::SchemaArgs;
 pub use show::ShowArgs;
 pub use test::TestArgs;
+pub use verify::{ModeArg, VerifyArgs};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -51,6 +55,8 @@ pub enum Verb {
     Rehearse(RehearseArgs),
     /// Rehearse the cases of runbook tests, and say which do not come out as expected
     Test(TestArgs),
+    /// Certify that a runbook was rehearsed: signed, expiring, for exactly this version
+    Certify(CertifyArgs),
     /// Go on with a run that is paused, or whose process died
     Resume(ResumeArgs),
     /// Do a part of a finished run again, as a new run
@@ -73,7 +79,7 @@ pub enum Verb {
     Show(ShowArgs),
     /// Print the report of a run
     Report(ReportArgs),
-    /// Verify the record of a run
+    /// Verify the record of a run, or a rehearsal certificate
     Verify(VerifyArgs),
     /// The executor's key, and the keys of people
     Keys(KeysArgs),
@@ -432,25 +438,6 @@ pub struct ReportArgs {
     /// Folder of keys to trust
     #[arg(long, value_name = "DIR")]
     pub trust: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    #[command(flatten)]
-    pub run: OneRun,
-    /// Folder of keys to trust (yours, never the bundle's)
-    #[arg(long, value_name = "DIR")]
-    pub trust: Option<PathBuf>,
-    /// What the record must be: live, drill or rehearsal
-    #[arg(long = "as", value_name = "MODE", value_enum)]
-    pub as_mode: Option<ModeArg>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModeArg {
-    Live,
-    Drill,
-    Rehearsal,
 }
 
 #[derive(Debug, Args)]

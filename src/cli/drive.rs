@@ -398,6 +398,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Usage, message).hint("a run id is used once")
         }
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
+        LaunchError::NotCertified(error) => super::certificate::not_certified(error),
         LaunchError::Missing(list) => {
             CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
         }

@@ -4,6 +4,8 @@ mod answer;
 mod args;
 mod busy;
 mod cancel;
+mod certificate;
+mod certify;
 mod check;
 mod chosen;
 mod completions;
@@ -105,6 +107,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Rehearse(args) => rehearse::rehearse(&args),
         Verb::Test(args) => test::test(&args),
+        Verb::Certify(args) => certify::certify(&args),
         Verb::Resume(args) => drive::resume(&args),
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),

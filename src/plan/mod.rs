@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod build;
+mod certified;
 pub mod digest;
 mod drill;
 pub mod graph;
@@ -27,6 +28,7 @@ pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
+pub use certified::CertificateRule;
 pub use graph::{
     ActOf, ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode,
     Graph, GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, LimitNode, ManyNode, Mode, OnFailure,
