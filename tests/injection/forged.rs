@@ -141,7 +141,8 @@ fn rule_19_a_command_that_is_proposed_is_one_command() {
         .collect();
     assert_eq!(hints.len(), house.values.len());
     let out = house.path("handed");
-    let head = "consigne() { printf '%s\\0' \"${@:4}\" >> \"$OUT\"; }\nno() { :; }\n";
+    // What may be typed, and `no`: one word.
+    let head = "consigne() { printf '%s\\0' \"${4%|no}\" >> \"$OUT\"; }\n";
     let ran = std::process::Command::new("bash")
         .args(["-c", &format!("{head}{}", hints.join("\n"))])
         .current_dir(house.path("."))

@@ -166,10 +166,11 @@ fn rule_20_a_secret_that_is_born_stands_nowhere_and_is_used_by_name() {
 #[test]
 fn rule_20_a_secret_that_is_born_survives_the_death_of_its_process() {
     let house = House::new();
-    let last = "  - id: hold\n    needs: [create, mint]\n    shell: \": > holding; while [ ! -e go-on ]; do sleep 0.05; done\"\n    effect: read\n";
+    let last = "  - id: hold\n    needs: [create, mint]\n    argv: [bash, hold.sh]\n    effect: read\n";
     let later = LATER.replace("needs: [told]", "needs: [hold]");
     let births = BIRTHS.replace("until [ -e used ]", "until [ -e holding ]");
     house.write("births.yaml", &format!("{HEAD}{births}{last}{later}"));
+    house.write("hold.sh", ": > holding; while [ ! -e go-on ]; do sleep 0.05; done");
     let log = fs::File::create(house.books().join("log")).unwrap();
     let mut command = house.command(&["run", "births.yaml", "--unattended", "--run-id", "r"]);
     command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());

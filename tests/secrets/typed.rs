@@ -84,7 +84,10 @@ fn a_typed_secret_is_not_echoed_and_reaches_nothing() {
 #[test]
 fn a_short_typed_secret_is_refused_before_anything_happens() {
     let house = House::new();
-    house.write("typed.yaml", &RUNBOOK.replace("sleep 0.2", "echo > acted"));
+    house.write(
+        "typed.yaml",
+        &RUNBOOK.replace("sleep 0.2", "echo > acted").replace("effect: read", "effect: write"),
+    );
     let mut screen = Screen::open(&house, &["run", "typed.yaml", "--run-id", "r"]);
     screen.sees("typed: ");
     screen.pty.send_line("aBc1234").unwrap();
