@@ -76,6 +76,24 @@ const PARTS: [(&str, Part); 8] = [
     ("only_if", Part::OnlyIf),
 ];
 
+impl Part {
+    pub fn parse(word: &str) -> Option<Self> {
+        PARTS.iter().find(|(name, _)| *name == word).map(|(_, part)| *part)
+    }
+
+    /// As it is written; the step itself, the probe of an item and a guard have words of their own too.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "do",
+            Self::First => "first",
+            Self::Verify => "verify",
+            Self::Undo => "undo",
+            Self::PutBack => "put_back",
+            Self::OnlyIf => "only_if",
+        }
+    }
+}
+
 /// One outcome of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -200,8 +218,7 @@ fn faults(node: &Node, reader: &mut Reader<'_>) -> Vec<(Fault, Place)> {
     for (key, value) in entries {
         let at: Place = key.span.at(reader.source).into();
         let kinds = reader.value::<Many<FaultKind>>(value).map(|many| many.0).unwrap_or_default();
-        let place = key.text.clone().into_owned();
-        out.extend(kinds.into_iter().map(|kind| (Fault { place: place.clone(), kind }, at.clone())));
+        out.extend(kinds.into_iter().map(|kind| (Fault::at(&key.text, kind), at.clone())));
     }
     out
 }
@@ -304,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_scenario_is_read() {
-        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\nfaults: {a: dropped, b: [failure, clock-back]}\nmay_stay: [b]\n";
+        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\nfaults: {a: dropped, b.undo: [failure, clock-back]}\nmay_stay: [b]\n";
         let (scenario, problems) = from_source(&Source::new("s.yaml", text));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(scenario.start.unwrap().to_string(), "2026-01-05T08:00:00.000Z");
@@ -319,7 +336,7 @@ mod tests {
         let ids: Vec<&String> = scenario.ids().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a", "b", "c:x", "go", "late", "a", "b", "b", "b"]);
         let faults: Vec<String> = scenario.faults.iter().map(|(fault, _)| fault.to_string()).collect();
-        assert_eq!(faults, ["a=dropped", "b=failure", "b=clock-back"]);
+        assert_eq!(faults, ["a=dropped", "b.undo=failure", "b.undo=clock-back"]);
         assert!(scenario.may_stay.contains_key("b"));
     }
 

@@ -15,6 +15,7 @@ use crate::engine::book::Book;
 use crate::engine::launch::LaunchError;
 use crate::journal::{Journal, SeededSalt};
 use crate::record::keys::ExecutorKey;
+use crate::runbook::scenario::Part;
 
 impl Driver<'_> {
     /// Carries out what has struck.
@@ -104,7 +105,7 @@ impl Driver<'_> {
             let taken = self.sim.input(Input::Answer(Box::new(answer)));
             self.unbroken()?;
             if taken.is_ok() {
-                self.note(&Fault { place, kind: FaultKind::Refusal })?;
+                self.note(&Fault { place, part: Part::Own, kind: FaultKind::Refusal })?;
                 return Ok(true);
             }
         }

@@ -12,6 +12,7 @@
 //! - `sweep`: one rehearsal for each fault that a runbook can meet; `findings` says what must not be after any, `switched`
 //!   what was left half way.
 //! - `stage`: the world of the simulator, and the book.
+//! - `unnoticed`: wrong answers that were taken for good ones.
 //! - `trace`: what it did, read off its journal; `verdict` holds that against what a test expects.
 
 mod draft;
@@ -25,6 +26,7 @@ pub mod stage;
 pub mod sweep;
 pub mod switched;
 pub mod trace;
+pub mod unnoticed;
 pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -67,14 +67,19 @@ impl Asked<'_> {
     }
 
     pub const fn part(self) -> Part {
-        match self.request.role {
-            Role::Do | Role::Item | Role::Guard => Part::Own,
-            Role::First => Part::First,
-            Role::Verify => Part::Verify,
-            Role::Undo => Part::Undo,
-            Role::PutBack => Part::PutBack,
-            Role::OnlyIf => Part::OnlyIf,
-        }
+        part_of(self.request.role)
+    }
+}
+
+/// What of a step an attempt is.
+pub(super) const fn part_of(role: Role) -> Part {
+    match role {
+        Role::Do | Role::Item | Role::Guard => Part::Own,
+        Role::First => Part::First,
+        Role::Verify => Part::Verify,
+        Role::Undo => Part::Undo,
+        Role::PutBack => Part::PutBack,
+        Role::OnlyIf => Part::OnlyIf,
     }
 }
 
