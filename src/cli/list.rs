@@ -13,6 +13,7 @@ use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
 use crate::core::State;
+use crate::engine::rehearsal::frozen::is_frozen;
 use crate::plan::{Mode, Plan};
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
@@ -36,7 +37,16 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         if plan.graph.mode == Mode::Rehearsal {
-            shown += if args.all { rehearsal(&plan, &state, &dir, &id, ui) } else { 0 };
+            let goes_on = !driven && state.run.finished.is_none() && is_frozen(&dir);
+            if args.all || goes_on {
+                shown += rehearsal(&plan, &state, &dir, &id, ui);
+                if goes_on && !args.json {
+                    let pick =
+                        |fr: &'static str, en: &'static str| if state.run.lang == "fr" { fr } else { en };
+                    let how = pick("pour continuer :", "goes on with:");
+                    ui.data(&format!("    {how} consigne resume {}", dir_name(&id, &dir, &home)));
+                }
+            }
             continue;
         }
         let open = waiting::toggles(&state);
@@ -84,6 +94,11 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         ui.say(if args.all { "no runs" } else { "nothing waits; `consigne list --all` shows finished runs" });
     }
     Ok(if damaged { Exit::Damaged } else { Exit::Done })
+}
+
+/// Several rehearsals may have the same id: their folders tell them apart.
+fn dir_name(folder: &str, dir: &Path, home: &Home) -> String {
+    if home.runs == home.root.join("runs") { folder.to_owned() } else { dir.display().to_string() }
 }
 
 /// A rehearsal. Nothing of it is real: nobody is waited for, and nothing is switched.

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::super::args::RehearseArgs;
+use super::super::args::DriveArgs;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
 use super::Rehearsed;
+use super::beyond::Beyond;
+use super::resume::name_of;
 use super::wished::Aftermath;
-use crate::core::{Role, RunStatus, Status};
+use crate::core::{Fact, Role, RunStatus, Status};
 use crate::engine::local::Stopped;
 use crate::journal::Journal;
 use crate::record::origin::{self, Origin, Row};
@@ -28,24 +30,25 @@ struct Tally {
     not_walked: Vec<String>,
 }
 
-pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Result<Exit, CliError> {
+pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Result<Exit, CliError> {
     let rest = &rehearsed.rest;
     let (state, french) = (&rest.state, rest.state.run.lang == "fr");
     let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
     let entries = Journal::read(&rest.dir).map_err(|error| drive::journal_error(&error))?;
     let rows = origin::rows(entries.iter().flat_map(|entry| &entry.events), state);
     let tally = Tally::of(&rows, rehearsed, french);
+    let beyond = Beyond::of(rehearsed);
     let aftermath = Aftermath::of(rehearsed, rest.stopped == Stopped::Finished);
     let exit = match (rest.stopped, state.status()) {
         (Stopped::Finished, RunStatus::Succeeded) => Exit::Done,
         (Stopped::Finished, _) => Exit::RunFailed,
         (Stopped::Parked, _) => Exit::Waiting,
     };
-    if args.json {
+    if ui.json {
         let mut value = super::super::show::summary(state, &rest.dir, Some(&rest.head));
         value["rehearsal"] = json!({
             "from": tally.from, "made_up": tally.made_up, "not_walked": tally.not_walked,
-            "unused": rehearsed.unused,
+            "unused": rehearsed.unused, "beyond": beyond.json(),
         });
         if let Some(aftermath) = &aftermath {
             value["rehearsal"]["faults"] = aftermath.json();
@@ -61,17 +64,28 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
             }
         }
         None => {
-            ui.say(&format!("{}: {}", state.run.id, pick("personne ne répond", "nobody answers")));
+            let interrupted = was_interrupted(rehearsed);
+            let why = match interrupted {
+                true => pick("interrompue", "interrupted"),
+                false => pick("personne ne répond", "nobody answers"),
+            };
+            ui.say(&format!("{}: {why}", state.run.id));
             for line in super::super::waiting::waits(&rest.plan, state) {
                 ui.told("  ", &line);
             }
-            ui.hint(pick(
-                "répéter encore, avec la réponse dans --answers ou --scenario, ou à un terminal",
-                "rehearse again, with the answer in --answers or --scenario, or at a terminal",
-            ));
+            let name = name_of(&rest.dir, common)?;
+            let goes_on = format!("consigne resume {name}");
+            ui.hint(&match interrupted {
+                true => goes_on,
+                false => format!(
+                    "{goes_on}, {}",
+                    pick("à un terminal ou avec --answers FICHIER", "at a terminal or with --answers FILE")
+                ),
+            });
         }
     }
     tally.say(&rehearsed.unused, french, ui);
+    beyond.say(french, ui);
     if let Some(aftermath) = &aftermath {
         aftermath.say(french, ui);
     }
@@ -86,6 +100,16 @@ pub(super) fn report(rehearsed: &Rehearsed, args: &RehearseArgs, ui: Ui) -> Resu
     let head = pick("tête du journal", "journal head");
     ui.say(&format!("{head}: {} {}", rest.head.size, rest.head.root_base64()));
     Ok(exit)
+}
+
+/// Whether it stands still because somebody wanted it to.
+fn was_interrupted(rehearsed: &Rehearsed) -> bool {
+    let events = rehearsed.entries.iter().rev().flat_map(|entry| &entry.events);
+    let mut paused = events.filter_map(|event| match &event.fact {
+        Fact::RunPaused { reason, .. } => Some(reason == "interrupted"),
+        _ => None,
+    });
+    paused.next().unwrap_or(false)
 }
 
 impl Tally {

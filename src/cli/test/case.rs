@@ -180,7 +180,7 @@ fn rehearsal(
         attended: true,
         alone: true,
         absent: absent.filter(here).cloned().collect(),
-        passing: None,
+        interrupts: None,
         reading: None,
         plan,
     };

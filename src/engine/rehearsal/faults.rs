@@ -21,6 +21,9 @@ use crate::runner::{Failing, Reply};
 /// How far the clock is set.
 pub const CLOCK_STEP_MS: i64 = 3_600_000;
 
+/// What the note of a fault begins with.
+pub(super) const NOTE: &str = "fault: ";
+
 /// The most that are drawn from one seed.
 const DRAWN: u64 = 3;
 
@@ -140,6 +143,18 @@ impl Faults {
     /// Each of them, and whether it came to pass.
     pub fn came(&self) -> Vec<(Fault, bool)> {
         self.all.iter().cloned().enumerate().map(|(at, fault)| (fault, self.met.contains(&at))).collect()
+    }
+
+    /// What the journal says of a fault that came to pass: the note of it.
+    pub(super) fn recall(&mut self, note: &str) {
+        let Some(noted) = note.strip_prefix(NOTE).and_then(Fault::parse) else { return };
+        let base = noted.place.split(':').next().unwrap_or_default();
+        let is = |fault: &Fault| {
+            let here = fault.place == noted.place || fault.place == base;
+            here && (fault.part, fault.kind) == (noted.part, noted.kind)
+        };
+        let met = self.all.iter().enumerate().filter(|(_, fault)| is(fault)).map(|(at, _)| at);
+        self.met.extend(met);
     }
 
     /// A fault of one of these kinds that strikes as something begins in this entry. Each strikes once.

@@ -230,7 +230,7 @@ fn new(subject: &Subject, faults: &[Fault], dir: &Path) -> NewRehearsal {
         attended: true,
         alone: true,
         absent: absent.collect(),
-        passing: None,
+        interrupts: None,
         reading: None,
     }
 }
