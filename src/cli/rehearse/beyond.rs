@@ -1,12 +1,13 @@
 //! What would have left this machine, told at the end: messages, files, hosts, and whom questions were passed on to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::super::ui::Ui;
 use super::Rehearsed;
-use crate::core::{AttemptRequest, Fact};
+use crate::core::{AttemptRequest, Fact, Shape, State};
 use crate::engine::rehearsal::beyond::{NOT_KEPT, NOT_SENT, note, subject, whom};
 use crate::operator::Question;
 use crate::plan::Action;
@@ -21,10 +22,27 @@ pub(super) struct Beyond {
     escalated: Vec<(String, Vec<String>)>,
 }
 
+/// Who could answer each question when it was passed on: the state of that moment says so.
+fn entitled(rehearsed: &Rehearsed) -> Option<Vec<Vec<String>>> {
+    let plan = &rehearsed.rest.plan;
+    let mut state = State::new(Arc::new(Shape::new(plan.graph.clone()).ok()?), &rehearsed.rest.state.run.id);
+    let mut out = Vec::new();
+    for entry in &rehearsed.entries {
+        for event in &entry.events {
+            state.apply(entry.at, event).ok()?;
+            if let Fact::AskEscalated { ask, .. } = &event.fact {
+                let question = Question::of(plan, &state, *ask);
+                out.push(question.map(|question| question.who.people).unwrap_or_default());
+            }
+        }
+    }
+    Some(out)
+}
+
 impl Beyond {
     pub(super) fn of(rehearsed: &Rehearsed) -> Self {
         let mut this = Self::default();
-        let (state, plan) = (&rehearsed.rest.state, &rehearsed.rest.plan);
+        let state = &rehearsed.rest.state;
         for event in rehearsed.entries.iter().flat_map(|entry| &entry.events) {
             let label = event.step.as_ref().map(|step| {
                 let place = state.find_item(step, event.item);
@@ -52,12 +70,13 @@ impl Beyond {
                         _ => {}
                     }
                 }
-                Fact::AskEscalated { ask, .. } => {
-                    let question = Question::of(plan, state, *ask);
-                    this.escalated.push((label, question.map(|about| about.who.people).unwrap_or_default()));
-                }
+                Fact::AskEscalated { .. } => this.escalated.push((label, Vec::new())),
                 _ => {}
             }
+        }
+        if !this.escalated.is_empty() {
+            let people = entitled(rehearsed).unwrap_or_default();
+            this.escalated.iter_mut().zip(people).for_each(|((_, known), people)| *known = people);
         }
         let mut seen = BTreeSet::new();
         this.messages.retain(|message| seen.insert(message.clone()));
