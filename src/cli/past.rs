@@ -73,11 +73,11 @@ fn rehearsals(home: &Home, last: &mut BTreeMap<(String, &'static str), Last>) {
     }
     for (runbook, (at, run)) in newest {
         let entries = Journal::read(&home.runs.join(&run)).unwrap_or_default();
-        let ends = entries.iter().flat_map(|entry| &entry.events).filter_map(|event| match &event.fact {
+        let mut ends = entries.iter().flat_map(|entry| &entry.events).filter_map(|event| match &event.fact {
             Fact::RunFinished { status, .. } => Some(status.name().to_owned()),
             _ => None,
         });
-        let status = ends.last();
+        let status = ends.next_back();
         last.insert((runbook, Mode::Rehearsal.name()), Last { run, at, status });
     }
 }

@@ -121,9 +121,9 @@ impl Begun {
 /// The digests of the files of a plan, as the first entry has them.
 pub(super) fn digests(entries: &[Entry]) -> BTreeMap<String, String> {
     let events = entries.iter().take(1).flat_map(|entry| &entry.events);
-    let plan = events.filter_map(|event| match &event.fact {
+    let mut plan = events.filter_map(|event| match &event.fact {
         Fact::RunStarted { plan, .. } => Some(plan.clone()),
         _ => None,
     });
-    plan.last().unwrap_or_default()
+    plan.next().unwrap_or_default()
 }
