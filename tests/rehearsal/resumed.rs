@@ -129,6 +129,10 @@ fn the_next_look_shows_it_and_it_can_be_ended() {
         said(&ended)
     );
     assert!(!said(&world.consigne(&[])).contains(&hint));
+    let fresh = said(&world.consigne(&["runbooks", "--dir", "."]));
+    assert!(fresh.contains("rehearsal 20") && fresh.contains(" cancelled (today)"), "{fresh}");
+    let plan = world.consigne(&["plan", "rounds.yaml", "--mode", "rehearsal"]);
+    assert!(said(&plan).contains("REHEARSAL practice"), "{}", said(&plan));
 }
 
 #[test]

@@ -63,26 +63,7 @@ pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Resul
                 ui.say(&format!("{}: {open}", pick("encore ouvert", "still open")));
             }
         }
-        None => {
-            let interrupted = was_interrupted(rehearsed);
-            let why = match interrupted {
-                true => pick("interrompue", "interrupted"),
-                false => pick("personne ne répond", "nobody answers"),
-            };
-            ui.say(&format!("{}: {why}", state.run.id));
-            for line in super::super::waiting::waits(&rest.plan, state) {
-                ui.told("  ", &line);
-            }
-            let name = name_of(&rest.dir, common)?;
-            let goes_on = format!("consigne resume {name}");
-            ui.hint(&match interrupted {
-                true => goes_on,
-                false => format!(
-                    "{goes_on}, {}",
-                    pick("à un terminal ou avec --answers FICHIER", "at a terminal or with --answers FILE")
-                ),
-            });
-        }
+        None => stands_still(rehearsed, common, french, ui)?,
     }
     tally.say(&rehearsed.unused, french, ui);
     beyond.say(french, ui);
@@ -100,6 +81,24 @@ pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Resul
     let head = pick("tête du journal", "journal head");
     ui.say(&format!("{head}: {} {}", rest.head.size, rest.head.root_base64()));
     Ok(exit)
+}
+
+/// Why it stands still, what it waits for, and how it goes on.
+fn stands_still(rehearsed: &Rehearsed, common: &DriveArgs, french: bool, ui: Ui) -> Result<(), CliError> {
+    let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
+    let (rest, interrupted) = (&rehearsed.rest, was_interrupted(rehearsed));
+    let why = match interrupted {
+        true => pick("interrompue", "interrupted"),
+        false => pick("personne ne répond", "nobody answers"),
+    };
+    ui.say(&format!("{}: {why}", rest.state.run.id));
+    for line in super::super::waiting::waits(&rest.plan, &rest.state) {
+        ui.told("  ", &line);
+    }
+    let goes_on = format!("consigne resume {}", name_of(&rest.dir, common)?);
+    let how = pick("à un terminal ou avec --answers FICHIER", "at a terminal or with --answers FILE");
+    ui.hint(&if interrupted { goes_on } else { format!("{goes_on}, {how}") });
+    Ok(())
 }
 
 /// Whether it stands still because somebody wanted it to.
