@@ -6,10 +6,11 @@
 # BUNDLE is the directory of the run. TRUST is yours, never a copy from the bundle: `allowed_signers`, and the
 # executor's public key as `executor@HOST-ID.spki.pem`. Without a mode the record must be of a live run.
 # What only `consigne verify` checks: that the history is legal step by step, and that the report is made of it.
+# A rehearsal certificate that the run relied upon is verified by verify-certificate.sh, which lies beside this.
 set -euo pipefail
 export LC_ALL=C
 [ $# -ge 2 ] || { echo "usage: verify.sh BUNDLE TRUST [live|drill|rehearsal]" >&2; exit 2; }
-TRUST=$(cd "$2" && pwd); MODE=${3:-live}; cd "$1"
+HERE=$(cd "$(dirname "$0")" && pwd); TRUST=$(cd "$2" && pwd); MODE=${3:-live}; cd "$1"
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 fail() { echo "REFUSED: $*" >&2; exit 1; }
 trap 'echo "REFUSED: line $LINENO of verify.sh: a check failed" >&2' ERR
@@ -119,6 +120,28 @@ while read -r name digest; do
   if [ -f "plan/$name" ]; then [ "$(hex_of "plan/$name")" = "$digest" ] || fail "plan/$name: not the plan of this run"; fi
 done < <(head -n1 events.jsonl | jq -r '.events[] | select(.type == "run.started") | .data.plan | to_entries[] | "\(.key) \(.value)"')
 jq -e --arg mode "$MODE" --arg book "$BOOK" '.mode == $mode and .runbook == $book' plan/graph.json > /dev/null || fail "plan/graph.json: of another run"
+
+# The certificate of a rehearsal, where the environment asks for one.
+if jq -e .certificate plan/graph.json > /dev/null; then
+  head -n1 events.jsonl | jq -e '.events[] | select(.type == "run.started") | .data.plan | has("certificate.dsse.json")' > /dev/null ||
+    fail "the environment asks for a rehearsal certificate, and the run began without one"
+  if [ -f plan/certificate.dsse.json ]; then
+    begun=$(head -n1 events.jsonl | jq -r .at)
+    "$HERE/verify-certificate.sh" plan/certificate.dsse.json "$TRUST" "" "$begun" > "$T/certificate" || fail "plan/certificate.dsse.json: it does not count"
+    cat "$T/certificate"
+    jq -r .payload plan/certificate.dsse.json | base64 -d > "$T/payload"
+    [ "$(jq -r .predicate.runbook "$T/payload")" = "$BOOK" ] || fail "plan/certificate.dsse.json: for \`$(jq -r .predicate.runbook "$T/payload")\`"
+    [ "$(jq -r .predicate.issuer.org "$T/payload")" = "$ORG" ] || fail "plan/certificate.dsse.json: of another organisation"
+    cmp -s <(jq -r '.subject[] | .name + " " + .digest.sha256' "$T/payload" | sort) \
+      <(head -n1 events.jsonl | jq -r '.events[] | select(.type == "run.started") | .data.plan | to_entries[] | .key + " " + .value' |
+        grep -E '^(runbook|uses-.*)\.yaml ' | sort) || fail "plan/certificate.dsse.json: for another version of the runbook"
+    least=$(jq -r '.certificate.min_coverage // 0' plan/graph.json); percent=$(jq -r .predicate.coverage.percent "$T/payload")
+    [ "$percent" -ge "$least" ] || fail "plan/certificate.dsse.json: $percent % of the edges were walked, expected $least"
+    age=$(jq -r '.certificate.max_age_ms // empty' plan/graph.json); on=$(jq -r .predicate.rehearsal.on "$T/payload")
+    [ -z "$age" ] || [ $(($(date -u -d "$begun" +%s%3N) - $(date -u -d "$on" +%s%3N))) -le "$age" ] ||
+      fail "plan/certificate.dsse.json: the rehearsal was at $on, which is too long ago"
+  fi
+fi
 
 # Approvals: the text, who signed it, and the head it quotes.
 jq -c '.seq as $seq | .at as $at | .events[] | {seq: $seq, at: $at} + .' events.jsonl > "$T/events"

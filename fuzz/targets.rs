@@ -15,7 +15,7 @@ use consigne::record::approval::Approval;
 use consigne::record::{AllowedSigners, Envelope, SignedTreeHead, SshSignature, Sums, VerifierKey};
 use consigne::runbook::extract::{self, Document, Globals};
 use consigne::runbook::shell::{self, Script};
-use consigne::runbook::template::{Lookup, Part, Scope, Template};
+use consigne::runbook::template::{Lookup, Scope, Template};
 use consigne::runbook::{answers as answers_file, check, load as loading};
 use serde_json::json;
 
@@ -53,27 +53,25 @@ pub fn lower(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let within = |at: &std::ops::Range<usize>| assert!(text.get(at.clone()).is_some(), "{at:?} of {text:?}");
     let Ok(script) = Script::parse_all(text) else { return };
-    match shell::lower(&script) {
-        Ok(lowered) => {
-            let holes =
-                script.template().parts().iter().filter(|part| matches!(part, Part::Expr { .. })).count();
-            let variables = lowered.text.matches("${CSG_").count() - text.matches("${CSG_").count();
-            assert_eq!(variables, holes, "{}", lowered.text);
-            assert!(lowered.values.len() <= holes);
-            let dangers = shell::in_script(&lowered.text).into_iter().map(|danger| danger.range);
-            let wipes = shell::wipes(&lowered.text, &std::collections::BTreeSet::new());
-            let places = dangers.chain(wipes.into_iter().map(|wipe| wipe.range));
-            places.for_each(|place| within(&lowered.in_source(&place)));
-            lowered.mishaps().iter().for_each(|(_, at)| within(at));
-        }
-        Err(refusals) => {
-            assert!(!refusals.is_empty());
-            for refusal in refusals {
-                within(&refusal.at);
-                assert!(text[refusal.at.clone()].starts_with("{{") && !refusal.why.help().is_empty());
-            }
-        }
+    let lowering = shell::Lowering::of(&script);
+    let (lowered, reading) = (&lowering.lowered, lowering.reading());
+    if lowering.refused.is_empty() {
+        let holes = script.template().exprs().len();
+        let variables = lowered.text.matches("${CSG_").count() - text.matches("${CSG_").count();
+        assert_eq!(variables, holes, "{}", lowered.text);
+        assert!(lowered.values.len() <= holes);
     }
+    for refusal in &lowering.refused {
+        within(&refusal.at);
+        assert!(text[refusal.at.clone()].starts_with("{{") && !refusal.why.help().is_empty());
+    }
+    let dangers = shell::in_script(&reading, &shell::Scratch::new(std::iter::empty(), None))
+        .into_iter()
+        .map(|danger| danger.range);
+    let wipes = shell::wipes(&reading, &std::collections::BTreeSet::new());
+    let places = dangers.chain(wipes.into_iter().map(|wipe| wipe.range));
+    places.for_each(|place| within(&lowered.in_source(&place)));
+    lowered.mishaps(&reading).iter().for_each(|(_, at)| within(at));
 }
 
 /// A file of answers.

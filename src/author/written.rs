@@ -101,7 +101,7 @@ mod tests {
         assert!(problems.is_empty(), "{file}\n{problems:?}");
         let runbook = document.unwrap().runbook;
         let shown = |text: &Option<crate::runbook::scalar::Text>| {
-            text.as_ref().unwrap().en.as_ref().unwrap().value.render(&Nothing).unwrap().to_string()
+            text.as_ref().unwrap().en().unwrap().value.render(&Nothing).unwrap().to_string()
         };
         let title = shown(&runbook.title);
         assert_eq!(title, shown(&runbook.steps[0].message), "{file}");

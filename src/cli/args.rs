@@ -1,20 +1,28 @@
 //! What may be typed. The doc comments are the help.
 
+mod certify;
 mod check;
 mod plan;
 mod rehearse;
 mod review;
+mod schema;
+mod show;
 mod test;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use certify::CertifyArgs;
 pub use check::CheckArgs;
 pub use plan::{PlanArgs, PlanMode};
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
+pub use schema::SchemaArgs;
+pub use show::ShowArgs;
 pub use test::TestArgs;
+pub use verify::{ModeArg, VerifyArgs};
 
 /// Runbooks as code: guided procedures that survive a crash and end in a signed record
 #[derive(Debug, Parser)]
@@ -49,6 +57,8 @@ pub enum Verb {
     Rehearse(RehearseArgs),
     /// Rehearse the cases of runbook tests, and say which do not come out as expected
     Test(TestArgs),
+    /// Certify that a runbook was rehearsed: signed, expiring, for exactly this version
+    Certify(CertifyArgs),
     /// Go on with a run that is paused, or whose process died
     Resume(ResumeArgs),
     /// Do a part of a finished run again, as a new run
@@ -71,7 +81,7 @@ pub enum Verb {
     Show(ShowArgs),
     /// Print the report of a run
     Report(ReportArgs),
-    /// Verify the record of a run
+    /// Verify the record of a run, or a rehearsal certificate
     Verify(VerifyArgs),
     /// The executor's key, and the keys of people
     Keys(KeysArgs),
@@ -87,16 +97,6 @@ pub enum Verb {
     Schema(SchemaArgs),
     /// Serve the practice platform on loopback
     Practice(PracticeArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct SchemaArgs {
-    /// Of environment files instead of runbooks
-    #[arg(long)]
-    pub environment: bool,
-    /// Of files of runbook tests instead of runbooks
-    #[arg(long, conflicts_with = "environment")]
-    pub tests: bool,
 }
 
 /// Which runbook, where, with which inputs.
@@ -167,6 +167,12 @@ pub struct RunArgs {
     /// Id of the new run
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
+    /// When it is over, write what it was answered as a fixture for rehearsals; FILE.har gets the HTTP exchanges
+    #[arg(long, value_name = "FILE")]
+    pub record: Vec<PathBuf>,
+    /// With --record: write what the run holds back as well, which may be confidential
+    #[arg(long, requires = "record")]
+    pub held_back: bool,
     #[command(flatten)]
     pub window: WindowArgs,
     #[command(flatten)]
@@ -404,15 +410,6 @@ pub struct OneRun {
 }
 
 #[derive(Debug, Args)]
-pub struct ShowArgs {
-    #[command(flatten)]
-    pub run: OneRun,
-    /// Print the text that somebody elsewhere signs to answer this gate, and nothing else
-    #[arg(long, value_name = "STEP", conflicts_with = "json")]
-    pub block: Option<String>,
-}
-
-#[derive(Debug, Args)]
 pub struct ReportArgs {
     #[command(flatten)]
     pub run: OneRun,
@@ -428,25 +425,6 @@ pub struct ReportArgs {
     /// Folder of keys to trust
     #[arg(long, value_name = "DIR")]
     pub trust: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    #[command(flatten)]
-    pub run: OneRun,
-    /// Folder of keys to trust (yours, never the bundle's)
-    #[arg(long, value_name = "DIR")]
-    pub trust: Option<PathBuf>,
-    /// What the record must be: live, drill or rehearsal
-    #[arg(long = "as", value_name = "MODE", value_enum)]
-    pub as_mode: Option<ModeArg>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModeArg {
-    Live,
-    Drill,
-    Rehearsal,
 }
 
 #[derive(Debug, Args)]

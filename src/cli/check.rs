@@ -6,6 +6,7 @@ use super::args::CheckArgs;
 use super::coverage::Covering;
 use super::error::CliError;
 use super::exit::Exit;
+use super::fixture::Listing;
 use super::shelf;
 use super::ui::Ui;
 use crate::runbook::{CheckReport, check_file};
@@ -15,7 +16,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
     let mut wrong = false;
     let covering = args.coverage.then(|| Covering::new(args, ui)).transpose()?;
     let mut short = false;
-    let files = args.files.iter().map(|file| shelf::file_of(file, ui)).collect::<Result<Vec<_>, _>>()?;
+    let listing = args.fixtures.then(|| Listing::new(args, ui)).transpose()?;
+    if listing.is_none() && covering.is_none() && (args.max_age.is_some() || args.runs.is_some()) {
+        let message = "--max-age and --runs say something about --coverage or --fixtures only";
+        return Err(CliError::new(Exit::Usage, message));
+    }
+    let files = shelf::files_of(&args.files, ui)?;
     for file in &files {
         let report = check_file(file, args.env.as_deref());
         wrong |= report.has_errors() || report.document.is_none();
@@ -28,6 +34,9 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, CliError> {
         }
         if let (Some(covering), Some(document), false) = (&covering, &report.document, report.has_errors()) {
             short |= covering.report(file, document);
+        }
+        if let (Some(listing), Some(document), false) = (&listing, &report.document, report.has_errors()) {
+            short |= listing.report(file, document)?;
         }
     }
     Ok(match (wrong, short) {

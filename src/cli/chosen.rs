@@ -99,14 +99,9 @@ impl Chosen {
 
     /// The YAML that a plan is made of, by the names under which a run freezes it.
     pub(super) fn frozen(&self) -> BTreeMap<String, Vec<u8>> {
-        let bytes = |text: &str| text.as_bytes().to_vec();
-        let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(self.document.source.text()))]);
-        for used in self.document.used.values() {
-            let text = used.source.as_ref().map_or("", |source| source.text());
-            frozen.insert(format!("{USED}{}.yaml", used.runbook), bytes(text));
-        }
+        let mut frozen = frozen_runbook(&self.document);
         if let Some(environment) = &self.environment {
-            frozen.insert("environment.yaml".to_owned(), bytes(environment.source.text()));
+            frozen.insert("environment.yaml".to_owned(), environment.source.text().as_bytes().to_vec());
         }
         frozen
     }
@@ -123,6 +118,17 @@ impl Chosen {
         };
         crate::plan::build(&self.document, &request).map_err(invalid)
     }
+}
+
+/// The YAML of a runbook and of every runbook that it uses, by the names under which a run freezes it.
+pub(super) fn frozen_runbook(document: &Document) -> BTreeMap<String, Vec<u8>> {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let mut frozen = BTreeMap::from([("runbook.yaml".to_owned(), bytes(document.source.text()))]);
+    for used in document.used.values() {
+        let text = used.source.as_ref().map_or("", |source| source.text());
+        frozen.insert(format!("{USED}{}.yaml", used.runbook), bytes(text));
+    }
+    frozen
 }
 
 /// What the name of a file begins with that holds a runbook which another one uses.

@@ -153,7 +153,7 @@ fn beginning(current: &OsStr, all: impl Iterator<Item = String>) -> Vec<Completi
 fn looks_like_a_runbook(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
     let beside = path.parent().is_some_and(|folder| folder.ends_with("environments"));
-    let other = [".inputs.yaml", ".answers.yaml", ".fixture.yaml", ".scenario.yaml"]
+    let other = [".inputs.yaml", ".answers.yaml", ".fixture.yaml", ".scenario.yaml", ".test.yaml"]
         .iter()
         .any(|end| name.ends_with(end));
     name.ends_with(".yaml") && !other && !beside

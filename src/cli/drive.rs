@@ -232,6 +232,7 @@ pub(super) fn scripted(answer: FileAnswer) -> ScriptedAnswer {
         comment: answer.comment,
         evidence: answer.evidence.into_iter().map(Into::into).collect(),
         plays: answer.played_as,
+        then: answer.then.into_iter().map(scripted).collect(),
     }
 }
 
@@ -400,6 +401,7 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
             CliError::new(Exit::Usage, message).hint("a run id is used once")
         }
         LaunchError::File { .. } => CliError::new(Exit::Unwritable, message),
+        LaunchError::NotCertified(error) => super::certificate::not_certified(error),
         LaunchError::Missing(list) => {
             CliError::new(Exit::Invalid, list.join("\nerror: ")).hint("nothing was started")
         }

@@ -4,6 +4,8 @@ mod answer;
 mod args;
 mod busy;
 mod cancel;
+mod certificate;
+mod certify;
 mod check;
 mod chosen;
 mod completions;
@@ -12,6 +14,7 @@ mod drive;
 mod error;
 mod exit;
 mod first;
+mod fixture;
 mod form;
 mod graph;
 mod home;
@@ -56,7 +59,7 @@ use error::CliError;
 use exit::Exit;
 use ui::Ui;
 
-use crate::runbook::{cases, environment, schema};
+use crate::runbook::{cases, environment, scenario, schema};
 
 /// Parses, dispatches, prints what went wrong, and says so by the exit code.
 pub fn main() -> ExitCode {
@@ -104,6 +107,7 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Drill(args) => run::run(args, crate::plan::Mode::Drill),
         Verb::Rehearse(args) => rehearse::rehearse(&args),
         Verb::Test(args) => test::test(&args),
+        Verb::Certify(args) => certify::certify(&args),
         Verb::Resume(args) => drive::resume(&args),
         Verb::Rerun(args) => rerun::rerun(&args),
         Verb::Unlock(args) => unlock::unlock(&args),
@@ -122,9 +126,10 @@ fn dispatch(verb: Verb) -> Result<Exit, CliError> {
         Verb::Man(args) => man::man(&args),
         Verb::Completions(args) => completions::completions(args.shell),
         Verb::Schema(args) => {
-            let schema = match (args.environment, args.tests) {
-                (true, _) => environment::json_schema(),
-                (_, true) => cases::json_schema(),
+            let schema = match (args.environment, args.tests, args.scenarios) {
+                (true, ..) => environment::json_schema(),
+                (_, true, _) => cases::json_schema(),
+                (.., true) => scenario::json_schema(),
                 _ => schema::json_schema(),
             };
             Ui::new(true).json(&schema);

@@ -2,6 +2,7 @@
 //! nothing written. Inputs that are missing are asked where somebody is at the terminal.
 
 use super::args::{ChoiceArgs, Lang, PlanArgs, PlanMode};
+use super::certificate;
 use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
@@ -51,6 +52,12 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
         let now = drive::clock().now();
         if let Some(line) = window::standing(&preview.windows, now, lang == Lang::Fr) {
             ui.data(&format!("\n{} {line}", lang.pick("Fenêtre :", "Window:")));
+        }
+        if let Some(line) = certificate::standing(&plan, &chosen.frozen(), now, lang)? {
+            ui.data(&format!(
+                "\n{} {line}",
+                lang.pick("Certificat de répétition :", "Rehearsal certificate:")
+            ));
         }
     }
     Ok(Exit::Done)

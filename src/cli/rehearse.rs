@@ -2,7 +2,6 @@
 
 mod beyond;
 mod every;
-mod fixture;
 mod resume;
 mod told;
 pub(super) mod wished;
@@ -16,6 +15,8 @@ use super::chosen::Chosen;
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
+use super::fixture::recording::Recording;
+use super::fixture::{self, Drifting};
 use super::form;
 use super::home::Home;
 use super::plan::undecided;
@@ -61,7 +62,7 @@ pub(super) fn rehearse(args: &RehearseArgs) -> Result<Exit, CliError> {
     let given = drive::answers(args.answers.as_deref())?;
     drive::known_steps(&given, &plan)?;
     answers.extend(given);
-    let (cast, mut files, past) = cast(args, &chosen, &plan, &scenario, ui)?;
+    let (cast, drifting, mut files, past) = cast(args, &chosen, &plan, &scenario, ui)?;
     let seed = match args.seed.or(scenario.seed) {
         Some(seed) => seed,
         None => rehearsal::seed_of(&plan)
@@ -105,7 +106,7 @@ pub(super) fn rehearse(args: &RehearseArgs) -> Result<Exit, CliError> {
         plan,
     };
     let rehearsed = rehearsal::rehearse(new, answering).map_err(drive::launch_error)?;
-    told::report(&rehearsed, &common, ui)
+    told::report(&rehearsed, &drifting, &common, ui)
 }
 
 /// By which a rehearsal is asked to end; before any thread begins.
@@ -128,7 +129,7 @@ fn me(plan: &Plan) -> Actor {
     identity::actor(&plan.graph.people, &identity::local_user())
 }
 
-/// A scenario or a fixture that fits the plan.
+/// A scenario that fits the plan.
 fn script(file: &Path, plan: &Plan) -> Result<Scenario, CliError> {
     let (scenario, mut problems) = scenario::read(file);
     problems.extend(drive::unknown_steps(scenario.ids(), plan));
@@ -139,14 +140,15 @@ fn script(file: &Path, plan: &Plan) -> Result<Scenario, CliError> {
     Ok(scenario)
 }
 
-/// Who says what the outside says, in their order; what of it is frozen, and the real run that it is of.
+/// Who says what the outside says, in their order; what fixtures say that is not so any more; what of it is frozen, and the
+/// real run that it is of.
 fn cast(
     args: &RehearseArgs,
     chosen: &Chosen,
     plan: &Plan,
     scenario: &Scenario,
     ui: Ui,
-) -> Result<(Cast, Files, Option<FrozenRun>), CliError> {
+) -> Result<(Cast, Drifting, Files, Option<FrozenRun>), CliError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let (mut files, mut past) = (Files::new(), None);
     if let Some(file) = &args.scenario {
@@ -154,17 +156,23 @@ fn cast(
         ui.say(&format!("scenario: {}", file.display()));
         sources.push(Box::new(Written::new(scenario, Origin::Scenario)));
     }
+    let recording = Recording { files: &args.record, held_back: args.held_back };
+    recording.ready()?;
     let real = if args.no_past { None } else { real(args, plan)? };
-    if let Some(file) = &args.record {
-        fixture::record(file, real.as_ref().map(|(_, real)| real), plan, args.held_back)?;
-        ui.say(&format!("recorded: {}", file.display()));
+    if !args.record.is_empty() {
+        let message =
+            format!("there is no finished run of `{}` with real effects to record", plan.graph.runbook);
+        let nothing = || CliError::new(Exit::Usage, message).hint("name one with --from RUN");
+        recording.write(&real.as_ref().ok_or_else(nothing)?.1, ui)?;
     }
-    let beside = chosen.file.with_extension("fixture.yaml");
-    let fixture = args.record.clone().or_else(|| (!args.no_fixture && beside.is_file()).then_some(beside));
-    if let Some(file) = fixture {
+    let mut drifting = Drifting::default();
+    for (nth, file) in fixtures(args, chosen).into_iter().enumerate() {
         ui.say(&format!("fixture: {}", file.display()));
-        freeze(&mut files, frozen::FIXTURE, &file)?;
-        sources.push(Box::new(Written::new(&script(&file, plan)?, Origin::Fixture)));
+        freeze(&mut files, &frozen::fixture(nth, &file), &file)?;
+        let said = fixture::read(&file, plan)?;
+        let notes =
+            drifting.take(&file, &said, plan, real.as_ref().map(|(_, real)| real), Some(fixture::OLD));
+        sources.push(Box::new(Written::new(&said, Origin::Fixture).noting(notes)));
     }
     if let Some((dir, real)) = real {
         ui.say(&format!("real run: {}", real.state.run.id));
@@ -178,7 +186,17 @@ fn cast(
         placeholders: Placeholders::of(&Arc::new(plan.clone())),
         live,
     };
-    Ok((cast, files, past))
+    Ok((cast, drifting, files, past))
+}
+
+/// Those that were just recorded, else those that were named, else those beside the runbook.
+fn fixtures(args: &RehearseArgs, chosen: &Chosen) -> Vec<PathBuf> {
+    match (args.record.as_slice(), args.fixture.as_slice()) {
+        ([], []) if args.no_fixture => Vec::new(),
+        ([], []) => fixture::beside(&chosen.file),
+        ([], named) => named.to_vec(),
+        (recorded, _) => recorded.to_vec(),
+    }
 }
 
 /// The run that was named, else the newest real one of the runbook that can be read; and its folder.
@@ -195,23 +213,8 @@ fn real(args: &RehearseArgs, plan: &Plan) -> Result<Option<(PathBuf, Real)>, Cli
         return Ok(Some((dir, real)));
     }
     let Ok(home) = Home::find(args.runs.as_deref()) else { return Ok(None) };
-    let mut newest: Option<(PathBuf, Real)> = None;
-    for id in home.run_ids()? {
-        let dir = home.runs.join(&id);
-        // Most are of other runbooks: their graph says so.
-        let Ok(graph) = crate::record::build::graph(&dir) else { continue };
-        if graph.runbook != plan.graph.runbook || graph.mode == Mode::Rehearsal {
-            continue;
-        }
-        // What cannot be read is for `verify` to complain about.
-        let Ok(found) = Real::read(&dir) else { continue };
-        let later =
-            newest.as_ref().is_none_or(|(_, known)| known.state.run.started < found.state.run.started);
-        if found.is_of_use() && later {
-            newest = Some((dir, found));
-        }
-    }
-    Ok(newest)
+    let newest = fixture::newest(&home, &plan.graph.runbook)?;
+    Ok(newest.map(|real| (home.runs.join(&real.state.run.id), real)))
 }
 
 /// The folder of the rehearsal: the one that was named, else one among the runs. A rehearsal that was made before keeps

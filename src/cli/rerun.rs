@@ -71,7 +71,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     drive::key(&home.root, ui)?;
     let lang = args.common.lang.map_or_else(|| state.run.lang.clone(), |lang| lang.code().to_owned());
     // What is taken over was found in the surroundings of then.
-    let changed = hosting.surroundings.as_ref().map(|then| then.differing(&plan, &hosting.base_dir));
+    let changed = hosting.surroundings.as_ref().map(|then| then.differing_again(&plan, &hosting.base_dir));
     let (accept, changed) = (args.accept.accept_environment, changed.unwrap_or_default());
     let accepted = drive::accepted(changed, &plan, lang == "fr", &args.common, accept, ui)?;
     let reason = args.window.outside_window.as_deref();

@@ -9,13 +9,15 @@ use super::chosen::{Chosen, invalid};
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
+use super::fixture::recording::Recording;
 use super::form;
 use super::home::Home;
 use super::secret::Asked;
 use super::ui::Ui;
 use super::window;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::launch::{self, Hosting, NewRun};
+use crate::engine::launch::{self, Hosting, NewRun, Rest};
+use crate::engine::rehearsal::past::Real;
 use crate::engine::services::{free_port, state_folder};
 use crate::plan::service::{self, Service};
 use crate::plan::{Mode, Plan};
@@ -34,6 +36,8 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     } else {
         Chosen::of(&args.choice, mode, ui)?
     };
+    let recording = Recording { files: &args.record, held_back: args.held_back };
+    recording.ready()?;
     let answers = drive::answers(args.answers.as_deref())?;
     let id = match &args.run_id {
         Some(id) => checked_id(id)?,
@@ -63,7 +67,22 @@ pub(super) fn run(args: RunArgs, mode: Mode) -> Result<Exit, CliError> {
     let answering = drive::answering(&args.common, answers, &new.dir, &new.plan)?;
     let rest =
         super::runtime()?.block_on(launch::begin(new, &host, answering)).map_err(drive::launch_error)?;
-    Ok(drive::report(&rest, &home, ui))
+    let exit = drive::report(&rest, &home, ui);
+    if !args.record.is_empty() {
+        record(&recording, &rest, ui)?;
+    }
+    Ok(exit)
+}
+
+/// What the run was answered. One that is not over yet can be recorded when it is.
+fn record(recording: &Recording<'_>, rest: &Rest, ui: Ui) -> Result<(), CliError> {
+    let id = &rest.state.run.id;
+    if rest.state.run.finished.is_none() {
+        ui.say(&format!("not recorded: {id} is not over"));
+        ui.hint(&format!("when it is: consigne rehearse RUNBOOK --from {id} --record FILE"));
+        return Ok(());
+    }
+    recording.write(&Real::read(&rest.dir).map_err(drive::launch_error)?, ui)
 }
 
 fn choose_services(environment: Option<&Environment>, mode: Mode, dir: &Path) -> Result<Services, CliError> {

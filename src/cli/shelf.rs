@@ -104,6 +104,31 @@ pub(super) fn file_of(named: &Path, ui: Ui) -> Result<PathBuf, CliError> {
     Ok(file)
 }
 
+/// The runbooks that are meant: files and ids as they are, and all that lie below a folder.
+///
+/// # Errors
+/// As for [`file_of`], or a folder has none.
+pub(super) fn files_of(named: &[PathBuf], ui: Ui) -> Result<Vec<PathBuf>, CliError> {
+    let mut out = Vec::new();
+    for named in named {
+        // A folder may have the name of a runbook: then the runbook is meant, as everywhere.
+        if !named.is_dir() || located(named).is_ok_and(|file| file != *named) {
+            out.push(file_of(named, ui)?);
+            continue;
+        }
+        let mut catalogue = Catalogue::default();
+        catalogue.look_below(named);
+        let found = catalogue.found.iter().filter(|found| found.id().is_some());
+        let mut found: Vec<PathBuf> = found.map(|found| found.path.clone()).collect();
+        if found.is_empty() {
+            return Err(CliError::new(Exit::Invalid, format!("no runbook lies below {}", named.display())));
+        }
+        found.sort();
+        out.extend(found);
+    }
+    Ok(out)
+}
+
 /// The same, said to nobody.
 ///
 /// # Errors

@@ -17,6 +17,8 @@ use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
 use crate::core::{AskKind, Role, State, Status};
 use crate::engine::launch::{self, LaunchError};
+use crate::engine::rehearsal::exchanges;
+use crate::engine::rehearsal::past::Real;
 use crate::engine::{signed, unbegun, word};
 use crate::journal::{Journal, RunLock};
 use crate::operator::{Question, ToSign, elsewhere};
@@ -59,6 +61,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let dir = home.run_dir(run)?;
+    if args.har {
+        return har(&dir, ui);
+    }
     let seen = look(&dir)?;
     if let Some(step) = &args.block {
         return block(&seen, step, &dir, &home, ui);
@@ -110,6 +115,14 @@ pub(super) fn show(args: &ShowArgs) -> Result<Exit, CliError> {
     if unfinished && !driven {
         ui.hint(&format!("consigne resume {name}"));
     }
+    Ok(Exit::Done)
+}
+
+/// Its HTTP exchanges, as other tools read them.
+fn har(dir: &Path, ui: Ui) -> Result<Exit, CliError> {
+    let real = Real::read(dir).map_err(launch_error)?;
+    let (har, _) = exchanges::har(&real, &super::tool()).map_err(|error| journal_error(&error))?;
+    ui.data(&format!("{har:#}"));
     Ok(Exit::Done)
 }
 

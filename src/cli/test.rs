@@ -11,11 +11,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::args::TestArgs;
+use serde_json::json;
+
+use super::args::{Lang, TestArgs};
 use super::chosen::{Readable, readable};
 use super::drive;
 use super::error::CliError;
 use super::exit::Exit;
+use super::fixture::{self, Drifting};
 use super::shelf;
 use super::ui::Ui;
 use crate::diag::{Diagnostic, has_errors};
@@ -36,7 +39,7 @@ struct Suite {
     scenario: Scenario,
     /// Scenarios of the cases, where a case has one of its own.
     scenarios: Vec<Scenario>,
-    fixture: Option<Scenario>,
+    fixtures: Vec<(PathBuf, Scenario)>,
     /// The runbook in each environment that a case names.
     readable: BTreeMap<Option<String>, Readable>,
 }
@@ -82,12 +85,32 @@ pub(super) fn test(args: &TestArgs) -> Result<Exit, CliError> {
     }
     let begun = Instant::now();
     let outcomes = rehearse_all(&suites, &chosen, kept.unwrap_or(folder.path()), args.jobs);
+    let drifting = drifting(&suites);
     told::tell(&suites, &outcomes, begun.elapsed(), lang, ui);
     if let Some(file) = &args.junit {
         let xml = junit::xml(&suites, &outcomes, begun.elapsed(), lang);
         std::fs::write(file, xml).map_err(|error| CliError::file(Exit::Unwritable, "write", file, &error))?;
     }
-    Ok(if outcomes.iter().all(Outcome::passed) { Exit::Done } else { Exit::RunFailed })
+    if ui.json && !drifting.is_empty() {
+        ui.json(&json!({"drifting": drifting.json()}));
+    }
+    drifting.say(lang == Lang::Fr, ui);
+    let fit = drifting.is_empty() || !args.strict_fixtures;
+    Ok(if fit && outcomes.iter().all(Outcome::passed) { Exit::Done } else { Exit::RunFailed })
+}
+
+/// What the fixtures say that their runbooks do not any more. Neither runs nor the day are asked: the same files come out
+/// the same.
+fn drifting(suites: &[Suite]) -> Drifting {
+    let mut out = Drifting::default();
+    for suite in suites {
+        let Some((document, ..)) = suite.readable.values().next() else { continue };
+        let plan = crate::plan::outline(document);
+        for (path, fixture) in &suite.fixtures {
+            let _for_the_record_of_a_rehearsal = out.take(path, fixture, &plan, None, None);
+        }
+    }
+    out
 }
 
 /// The cases that are meant, by file and by number, in their order.
@@ -221,12 +244,13 @@ fn suite(file: &Path, problems: &mut Vec<Diagnostic>) -> Result<Option<Suite>, C
     let scenario = script(decl.scenario.as_ref(), file, &tests, problems);
     let scenarios =
         decl.cases.iter().map(|case| script(case.scenario.as_ref(), file, &tests, problems)).collect();
-    let beside = runbook.with_extension("fixture.yaml");
-    let fixture = (decl.fixture != Some(false) && beside.is_file()).then(|| {
-        let (fixture, mut found) = scenario::read(&beside);
+    let beside = if decl.fixture == Some(false) { Vec::new() } else { fixture::beside(&runbook) };
+    let fixtures = beside.into_iter().map(|path| {
+        let (fixture, mut found) = scenario::read(&path);
         problems.append(&mut found);
-        fixture
+        (path, fixture)
     });
+    let fixtures = fixtures.collect();
     let shared = decl.environment.as_ref().map(|env| env.value.clone());
     let mut environments = BTreeMap::new();
     for case in &decl.cases {
@@ -238,7 +262,7 @@ fn suite(file: &Path, problems: &mut Vec<Diagnostic>) -> Result<Option<Suite>, C
         }
     }
     let path = file.to_owned();
-    Ok(Some(Suite { path, runbook, tests, scenario, scenarios, fixture, readable: environments }))
+    Ok(Some(Suite { path, runbook, tests, scenario, scenarios, fixtures, readable: environments }))
 }
 
 fn script(script: Option<&Script>, file: &Path, tests: &Tests, problems: &mut Vec<Diagnostic>) -> Scenario {

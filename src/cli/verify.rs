@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::{ModeArg, VerifyArgs};
+use super::certificate;
 use super::drive::journal_error;
 use super::error::CliError;
 use super::exit::Exit;
@@ -17,11 +18,19 @@ use crate::record::trust::Trust;
 use crate::record::verify::{self, Options, Overall, Verification};
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
-    let ui = Ui::new(args.run.json);
-    let home = Home::find(args.run.runs.as_deref())?;
-    let dir = home.run_dir(&args.run.run)?;
+    let named = Path::new(&args.run);
+    if named.extension().is_some_and(|ending| ending == "json") && named.is_file() {
+        return certificate::verify(args, named);
+    }
+    if args.runbook.is_some() {
+        let message = format!("{} is the file of no certificate: `--runbook` is for certificates", args.run);
+        return Err(CliError::new(Exit::Usage, message));
+    }
+    let ui = Ui::new(args.json);
+    let home = Home::find(args.runs.as_deref())?;
+    let dir = home.run_dir(&args.run)?;
     let found = verified(&dir, &home, args.trust.as_deref(), args.as_mode.map(mode))?;
-    if args.run.json {
+    if args.json {
         ui.json(&json!(found));
     } else {
         for line in verdict_lines(&found) {

@@ -6,7 +6,7 @@ use super::sheet::duration;
 use crate::clock::Timestamp;
 use crate::core::event::ReversalEnd;
 use crate::core::{Ask, RunStatus, State, Status};
-use crate::operator::{Lang, Question};
+use crate::operator::{Lang, Question, quoted};
 use crate::plan::Plan;
 use crate::record::build::is_complete;
 
@@ -124,6 +124,9 @@ fn question_line(question: &Question) -> String {
     if !text.is_empty() {
         line.push_str(&format!(" {text}"));
     }
+    if let Some(before) = question.lang.asked_before(&question.earlier).pop() {
+        line.push_str(&format!(" ({before})"));
+    }
     // What a system answered may stand in it: it does not drive the terminal.
     crate::operator::one_line(&line)
 }
@@ -133,7 +136,7 @@ pub(super) fn answer_line(question: &Question, name: &str) -> String {
     let (step, value) = question.on_a_command_line();
     let played = if question.role_play {
         let people: Vec<&str> = question.who.people.iter().map(String::as_str).collect();
-        if people.is_empty() { String::new() } else { format!(" --as {}", people.join("|")) }
+        if people.is_empty() { String::new() } else { format!(" --as {}", quoted(&people.join("|"))) }
     } else {
         String::new()
     };

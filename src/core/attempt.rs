@@ -125,8 +125,8 @@ pub struct Outcome {
     /// Names of the declared outputs that are secrets, and are sealed on disk by now.
     #[serde(default)]
     pub sealed: BTreeSet<String>,
-    /// Bounded, masked beginnings of what was printed or answered: `stdout`, `stderr`, `body`, and `error` for
-    /// the explanation of a failure.
+    /// Bounded, masked beginnings of what was printed or answered: `stdout`, `stderr`, `body`, `headers`, and `error`
+    /// for the explanation of a failure.
     pub excerpts: BTreeMap<String, String>,
     /// What was longer than an excerpt, whole, by digest.
     pub blobs: BTreeMap<String, BlobRef>,

@@ -17,7 +17,7 @@ impl Hidden {
             .collect()
     }
 
-    pub(super) fn blobs(&self) -> BTreeMap<String, BlobRef> {
+    pub fn blobs(&self) -> BTreeMap<String, BlobRef> {
         self.prefixed("blob.")
             .filter_map(|(name, text)| Some((name, serde_json::from_str(text).ok()?)))
             .collect()

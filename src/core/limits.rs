@@ -15,7 +15,7 @@ use super::scope::Names;
 use super::state::{Binds, State};
 use crate::clock::Timestamp;
 use crate::plan::{LimitNode, Plan};
-use crate::runbook::template::{Expr, Lookup, Part, ROOTS, RenderError, Scope, Segment, Template};
+use crate::runbook::template::{Braced, Expr, Lookup, ROOTS, RenderError, Scope, Segment, Template};
 use crate::runbook::texts::TARGET;
 
 /// Hidden field of `attempt.started`: by approval, what its filter was asked about.
@@ -227,8 +227,7 @@ fn judge(
     let now = Names::started(plan, state, step, started_at);
     let mut holes: Vec<Value> = Vec::new();
     let texts = acts.iter().filter_map(|act| values.act_of(*act)).flat_map(|probe| probe.action.targets());
-    for part in texts.flat_map(Template::parts) {
-        let Part::Expr { expr, .. } = part else { continue };
+    for Braced { expr, .. } in texts.flat_map(Template::exprs) {
         if was_later(expr, &then, &shape.written(gate).id)? {
             let value = expr.value(&now)?;
             if !holes.contains(&value) {

@@ -29,8 +29,8 @@ pub mod wanted;
 pub use apply::Illegal;
 pub use attempt::{AttemptKey, AttemptRequest, AttemptResult, BlobRef, Json, Outcome, Role};
 pub use decide::{
-    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, expected, listed,
-    needed_outputs, needed_secrets, picked,
+    Choosable, Decided, Exhibit, Refused, Shown, choices, decide, decision, exhibited, expected, given_by,
+    listed, needed_outputs, needed_secrets, picked,
 };
 pub use event::{
     Actor, AskEnd, AskKind, Decision, Ended, Event, Fact, Hidden, How, Reversal, ReversalEnd, RunStatus,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::book::{Book, BookError};
+use super::certified::{self, NotCertified};
 use super::folder::write_private;
 use super::local::{DriveError, Local, Stopped};
 use super::services::{Running, ServiceError};
@@ -118,6 +119,8 @@ pub enum LaunchError {
     Sealed(#[from] SealError),
     #[error(transparent)]
     Leftovers(#[from] LeftoverError),
+    #[error(transparent)]
+    NotCertified(#[from] NotCertified),
     #[error("cannot {verb} {}: {source}", path.display())]
     File { verb: &'static str, path: PathBuf, source: std::io::Error },
     /// Programs or secrets that are not there, one message each.
@@ -145,7 +148,7 @@ pub enum LaunchError {
 ///
 /// # Errors
 /// See [`LaunchError`]; before entry 0 nothing is left behind.
-pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
+pub async fn begin(mut new: NewRun, host: &Host, answering: Answering) -> Result<Rest, LaunchError> {
     if new.plan.graph.mode == Mode::Rehearsal {
         return Err(LaunchError::Rehearsal(new.id));
     }
@@ -153,10 +156,13 @@ pub async fn begin(new: NewRun, host: &Host, answering: Answering) -> Result<Res
     if !missing.is_empty() {
         return Err(LaunchError::Missing(missing));
     }
+    certified::check(&new, &host.home, host.clock.now())?;
     let (id, dir) = (new.id.clone(), new.dir.clone());
     let (mut answering, claimed) = (answering, Cell::new(false));
     let prepared = unless_interrupted(async {
         let lock = queue::claim(&new, host, answering.operator.as_mut(), &claimed).await?;
+        // Its turn may have come hours later.
+        certified::rely(&mut new, &host.home, host.clock.now())?;
         prepare(new, host, lock).await
     });
     match prepared.await {

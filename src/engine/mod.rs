@@ -6,7 +6,8 @@
 //! - `board`: what the operator has in front of him.
 //! - `book`: the one way anything is written down; `signed`: decisions under their givers' own signatures; `evidence`:
 //!   files that people attach; `folder`: what is frozen.
-//! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first.
+//! - `launch`: from a plan to a driven run, and from a directory back to one; `preflight` is what it checks first,
+//!   `certified` whether it may begin for want of a rehearsal certificate.
 //! - `surroundings`: what a run's children inherit, frozen at its start; `ambient` is what their tools take for granted.
 //! - `queue`: the targets of a run that is about to begin, and waiting for them.
 //! - `unbegun`: what is left of runs that died before their first entry; `unlock`: a target taken away from a run.
@@ -17,6 +18,7 @@
 pub mod ambient;
 mod board;
 pub mod book;
+pub mod certified;
 pub mod evidence;
 mod folder;
 pub mod identity;

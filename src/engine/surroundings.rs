@@ -41,12 +41,25 @@ impl Surroundings {
 
     /// Names of what is not as it was: variables, then contexts.
     pub fn differing(&self, plan: &Plan, base_dir: &Path) -> Vec<String> {
+        self.differing_but(plan, base_dir, |_| false)
+    }
+
+    /// The same for a run that does a part of this one again. It has children of its own, and so variables of its own:
+    /// only what says on what they work (the variables that the environment hands on by name, and the contexts) has to be
+    /// that of what it takes over.
+    pub fn differing_again(&self, plan: &Plan, base_dir: &Path) -> Vec<String> {
+        let handed_on = |name: &String| plan.values.env_inherit.contains(name);
+        self.differing_but(plan, base_dir, |name| !handed_on(name))
+    }
+
+    fn differing_but(&self, plan: &Plan, base_dir: &Path, is_own: impl Fn(&String) -> bool) -> Vec<String> {
         let now = Self::taken(self.salt.clone(), plan, base_dir);
         let differ = |then: &BTreeMap<String, String>, now: &BTreeMap<String, String>| -> Vec<String> {
             let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
             names.into_iter().filter(|name| then.get(*name) != now.get(*name)).cloned().collect()
         };
         let mut all = differ(&self.variables, &now.variables);
+        all.retain(|name| !is_own(name));
         all.extend(differ(&self.contexts, &now.contexts));
         all
     }

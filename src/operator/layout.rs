@@ -52,6 +52,9 @@ impl<'a> Layout<'a> {
         for text in [&q.prompt].into_iter().flatten() {
             self.wrapped(text, "  ");
         }
+        for text in q.lang.asked_before(&q.earlier) {
+            self.hanging(&one_line(&text), "  ");
+        }
         self.exhibits();
         self.still_to_come();
         self.beside();
@@ -214,7 +217,9 @@ impl<'a> Layout<'a> {
             let style = if shown.effect == Effect::Destructive { ALARM } else { NOTE };
             let label = self.text(effect(shown.effect));
             let step = harmless(&shown.step);
-            let _ = writeln!(self.out, "  {}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}", number + 1);
+            let rescue = if q.rescues.contains(&shown.step) { self.text(Text::OnFailure) } else { "" };
+            let number = number + 1;
+            let _ = writeln!(self.out, "  {number}. {BOLD}{step}{BOLD:#} {style}[{label}]{style:#}{rescue}");
             self.action(&shown.action, "     ");
         }
         self.limit();

@@ -34,6 +34,7 @@ pub use evidence::{EvidenceError, EvidenceStore, measure};
 pub use form::{Blank, FormError, fill};
 pub use layout::Layout;
 pub use question::{Choice, Entitled, Field, Output, Point, Question, ToSign, Tried};
+pub(crate) use quoted::quoted;
 pub use screen::{TerminalError, harmless, one_line};
 pub use scripted::{Scripted, ScriptedAnswer};
 pub use stand_in::StandIn;

@@ -2,7 +2,7 @@
 
 use super::question::{Choice, Output};
 use crate::core::state::Ask;
-use crate::core::{AskKind, Decision, Reversal, State, choices, needed_outputs, needed_secrets};
+use crate::core::{AskKind, Decision, Reversal, State, choices, given_by, needed_outputs, needed_secrets};
 use crate::plan::{OutputNode, Plan};
 
 pub(super) fn offered(plan: &Plan, state: &State, ask: &Ask, outputs: &[Output]) -> Vec<Choice> {
@@ -30,10 +30,10 @@ pub(super) fn offered(plan: &Plan, state: &State, ask: &Ask, outputs: &[Output])
 pub(super) fn outputs(plan: &Plan, state: &State, ask: &Ask) -> Vec<Output> {
     let needed = needed_outputs(plan, state, ask.step);
     let known = &state.step(ask.step).outputs;
-    let output = |node: &OutputNode| Output {
-        name: node.name.clone(),
-        kind: node.kind.clone(),
+    let output = |node: OutputNode| Output {
         needed: needed.contains(&node.name) && !known.contains_key(&node.name),
+        name: node.name,
+        kind: node.kind,
     };
-    state.shape().node(ask.step).outputs.iter().map(output).collect()
+    given_by(state.shape().node(ask.step)).into_iter().map(output).collect()
 }

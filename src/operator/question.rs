@@ -2,7 +2,11 @@
 //!
 //! Pure. The terminal, the web page and `show` ask the same question; what may be answered is decided by the core.
 
+mod earlier;
 mod entitled;
+mod requests;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -13,13 +17,14 @@ use crate::clock::Timestamp;
 use crate::core::attempt::Role;
 use crate::core::state::{Ask, Given, ItemState, Last, Step};
 use crate::core::{
-    Actor, AskKind, Choosable, Decision, Exhibit, Limit, Reversal, Shown, State, exhibited, expected, listed,
+    Actor, AskKind, Choosable, Decision, Exhibit, Limit, Shown, State, exhibited, expected, listed,
 };
 use crate::plan::{
     Action, Effect, Evidence, Identity, InputField, InputKind, Link, ManyNode, Mode, Plan, StepNode,
 };
 use crate::runbook::template::Rendered;
 
+pub use earlier::Earlier;
 pub use entitled::{Entitled, Glass};
 
 /// One open question.
@@ -56,6 +61,8 @@ pub struct Question {
     pub covers: Vec<String>,
     /// What an approval binds; for a toggle, what would put it back.
     pub requests: Vec<Shown>,
+    /// Those of them that are done only if something has failed.
+    pub rescues: BTreeSet<String>,
     /// Identifies what is shown: goes back with the answer, so that a stale view is refused.
     pub view: Option<String>,
     /// What else an approval lets through.
@@ -82,6 +89,8 @@ pub struct Question {
     pub second_person: bool,
     /// What has been said so far.
     pub given: Vec<Given>,
+    /// When the same gate was asked before.
+    pub earlier: Vec<Earlier>,
     pub opened: Timestamp,
     pub expires: Option<Timestamp>,
     /// Who may open it alone, and from when on.
@@ -195,7 +204,8 @@ impl Question {
             items: if ask.kind == AskKind::Checklist { points(ask, node, step) } else { Vec::new() },
             in_order: node.in_order,
             covers: ask.covers.clone(),
-            requests: requests(plan, state, ask),
+            rescues: requests::rescues(state, ask),
+            requests: requests::requests(plan, state, ask),
             limit: ask.binds.as_ref().and_then(|binds| binds.limit.clone()),
             view: ask.binds.as_ref().and_then(|binds| serde_json::to_string(binds).ok()),
             choices: offer::offered(plan, state, ask, &outputs),
@@ -210,6 +220,7 @@ impl Question {
             signed: ask.kind == AskKind::Approve && plan.graph.identity == Identity::SshKey,
             second_person: protected && matches!(ask.kind, AskKind::Failure | AskKind::Unknown),
             given: ask.answers.clone(),
+            earlier: earlier::earlier(state, ask),
             opened: ask.opened,
             expires: ask.expires,
             glass: entitled::glass(plan, ask, node),
@@ -260,39 +271,48 @@ impl Question {
         Some(self.lang.fill(text, &[("least", &least), ("most", &most)]))
     }
 
-    /// The step, or the item of it, and what may be said to it, as a command line has them.
+    /// The step, or the item of it, and what may be said to it, as a command line has them. Where there is a choice, it is
+    /// one word of a shell: pasted as it stands it is no pipe, but an answer that is refused.
     pub fn on_a_command_line(&self) -> (String, String) {
-        let join =
-            |choices: &[Choice]| choices.iter().map(|choice| choice.word).collect::<Vec<_>>().join("|");
+        let (place, words) = self.may_be_said();
+        let form = self.kind == AskKind::Input;
+        let words = words.join("|");
+        (place, if form { format!("'{words}'") } else { quoted(&words) })
+    }
+
+    /// The step, or the item of it, and what may be said to it.
+    pub fn may_be_said(&self) -> (String, Vec<String>) {
+        let words = |choices: &[Choice]| choices.iter().map(|choice| choice.word.to_owned()).collect();
         if let Some(item) = self.open_items().next() {
-            let back = item.read_back.as_ref().map(|_| format!("{}|", self.lang.text(Text::ReadBackValue)));
-            let words = format!("{}{}", back.unwrap_or_default(), join(&self.item_choices(item)));
-            return (format!("{}/{}", self.step, item.id), words);
+            let mut all: Vec<String> = words(&self.item_choices(item));
+            if item.read_back.is_some() {
+                all.insert(0, self.lang.text(Text::ReadBackValue).to_owned());
+            }
+            return (format!("{}/{}", self.step, item.id), all);
         }
-        let value = if self.kind == AskKind::Input {
+        let all = if self.kind == AskKind::Input {
             let fields: Vec<String> =
                 self.fields.iter().map(|field| format!("\"{}\": …", field.name)).collect();
-            format!("'{{{}}}'", fields.join(", "))
+            vec![format!("{{{}}}", fields.join(", "))]
         } else if self.kind == AskKind::Choice {
             self.ids()
         } else if let Some(typed) = &self.typed {
-            format!("{}|no", quoted(typed))
+            vec![typed.clone(), "no".to_owned()]
         } else {
-            join(&self.choices)
+            words(&self.choices)
         };
-        (self.step.clone(), value)
+        (self.step.clone(), all)
     }
 
-    /// The ids of a choice, each as a shell takes it; of long lists the first few.
-    fn ids(&self) -> String {
+    /// The ids of a choice; of long lists the first few.
+    fn ids(&self) -> Vec<String> {
         const FEW: usize = 6;
-        let ids = self.options.iter().take(FEW).map(|option| quoted(&option.id));
-        let mut out = ids.collect::<Vec<_>>().join("|");
+        let mut out: Vec<String> = self.options.iter().take(FEW).map(|option| option.id.clone()).collect();
         if self.options.len() > FEW {
-            out.push_str("|…");
+            out.push("…".to_owned());
         }
-        if self.many.is_some() {
-            out.push_str("[,…]");
+        if let Some(last) = out.last_mut().filter(|_| self.many.is_some()) {
+            last.push_str("[,…]");
         }
         out
     }
@@ -354,32 +374,6 @@ impl Lang {
     }
 }
 
-fn requests(plan: &Plan, state: &State, ask: &Ask) -> Vec<Shown> {
-    if let Some(shown) = ask.shown.get("shown") {
-        return serde_json::from_str(shown).unwrap_or_default();
-    }
-    if ask.kind != AskKind::PutBack {
-        return Vec::new();
-    }
-    let open = state.reversals().iter().rfind(|r| r.step == ask.step && r.end.is_none());
-    let Some(reversal) = open else { return Vec::new() };
-    let name = if reversal.kind == Reversal::Undo { "undo" } else { "put_back" };
-    let request = reversal
-        .requests
-        .get(name)
-        .and_then(|text| serde_json::from_str::<crate::plan::ProbeOf<Rendered>>(text).ok());
-    let shown = request.map(|probe| Shown {
-        step: format!("{} ({name})", state.shape().label(ask.step)),
-        effect: state
-            .values(plan, ask.step)
-            .and_then(|values| values.reversals().find(|(role, ..)| *role == name))
-            .map_or(Effect::Write, |(.., effect)| effect),
-        digest: String::new(),
-        action: probe.action,
-    });
-    shown.into_iter().collect()
-}
-
 fn fields(plan: &Plan, state: &State, step: usize, lang: Lang) -> Vec<Field> {
     let code = if lang == Lang::Fr { "fr" } else { "en" };
     let fields = state.values(plan, step).into_iter().flat_map(|values| &values.fields);
@@ -406,8 +400,10 @@ fn evidence(kind: AskKind, node: &StepNode) -> Evidence {
 
 /// What was tried: the request as it was sent, not the plan rendered again with what has become known since.
 fn tried(node: &StepNode, last: &Last) -> Tried {
+    // Headers say little to whoever decides, and take the room of what does.
+    let excerpts = last.excerpts.iter().filter(|(name, _)| *name != "headers");
     let mut excerpts: Vec<(String, String)> =
-        last.excerpts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+        excerpts.map(|(name, text)| (name.clone(), text.clone())).collect();
     let rank = |name: &str| {
         ["error", "stderr", "body", "stdout"].iter().position(|known| *known == name).unwrap_or(9)
     };

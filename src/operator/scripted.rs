@@ -1,7 +1,8 @@
 //! Answers from a file, given in the name of the user of this process.
 //!
 //! Whatever the file does not name, or names with something that does not fit, is passed on to another operator: a
-//! terminal, or nobody. An answer that was refused is not given again to the same question.
+//! terminal, or nobody. An answer that was refused is not given again to the same question. To a gate each answer of the
+//! file is given once: a gate that is asked again, since what it was about has changed, takes another answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -33,6 +34,33 @@ pub struct ScriptedAnswer {
     pub evidence: Vec<PathBuf>,
     /// Whom to play; needs `role_play`.
     pub plays: Option<String>,
+    /// What is said after it, each once.
+    pub then: Vec<ScriptedAnswer>,
+}
+
+impl ScriptedAnswer {
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.then)
+    }
+
+    /// The next answer to a gate: the first that has not been given. The journal knows what was, so it is the same after
+    /// a crash; it knows it by who said it.
+    fn unspent(&self, question: &Question, me: &str) -> Option<&Self> {
+        let before = question.earlier.iter().filter(|earlier| earlier.same).flat_map(|earlier| &earlier.said);
+        let before = before.map(|said| said.who.as_str());
+        let mut given: Vec<&str> =
+            before.chain(question.given.iter().map(|given| given.actor.who.as_str())).collect();
+        self.all().find(|answer| {
+            let who = answer.plays.as_deref().unwrap_or(me);
+            let spent = given.iter().position(|said| *said == who);
+            spent.map(|at| given.swap_remove(at)).is_none()
+        })
+    }
+
+    /// The answer that is said for the nth time, counted from 0. A single one is said again.
+    fn nth(&self, nth: usize) -> Option<&Self> {
+        if self.then.is_empty() { Some(self) } else { self.all().nth(nth) }
+    }
 }
 
 /// An operator that answers from a file first.
@@ -71,8 +99,8 @@ impl Scripted {
         }
     }
 
-    /// The next entry for a question, with the item it is for. Counts it as used.
-    fn entry(&mut self, question: &Question) -> Option<(String, Option<String>)> {
+    /// The next answer to a question, with its id and the item it is for. Counts it as used.
+    fn entry(&mut self, question: &Question) -> Option<(String, Option<String>, ScriptedAnswer)> {
         let mut candidates: Vec<(String, Option<Point>)> = Vec::new();
         // What is said for one item of a loop goes before what is said for all of them.
         let all = question.step.split(':').next().unwrap_or_default();
@@ -92,10 +120,22 @@ impl Scripted {
             let trouble = question.kind.is_trouble();
             let tried = self.tried.get(&(question.ask, id.clone())).copied().unwrap_or(0);
             let used = self.uses.get(&(format!("{} {id}", question.step), trouble)).copied().unwrap_or(0);
-            let often = if item.is_some() { USES_OF_ITEM } else { 1 };
+            let gate = matches!(question.kind, AskKind::Approve | AskKind::Confirm);
+            let often = if item.is_some() {
+                USES_OF_ITEM
+            } else if gate {
+                u32::try_from(entry.all().count()).unwrap_or(u32::MAX)
+            } else {
+                1
+            };
             if tried >= often || used >= if trouble { USES_IN_TROUBLE } else { USES } {
                 continue;
             }
+            let next = if gate { entry.unspent(question, &self.me) } else { entry.nth(used as usize) };
+            let Some(entry) = next.cloned() else {
+                self.note(question.lang, Text::ScriptedSpent, &[("id", &id)]);
+                continue;
+            };
             if !fits(question, item.as_ref(), &entry.value) {
                 // A form or a step that failed is asked under the same id as the step itself: not a mistake.
                 if !trouble {
@@ -109,7 +149,7 @@ impl Scripted {
             }
             *self.tried.entry((question.ask, id.clone())).or_default() += 1;
             *self.uses.entry((format!("{} {id}", question.step), trouble)).or_default() += 1;
-            return Some((id, item.map(|item| item.id)));
+            return Some((id, item.map(|item| item.id), entry));
         }
         None
     }
@@ -121,11 +161,10 @@ impl Scripted {
 
     /// Answers from the file, or passes the question on.
     fn answer(&mut self, question: Question) {
-        let Some((id, part)) = self.entry(&question) else {
+        let Some((id, part, entry)) = self.entry(&question) else {
             self.passed.insert(question.ask);
             return self.inner.ask(question);
         };
-        let Some(entry) = self.answers.get(&id).cloned() else { return };
         let mut evidence = Vec::new();
         for path in &entry.evidence {
             match self.evidence.keep(path) {
@@ -145,7 +184,7 @@ impl Scripted {
             ask: question.ask,
             part,
             value,
-            comment: entry.comment.clone(),
+            comment: entry.comment,
             evidence,
             actor: actor(&self.me, entry.plays.as_deref(), How::Answers),
             shown: None,

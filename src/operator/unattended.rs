@@ -30,7 +30,14 @@ impl Operator for Unattended {
         if self.announced.insert(question.ask) {
             let lang = question.lang;
             let kind = lang.text(kind(question.kind));
-            let (place, words) = question.on_a_command_line();
+            // Nobody answers a rehearsal from elsewhere: it has no command line.
+            let rehearsal = question.mode == Mode::Rehearsal;
+            let (place, words) = if rehearsal {
+                let (place, words) = question.may_be_said();
+                (place, words.join("|"))
+            } else {
+                question.on_a_command_line()
+            };
             let values = [
                 ("step", question.step.as_str()),
                 ("kind", kind),
@@ -38,8 +45,6 @@ impl Operator for Unattended {
                 ("place", place.as_str()),
                 ("words", words.as_str()),
             ];
-            // Nobody answers a rehearsal from elsewhere.
-            let rehearsal = question.mode == Mode::Rehearsal;
             let text = if rehearsal { Text::LeftOpenInRehearsal } else { Text::LeftOpen };
             self.talk.line(&harmless(&lang.fill(text, &values)));
         }

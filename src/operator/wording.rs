@@ -92,12 +92,17 @@ wording! {
     EffectNotify: "notification", "notify";
 
     WillBeDone: "Ce qui sera fait :", "What will be done:";
+    OnFailure: " (en cas d'échec)", " (on failure)";
     Opens: "Étapes concernées : {steps}", "Steps behind it: {steps}";
     LimitFilter: "Une cible décidée plus tard doit satisfaire : {filter}", "A target that is decided later has to satisfy: {filter}";
     LimitReads: "avec {name} = {value}", "with {name} = {value}";
     LimitCount: "Cibles destructives : {most} au plus ; au-delà, l'approbation est redemandée.", "Destructive targets: {most} at most; for more, the approval is asked for again.";
     Tried: "Ce qui a été tenté :", "What was tried:";
     Begun: "Faits : {done}. À venir : {rest}.", "Done: {done}. To come: {rest}.";
+    NoBecause: "Tour {round} : {who} a dit non : {why}", "Round {round}: {who} said no: {why}";
+    NoBefore: "Tour {round} : {who} a dit non, sans raison", "Round {round}: {who} said no, for no reason given";
+    VoidBefore: "Redemandé : ce qui serait fait n'est plus ce qui a été approuvé.", "Asked again: what would be done is not what was approved.";
+    ExpiredBefore: "Tour {round} : personne n'a répondu à temps", "Round {round}: nobody answered in time";
     NotClean: "Pas remis tout seul : ce qui l'entoure n'a pas réussi.", "Not put back by itself: what it belongs to has not succeeded.";
     NotFit: "Pas remis tout seul : son `only_if` n'est pas rempli.", "Not put back by itself: its `only_if` does not hold.";
     NotAsked: "Pas remis tout seul : son `only_if` n'a pas pu être demandé.", "Not put back by itself: its `only_if` could not be asked.";
@@ -217,6 +222,7 @@ wording! {
     Scripted: "{id} : réponse du fichier : {value}{as}", "{id}: answered from the file: {value}{as}";
     ScriptedAs: " (joué : {who})", " (played: {who})";
     ScriptedMisfit: "{id} : la réponse du fichier ne convient pas à cette question", "{id}: the answer in the file does not fit this question";
+    ScriptedSpent: "{id} : les réponses du fichier sont déjà données", "{id}: the answers in the file have been given already";
     ScriptedNoPlay: "{id} : `as` demande un environnement avec role_play", "{id}: `as` needs an environment with role_play";
 
     WordApprove: "approuver", "approve";

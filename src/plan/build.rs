@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::drill;
 use super::graph::{
     EndStatus, ErrorClass, GateNode, Graph, Identity, ItemNode, Kind, ManyNode, Mode, OnFailure, OnTimeout,
     OtherwisePutBack, OutputNode, PutBackNode, RetryPolicy, RunOn, Section, StepNode, VerifyNode, Who,
@@ -23,7 +22,7 @@ use super::secret;
 use super::translate::{self, Known, Translators, effect, evidence, field, input_kind, text};
 use super::used;
 use super::values::{Assertion, Choosing, Computed, Item, Link, Listed, SecretSource, StepValues, Values};
-use super::{Plan, SEMANTICS};
+use super::{Plan, SEMANTICS, certified, drill};
 use crate::diag::{Diagnostic, has_errors};
 use crate::runbook::check;
 use crate::runbook::coverage::{self, covered};
@@ -74,6 +73,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
         Builder { document, flow: Flow::new(&document.runbook), calls: Translators::new(document, known) };
     let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
+    plan.graph.certificate = certified::rule(&plan.graph.steps, request);
     plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
     if has_errors(&problems) {
         return Err(problems);
@@ -206,6 +206,7 @@ impl Builder<'_> {
             steps: nodes.collect(),
             guards: guards::nodes(runbook),
             rerun: None,
+            certificate: None,
         }
     }
 
@@ -255,7 +256,7 @@ impl Builder<'_> {
             },
         });
         node.gate = gate(step);
-        node.by = step.by.as_ref().filter(|_| !kind.is_gate()).map(who);
+        node.by = step.by.as_deref().filter(|_| !kind.is_gate()).map(who);
         node.unattended = step.unattended.is_some();
         node.outputs = output_nodes(step);
         node.secrets = secret::outputs(step);
@@ -508,7 +509,7 @@ fn gate(step: &Step) -> Option<GateNode> {
     };
     let open = GateNode {
         quorum: 1,
-        who: step.by.as_ref().map(who).unwrap_or_default(),
+        who: step.by.as_deref().map(who).unwrap_or_default(),
         escalate_to: Vec::new(),
         on_timeout: OnTimeout::Refuse,
         on_reject_continue: false,

@@ -58,6 +58,9 @@ pub struct Graph {
     /// The run that this one does again, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<Rerun>,
+    /// A certificate of its rehearsal is needed to begin it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<super::CertificateRule>,
 }
 
 /// A condition that is asked at intervals, and for each attempt at whatever is no read. Its id is unlike that of every

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod build;
+mod certified;
 pub mod digest;
 mod drill;
 pub mod graph;
@@ -18,6 +19,7 @@ mod loops;
 pub mod notice;
 mod people;
 pub mod preview;
+mod requests;
 mod secret;
 pub mod service;
 mod translate;
@@ -26,6 +28,7 @@ pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
+pub use certified::CertificateRule;
 pub use graph::{
     ActOf, ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode,
     Graph, GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, LimitNode, ManyNode, Mode, OnFailure,
@@ -34,6 +37,7 @@ pub use graph::{
 };
 pub use host::{Reach, SshHost};
 pub use notice::{Channel, MailServer, Notice, Recipient};
+pub use requests::requests;
 pub use service::{Service, ServiceNeeds};
 pub use values::{
     Accept, ArtifactOf, Assertion, Choosing, Computed, Each, Expect, Import, InputField, Item, Link, Listed,

@@ -62,6 +62,8 @@ pub struct Preview {
     pub on_busy: OnBusy,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<OpenAt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<super::CertificateRule>,
     pub services: Vec<ServicePreview>,
     pub deadline_ms: Option<u64>,
     pub max_in_flight: u32,
@@ -278,6 +280,7 @@ impl Preview {
             locks: values.locks.clone(),
             on_busy: values.on_busy,
             windows: values.windows.clone(),
+            certificate: graph.certificate,
             services: services
                 .iter()
                 .map(|service| ServicePreview { name: service.name.clone(), argv: service.argv.clone() })

@@ -164,7 +164,7 @@ impl<'a> Translator<'a> {
     }
 
     fn http(&self, http: &Http) -> Option<HttpCall<Template>> {
-        let (method, address) = http.calls().into_iter().next()?;
+        let (method, address) = http.calls().next()?;
         let (url, ours) = self.address(&address.value)?;
         let defaults = self.defaults.filter(|_| ours);
         let mut headers = pairs(http.headers.as_ref());
@@ -318,8 +318,8 @@ pub(super) fn artifact_nodes(step: &Step) -> Vec<ArtifactNode> {
 
 pub(super) fn text(text: Option<&Text>) -> Localized<Template> {
     let Some(text) = text else { return Localized::default() };
-    let of = |text: &Option<Spanned<Template>>| text.as_ref().map(|text| text.value.clone());
-    Localized { fr: of(&text.fr), en: of(&text.en) }
+    let of = |text: Option<&Spanned<Template>>| text.map(|text| text.value.clone());
+    Localized { fr: of(text.fr()), en: of(text.en()) }
 }
 
 /// A text that stands before the run begins.

@@ -1,7 +1,7 @@
 //! The record: what a finished run leaves for somebody who trusts nobody.
 //!
 //! Owns signatures and what they are over: tree heads (`note`), the record's envelope (`dsse`), texts that
-//! people and the executor sign (`sshsig`), the file list (`sums`); the executor's key (`keys`) and who may sign what (`allowed_signers`, `namespace`, `trust`).
+//! people and the executor sign (`sshsig`), the file list (`sums`), certificates of rehearsals (`certificate`); the executor's key (`keys`) and who may sign what (`allowed_signers`, `namespace`, `trust`).
 //!
 //! The laws: exact bytes are signed and verified, nothing is canonicalised in order to verify; every encoding
 //! has one spelling and any other is refused; trust comes from the verifier's own
@@ -11,6 +11,7 @@ pub mod allowed_signers;
 pub mod approval;
 pub mod block;
 pub mod build;
+pub mod certificate;
 pub mod coverage;
 pub mod dsse;
 pub mod enrol;

@@ -22,6 +22,13 @@ pub fn attest(mode: &str, runbook: &str, step: &str, org: &str) -> String {
     format!("attest.{mode}.{runbook}.{step}@{org}")
 }
 
+/// The certificate of a rehearsal: a person signs it, or the executor vouches for it. In the place of the mode stands a
+/// word that is none, so that whoever may sign decisions about a runbook may certify it, and neither passes for the other.
+pub fn certificate(personal: bool, runbook: &str, org: &str) -> String {
+    let sign = if personal { approve } else { attest };
+    sign("certificate", runbook, "rehearsal", org)
+}
+
 /// Tree heads carry no mode: line 0 says it, and they are over line 0. Only a name in `allowed_signers`.
 pub fn tree_head(org: &str) -> String {
     format!("tree-head@{org}")
@@ -123,6 +130,24 @@ mod tests {
             }
         }
         assert!(matches(&of_person(None, "x"), &approve("live", "leak", "go", "x")));
+    }
+
+    #[test]
+    fn a_rehearsal_certifies_nothing() {
+        let by_executor = certificate(false, "leak", "x.example");
+        let by_person = certificate(true, "leak", "x.example");
+        assert!(matches_list(&of_executor("x.example"), &by_executor));
+        assert!(matches_list(&of_person(Some("leak"), "x.example"), &by_person));
+        for (patterns, name) in [
+            (of_executor("x.example"), &by_person),
+            (of_executor("y.example"), &by_executor),
+            (of_person(None, "x.example"), &by_executor),
+            (of_person(Some("other"), "x.example"), &by_person),
+            (of_rehearsals("x.example"), &by_executor),
+            (of_rehearsals("x.example"), &by_person),
+        ] {
+            assert!(!matches_list(&patterns, name), "{patterns} {name}");
+        }
     }
 
     fn naive(p: &[u8], t: &[u8]) -> bool {

@@ -113,8 +113,8 @@ impl Trust {
         (org, host): (&str, &str),
         at: Timestamp,
     ) -> Result<(&Signer, VerifyingKey), Untrusted> {
-        let named = self.ed25519_keys().into_iter().find(|key| dsse::key_id(key) == envelope.key_id());
-        let key = named.ok_or_else(|| Untrusted::UnknownKeyId(envelope.key_id().into()))?;
+        let key = self.ed25519(envelope.key_id());
+        let key = key.ok_or_else(|| Untrusted::UnknownKeyId(envelope.key_id().into()))?;
         self.executor(key, &namespace::seal(mode, org), host, at)
     }
 
@@ -133,6 +133,11 @@ impl Trust {
             return Err(Untrusted::OtherPrincipal { line, principals, expected });
         }
         Ok((signer, key))
+    }
+
+    /// The trusted key of that id; what it may sign is still to be asked.
+    pub fn ed25519(&self, key_id: &str) -> Option<VerifyingKey> {
+        self.ed25519_keys().into_iter().find(|key| dsse::key_id(key) == key_id)
     }
 
     fn ed25519_keys(&self) -> Vec<VerifyingKey> {

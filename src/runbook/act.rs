@@ -93,7 +93,7 @@ impl Act<'_> {
 
 impl Http {
     /// The methods it was written with, and their addresses.
-    pub fn calls(&self) -> Vec<(&'static str, &Spanned<Template>)> {
+    pub fn calls(&self) -> impl Iterator<Item = (&'static str, &Spanned<Template>)> {
         let all = [
             ("GET", &self.get),
             ("PUT", &self.put),
@@ -102,12 +102,12 @@ impl Http {
             ("DELETE", &self.delete),
             ("HEAD", &self.head),
         ];
-        all.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?))).collect()
+        all.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?)))
     }
 
     /// By its method.
     pub fn effect(&self) -> EffectWord {
-        match self.calls().first() {
+        match self.calls().next() {
             Some(("DELETE", _)) => EffectWord::Destructive,
             Some(("GET" | "HEAD", _)) | None => EffectWord::Read,
             Some(_) => EffectWord::Write,

@@ -75,6 +75,8 @@ pub struct FileAnswer {
     /// Paths as written.
     pub evidence: Vec<String>,
     pub played_as: Option<String>,
+    /// What is said when it is asked again, or by the next person: a list of answers, each given once.
+    pub then: Vec<FileAnswer>,
     /// Its id in the file.
     pub at: Place,
 }
@@ -114,9 +116,26 @@ pub(super) fn of_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Answers {
 }
 
 fn answer(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
+    let is_record = |node: &Node<'_>| matches!(node.value, yaml::Value::Map { .. });
+    // A list of words is what somebody chose of many; one with a record in it is one answer after the other.
+    if let yaml::Value::List(list) = &node.value
+        && list.iter().any(is_record)
+    {
+        let mut all = Vec::new();
+        for node in list {
+            all.push(one(node, at.clone(), reader)?);
+        }
+        let then = all.split_off(1);
+        return all.pop().map(|first| FileAnswer { then, ..first });
+    }
+    one(node, at, reader)
+}
+
+fn one(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAnswer> {
     let yaml::Value::Map { .. } = &node.value else {
         let Word(value) = reader.value(node)?;
-        return Some(FileAnswer { value, comment: None, evidence: Vec::new(), played_as: None, at });
+        let (evidence, then) = (Vec::new(), Vec::new());
+        return Some(FileAnswer { value, comment: None, evidence, played_as: None, then, at });
     };
     let decl: AnswerDecl = reader.value(node)?;
     Some(FileAnswer {
@@ -124,6 +143,7 @@ fn answer(node: &Node<'_>, at: Place, reader: &mut Reader<'_>) -> Option<FileAns
         comment: decl.comment.map(|text| text.value),
         evidence: decl.evidence.into_iter().flat_map(|Many(list)| list).map(|path| path.value).collect(),
         played_as: decl.r#as.map(|text| text.value),
+        then: Vec::new(),
         at,
     })
 }
@@ -144,6 +164,17 @@ mod tests {
         );
         assert_eq!(answers["plain"].value, "no");
         assert_eq!(answers["ask"].value["n"], 3);
+    }
+
+    #[test]
+    fn a_list_with_records_is_one_answer_after_the_other() {
+        let text =
+            "go:\n  - {answer: approve, as: bob}\n  - {answer: reject, as: bob}\n  - yes\npick: [a, b]\n";
+        let (answers, problems) = from_source(&Source::new("a.yaml", text));
+        assert!(problems.is_empty(), "{problems:?}");
+        let then: Vec<_> = answers["go"].then.iter().map(|answer| answer.value.clone()).collect();
+        assert_eq!((&answers["go"].value, then), (&"approve".into(), vec!["reject".into(), "yes".into()]));
+        assert!(answers["pick"].value.is_array() && answers["pick"].then.is_empty());
     }
 
     #[test]

@@ -389,24 +389,14 @@ impl JsonSchema for PointDecl {
 
 impl JsonSchema for Script {
     fn schema_name() -> Cow<'static, str> {
-        "Scenario".into()
+        "Script".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let scenario = generator.subschema_for::<Scenario>();
         json_schema!({
             "description": "A scenario, or the path of a file with one.",
-            "anyOf": [
-                {"type": "string"},
-                {"type": "object", "additionalProperties": false, "properties": {
-                    "start": {"type": "string", "description": "What the clock says at the start."},
-                    "seed": {"type": "integer", "description": "What is random comes from this number."},
-                    "steps": {"type": "object", "description": "What the outside answers, by step."},
-                    "answers": {"type": "object", "description": "What people answer, by step."},
-                    "absent": {"type": "array", "items": {"type": "string"}, "description": "Questions that nobody answers."},
-                    "faults": {"type": "object", "description": "What goes wrong, by step: a kind of fault, or several."},
-                    "may_stay": {"type": "array", "items": {"type": "string"}, "description": "Steps whose effect may stay."}
-                }}
-            ]
+            "anyOf": [{"type": "string"}, scenario]
         })
     }
 }

@@ -108,10 +108,10 @@ impl Words {
 impl From<Option<&Text>> for Words {
     fn from(text: Option<&Text>) -> Self {
         let Some(text) = text else { return Self::default() };
-        let written = |part: &Option<super::decode::Spanned<super::template::Template>>| {
-            part.as_ref().map(|text| text.value.source().to_owned())
+        let written = |part: Option<&super::decode::Spanned<super::template::Template>>| {
+            part.map(|text| text.value.source().to_owned())
         };
-        Self { fr: written(&text.fr), en: written(&text.en) }
+        Self { fr: written(text.fr()), en: written(text.en()) }
     }
 }
 

@@ -9,10 +9,12 @@
 //! intervals, `retries` at what is done again.
 
 mod asked;
+mod bounds;
 mod choices;
 mod commands;
 mod defaulted;
 mod dominance;
+mod early;
 mod gates;
 mod guards;
 mod hosts;

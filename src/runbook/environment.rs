@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::decode::{Spanned, record, words};
 pub use super::hosts::HostDecl;
 use super::load;
-use super::scalar::{Data, Entries};
+use super::scalar::{Data, Entries, Millis};
 use super::schema::{Expect, Http, Poll, SecretDecl, schema_of};
 use super::template::{Lookup, Scope, Template};
 use super::texts::Written;
@@ -47,6 +47,18 @@ record! {
         may hosts: Entries<HostDecl>,
         /// What no reason gets round here.
         may require: Vec<RequireWord>,
+        /// A live run that may destroy something needs a certificate: that exactly this runbook was rehearsed.
+        may rehearsal_certificate: CertificateDecl,
+    }
+}
+
+record! {
+    /// What a rehearsal certificate has to say, besides that it is signed, of this runbook and not expired.
+    pub struct CertificateDecl {
+        /// How long ago the rehearsal may have been, whatever the certificate says.
+        may max_age: Spanned<Millis>,
+        /// How many of the edges of the runbook must have been walked, in percent.
+        may min_coverage: Spanned<u16>,
     }
 }
 
@@ -336,7 +348,23 @@ impl Environment {
             host.check(name, &self.source, problems);
         }
         super::contacts::check(self, problems);
+        self.check_certificate(problems);
         self.check_templates(problems);
+    }
+
+    /// A certificate that can be had.
+    fn check_certificate(&self, problems: &mut Vec<Diagnostic>) {
+        let Some(decl) = &self.decl.rehearsal_certificate else { return };
+        if let Some(age) = decl.max_age.as_ref().filter(|age| age.value.0 == 0) {
+            let message = "no rehearsal is that young: every run would be refused";
+            let problem = Diagnostic::error("bad-duration", age.span.at(&self.source), message);
+            problems.push(problem.help("write how long ago it may have been, such as 90d"));
+        }
+        if let Some(least) = decl.min_coverage.as_ref().filter(|least| least.value > 100) {
+            let message = format!("{} of 100 edges cannot be walked", least.value);
+            let problem = Diagnostic::error("bad-value", least.span.at(&self.source), message);
+            problems.push(problem.help("a whole number from 0 to 100, in percent"));
+        }
     }
 
     /// Only services of this environment may be named in it.
@@ -466,6 +494,10 @@ mod tests {
         assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
         assert!(codes("require: [window]\n").is_empty());
         assert_eq!(codes("require: {}\n"), ["wrong-type"]);
+        assert!(codes("rehearsal_certificate: {}\n").is_empty());
+        assert!(codes("rehearsal_certificate: {max_age: 90d, min_coverage: 100}\n").is_empty());
+        assert_eq!(codes("rehearsal_certificate: {max_age: 0d}\n"), ["bad-duration"]);
+        assert_eq!(codes("rehearsal_certificate: {min_coverage: 101}\n"), ["bad-value"]);
         assert!(codes("hosts: {a: {ssh: deploy@web-01, port: 22}, b: {via: [env]}}\n").is_empty());
         assert_eq!(codes("hosts: {a: {ssh: b, via: [env]}, b: {}}\n"), ["bad-value", "bad-value"]);
         assert_eq!(codes("hosts: {a: {ssh: '-oProxyCommand=x'}}\n"), ["bad-value"]);

@@ -56,7 +56,7 @@ pub struct Fault {
 impl Fault {
     /// Where it is said to be: `suspend`, `suspend.undo`, `drain:web-01.example.org`, `drain:web-01.example.org.verify`.
     pub fn at(spot: &str, kind: FaultKind) -> Self {
-        let part = spot.rsplit_once('.').and_then(|(place, word)| Some((place, Part::parse(word)?)));
+        let part = spot.rsplit_once('.').and_then(|(place, word)| Some((place, Part::of(word)?)));
         let (place, part) = part.unwrap_or((spot, Part::Own));
         Self { place: place.to_owned(), part, kind }
     }

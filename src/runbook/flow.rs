@@ -29,6 +29,10 @@ pub struct Flow {
     pub(super) holds: Vec<bool>,
     /// By group: its having gone well says nothing about the gates in it.
     pub(super) blind: Vec<bool>,
+    /// Steps that end a used runbook early, with success, and the group that it stands in.
+    ends: BTreeMap<usize, usize>,
+    /// Groups that are blind for no other reason.
+    only_ended: BTreeSet<usize>,
     /// By step: it, or a step before it, may fail or be left out, and the group they stand in goes well.
     spared: Vec<bool>,
     /// By step: a gate before it in its list may be refused without ending the run.
@@ -75,6 +79,8 @@ impl Flow {
         let mut flow = Self {
             holds: vec![false; steps.len()],
             blind: vec![false; steps.len()],
+            ends: BTreeMap::new(),
+            only_ended: BTreeSet::new(),
             spared: vec![false; steps.len()],
             pushed_back: vec![false; steps.len()],
             needs,
@@ -104,12 +110,12 @@ impl Flow {
                 refused[group] = true;
             }
         }
-        let mut ended = vec![false; steps.len()];
         for at in (0..steps.len()).filter(|at| steps[*at].end == Some(EndWord::Succeeded)) {
             if let Some(used) = self.lists.around(at).find(|group| steps[*group].runbook.is_some()) {
-                ended[used] = true;
+                self.ends.insert(at, used);
             }
         }
+        let ended: BTreeSet<usize> = self.ends.values().copied().collect();
         for at in order {
             let step = steps[*at];
             let (mut spared, mut back) = (false, false);
@@ -120,14 +126,17 @@ impl Flow {
             spared |= step.allowed == Some(true) || step.is_gate() && fails_only(step);
             self.spared[*at] = spared;
             self.pushed_back[*at] = back;
-            self.blind[*at] = step.when.is_some()
+            let otherwise = step.when.is_some()
                 || step.for_each.is_some()
                 || fails_only(step)
-                || ended[*at]
                 || step.group.as_ref().is_some_and(|group| {
                     group.then == Some(ThenWord::Continue)
                         && group.on_failure.as_ref().is_some_and(|steps| !steps.is_empty())
                 });
+            if ended.contains(at) && !otherwise {
+                self.only_ended.insert(*at);
+            }
+            self.blind[*at] = otherwise || ended.contains(at);
             self.holds[*at] = !self.lists.places[*at].handles && !spared && !self.blind[*at];
         }
     }
@@ -172,6 +181,16 @@ impl Flow {
     /// Whether a group that went well says nothing about what stands in it.
     pub fn is_blind(&self, group: usize) -> bool {
         self.blind[group]
+    }
+
+    /// Whether a group is blind for no other reason than that the runbook in it may end early.
+    pub fn is_only_ended_early(&self, group: usize) -> bool {
+        self.only_ended.contains(&group)
+    }
+
+    /// The used runbook that a step ends early, with success.
+    pub fn ends(&self, step: usize) -> Option<usize> {
+        self.ends.get(&step).copied()
     }
 
     /// A way from a step that waits for nothing to `step`, first to last.

@@ -113,9 +113,9 @@ fn is_address(text: &str) -> bool {
 
 fn without_expressions(text: &str) -> String {
     let Ok(template) = Template::parse(text) else { return text.to_owned() };
-    let texts = template.parts().iter().map(|part| match part {
-        Part::Text(text) => text.as_str(),
-        Part::Expr { .. } => "",
+    let texts = template.parts().map(|part| match part {
+        Part::Text(text) => text,
+        Part::Expr(_) => "",
     });
     texts.collect()
 }

@@ -13,6 +13,7 @@ pub mod extract;
 pub mod fault;
 pub mod flow;
 pub mod folding;
+pub mod har;
 mod hosts;
 pub mod inputs;
 pub mod letters;

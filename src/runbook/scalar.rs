@@ -119,35 +119,52 @@ fn filter_accident(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Filter> {
 }
 
 /// A text that people read: one for all languages, or one for each.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Text {
-    pub fr: Option<Spanned<Template>>,
-    pub en: Option<Spanned<Template>>,
+#[derive(Debug, Clone, PartialEq)]
+pub enum Text {
+    One(Spanned<Template>),
+    Each { fr: Option<Spanned<Template>>, en: Option<Spanned<Template>> },
 }
 
 const LANGUAGES: &[&str] = &["fr", "en"];
 
 impl Text {
+    pub const fn fr(&self) -> Option<&Spanned<Template>> {
+        match self {
+            Self::One(text) => Some(text),
+            Self::Each { fr, .. } => fr.as_ref(),
+        }
+    }
+
+    pub const fn en(&self) -> Option<&Spanned<Template>> {
+        match self {
+            Self::One(text) => Some(text),
+            Self::Each { en, .. } => en.as_ref(),
+        }
+    }
+
+    /// What was written, each once.
     pub fn templates(&self) -> impl Iterator<Item = &Spanned<Template>> {
-        let same = self.fr.as_ref().map(|t| t.span) == self.en.as_ref().map(|t| t.span);
-        self.fr.iter().chain(self.en.iter().filter(move |_| !same))
+        let (first, second) = match self {
+            Self::One(text) => (Some(text), None),
+            Self::Each { fr, en } => (fr.as_ref(), en.as_ref()),
+        };
+        first.into_iter().chain(second)
     }
 }
 
 impl Decode for Text {
     fn decode(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let Value::Map { entries, flow } = &node.value else {
-            let text: Spanned<Template> = reader.value(node)?;
-            return Some(Self { fr: Some(text.clone()), en: Some(text) });
+            return reader.value(node).map(Self::One);
         };
         if !*flow && !entries.iter().any(|(key, _)| LANGUAGES.contains(&&*key.text)) {
             return reader.wrong(node, "a text");
         }
-        let mut out = Self::default();
+        let (mut fr, mut en) = (None, None);
         for (key, value) in entries {
             match &*key.text {
-                "fr" => out.fr = reader.value(value),
-                "en" => out.en = reader.value(value),
+                "fr" => fr = reader.value(value),
+                "en" => en = reader.value(value),
                 _ => reader.foreign_key(key, value, *flow, LANGUAGES, &[]),
             }
         }
@@ -155,7 +172,7 @@ impl Decode for Text {
             let problem = Diagnostic::error("empty", node.span.at(reader.source), "a text in no language");
             reader.problems.push(problem.help("write it in one language, or as `{fr: \"…\", en: \"…\"}`"));
         }
-        Some(out)
+        Some(Self::Each { fr, en })
     }
 }
 

@@ -1,19 +1,27 @@
 //! Scenarios: what the outside and people say in a rehearsal. Fixtures are scenarios that lie beside a runbook.
 //!
-//! Owns the form of the file and its diagnostics. What becomes of an outcome is not known here.
+//! Owns the form of the file and its diagnostics. What becomes of an outcome is not known here. A file of HTTP exchanges
+//! ([`super::har`]) is a scenario, too.
 
+mod recorded;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use super::answers::{self, Answers};
+pub use recorded::{Exchange, Recorded, Wanted, base_of};
+
+use super::answers::{self, AnswerDecl, Answers};
 use super::decode::{Decode, Reader, Spanned, record, words};
 use super::fault::{Fault, FaultKind};
-use super::load;
 use super::scalar::{Data, Entries, Many, Millis};
+use super::schema::schema_of;
 use super::yaml::{self, Key, Node};
+use super::{har, load};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Place, Source, Span};
 
@@ -76,24 +84,6 @@ const PARTS: [(&str, Part); 8] = [
     ("only_if", Part::OnlyIf),
 ];
 
-impl Part {
-    pub fn parse(word: &str) -> Option<Self> {
-        PARTS.iter().find(|(name, _)| *name == word).map(|(_, part)| *part)
-    }
-
-    /// As it is written; the step itself, the probe of an item and a guard have words of their own too.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Own => "do",
-            Self::First => "first",
-            Self::Verify => "verify",
-            Self::Undo => "undo",
-            Self::PutBack => "put_back",
-            Self::OnlyIf => "only_if",
-        }
-    }
-}
-
 /// One outcome of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -145,6 +135,10 @@ pub struct Scenario {
     pub faults: Vec<(Fault, Place)>,
     /// Steps whose effect may stay where a later step would have changed it again.
     pub may_stay: BTreeMap<String, Place>,
+    /// Of a fixture that was recorded: where it comes from.
+    pub recorded: Option<Recorded>,
+    /// HTTP exchanges, given to whatever sends the same request.
+    pub exchanges: Vec<Exchange>,
 }
 
 impl Scenario {
@@ -157,15 +151,18 @@ impl Scenario {
     }
 }
 
-/// Reads a scenario file.
+/// Reads a scenario file, or one of HTTP exchanges.
 pub fn read(path: &Path) -> (Scenario, Vec<Diagnostic>) {
+    if har::is_har(path) {
+        return har::read(path);
+    }
     match load::source(path) {
         Ok(source) => from_source(&source),
         Err(problem) => (Scenario::default(), vec![problem]),
     }
 }
 
-const KEYS: [&str; 7] = ["start", "seed", "steps", "answers", "absent", "faults", "may_stay"];
+const KEYS: [&str; 8] = ["start", "seed", "steps", "answers", "absent", "faults", "may_stay", "recorded"];
 
 /// As [`read`], from a source.
 pub fn from_source(source: &Arc<Source>) -> (Scenario, Vec<Diagnostic>) {
@@ -190,10 +187,16 @@ pub(super) fn of_node(node: &Node<'_>, reader: &mut Reader<'_>) -> Scenario {
             "absent" => out.absent = places(value, reader),
             "faults" => out.faults = faults(value, reader),
             "may_stay" => out.may_stay = places(value, reader),
+            "recorded" => out.recorded = recorded::of_node(value, reader),
             _ => reader.foreign_key(key, value, flow, &KEYS, &[]),
         }
     }
     out
+}
+
+/// The JSON Schema (draft 7) of a scenario, for editors.
+pub fn json_schema() -> Value {
+    schema_of::<Scenario>("consigne scenario or fixture")
 }
 
 fn instant(node: &Node, reader: &mut Reader<'_>) -> Option<Timestamp> {
@@ -307,6 +310,67 @@ fn text(data: &Data) -> String {
     match data.literal() {
         Value::String(text) => text,
         other => other.to_string(),
+    }
+}
+
+impl JsonSchema for Scenario {
+    fn schema_name() -> Cow<'static, str> {
+        "Scenario".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let told = generator.subschema_for::<ToldDecl>();
+        let outcomes = json_schema!({"anyOf": [told, {"type": "array", "items": told}]});
+        let parts = PARTS.map(|(name, _)| (name.to_owned(), Value::from(outcomes.clone())));
+        let parts = Value::Object(parts.into_iter().collect());
+        let kind = generator.subschema_for::<FaultKind>();
+        let answer = generator.subschema_for::<AnswerDecl>();
+        let ids = json_schema!({"type": "array", "items": {"type": "string"}});
+        let wanted = json_schema!({"type": "object", "additionalProperties": {"type": "string"}});
+        json_schema!({
+            "description": "What the outside and people say in a rehearsal.",
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "start": {"type": "string", "description": "What the clock says at the start, such as 2026-01-05T09:00:00Z."},
+                "seed": {"type": "integer", "minimum": 0, "description": "What is random comes from this number."},
+                "steps": {
+                    "type": "object",
+                    "description": "What the outside answers, by answer id: one outcome or several, or those by what the step does.",
+                    "additionalProperties": {"anyOf": [
+                        told, {"type": "array", "items": told},
+                        {"type": "object", "additionalProperties": false, "properties": parts}
+                    ]}
+                },
+                "answers": {
+                    "type": "object",
+                    "description": "What people answer, by answer id.",
+                    "additionalProperties": {"anyOf": [answer, {"type": ["string", "boolean", "number", "array", "object"]}]}
+                },
+                "absent": {"allOf": [ids], "description": "Questions that nobody answers: time passes instead."},
+                "faults": {
+                    "type": "object",
+                    "description": "What goes wrong, by step: a kind of fault, or several.",
+                    "additionalProperties": {"anyOf": [kind, {"type": "array", "items": kind}]}
+                },
+                "may_stay": {"allOf": [ids], "description": "Steps whose effect may stay where a later step would have changed it again."},
+                "recorded": {
+                    "type": "object",
+                    "description": "Of a fixture that was recorded: where it comes from. Written by `rehearse --record`.",
+                    "additionalProperties": false,
+                    "required": ["run", "at"],
+                    "properties": {
+                        "run": {"type": "string", "description": "The run."},
+                        "at": {"type": "string", "description": "When it began."},
+                        "requests": {
+                            "type": "object",
+                            "description": "What was asked for, by step and part: a digest, and words for people.",
+                            "additionalProperties": wanted
+                        }
+                    }
+                }
+            }
+        })
     }
 }
 

@@ -211,27 +211,27 @@ record! {
         /// Kind: a program and its arguments, without a shell.
         may argv: Spanned<Vec<Spanned<Template>>>,
         /// Kind: a gate that one person opens with yes or no.
-        may confirm: Confirm,
+        may confirm: Box<Confirm>,
         /// Kind: a gate that entitled people open over the exact requests behind it.
         may approve: Box<Approve>,
         /// Kind: a form that a person fills in.
-        may input: Form,
+        may input: Box<Form>,
         /// Kind: one or many of a list, which a person chooses and later steps read.
         may choice: Box<ChoiceDecl>,
         /// Kind: points that are proven by probes or ticked by people.
-        may checklist: Checklist,
+        may checklist: Box<Checklist>,
         /// Kind: something a person does outside, told in `message`.
-        may manual: Manual,
+        may manual: Box<Manual>,
         /// Kind: a time to let pass, or an instant to wait for.
         may wait: Box<Wait>,
         /// Kind: claims that must hold.
-        may assert: Assert,
+        may assert: Box<Assert>,
         /// Kind: ends the run early.
         may end: EndWord,
         /// Kind: a message to people, by mail, webhook or a program of theirs.
         may notify: Box<NotifyDecl>,
         /// Kind: steps that belong together. It ends when they have.
-        may group: GroupDecl,
+        may group: Box<GroupDecl>,
         /// Kind: the steps of another runbook, here. It ends when they have.
         may runbook: Box<UseDecl>,
         /// Kind: runs the `put_back` or the `undo` of these steps now, and not again later.
@@ -285,7 +285,7 @@ record! {
         /// How long people should take over its questions. Nothing ends by it; what took longer is told.
         may timebox: Spanned<Millis>,
         /// Who may answer.
-        may by: By,
+        may by: Box<By>,
         /// Who may read its outputs in the record.
         may class: Class,
         /// The answer of a run that nobody attends.

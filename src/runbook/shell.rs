@@ -11,21 +11,25 @@ mod danger;
 mod lower;
 mod reader;
 mod refusal;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod wipe;
 mod word;
 mod wrapper;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
 pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
 pub use carried::{Carried, carried};
 pub use danger::{Danger, Level, in_argv, in_script};
-pub use lower::{Lowered, PREFIX, lower};
+pub use lower::{Lowered, Lowering, PREFIX, lower};
 pub use reader::{Hazard, hazards};
 pub use refusal::{Refusal, Refused};
+pub use scratch::Scratch;
+pub use tree::Reading;
 pub use wipe::{Wipe, wipes};
 pub use word::Word;
 

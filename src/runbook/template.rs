@@ -15,6 +15,7 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
@@ -35,14 +36,24 @@ pub const FUEL: u64 = 50_000;
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
     source: String,
-    parts: Vec<Part>,
+    /// In the order of the text.
+    exprs: Vec<Braced>,
+}
+
+/// An expression of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Braced {
+    pub expr: Expr,
+    /// Its bytes in the text, braces included.
+    pub at: Range<usize>,
 }
 
 /// A piece of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    Text(String),
-    Expr { expr: Expr, offset: usize },
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Never empty.
+    Text(&'a str),
+    Expr(&'a Expr),
 }
 
 /// An expression without braces, and the names it reads.
@@ -50,8 +61,8 @@ pub enum Part {
 #[serde(try_from = "String", into = "String")]
 pub struct Expr {
     source: String,
-    /// Dotted paths as far as they are constant: `steps.before.name`, `inputs.tenant_id`.
-    refs: Vec<String>,
+    /// Dotted paths as far as they are constant: `steps.before.name`, `inputs.tenant_id`. `None`: it is one itself.
+    refs: Option<Vec<String>>,
 }
 
 /// A template or expression that cannot be read, with the byte offset in its own text.
@@ -138,33 +149,44 @@ pub trait Scope {
 impl Template {
     /// Text without any expression.
     pub fn literal(text: &str) -> Self {
-        let parts = if text.is_empty() { Vec::new() } else { vec![Part::Text(text.to_owned())] };
-        Self { source: text.to_owned(), parts }
+        Self { source: text.to_owned(), exprs: Vec::new() }
     }
 
     /// One expression in its braces.
     pub fn of(expr: &Expr) -> Self {
         let source = format!("{{{{ {} }}}}", expr.source);
-        Self { source, parts: vec![Part::Expr { expr: expr.clone(), offset: 0 }] }
+        let braced = Braced { expr: expr.clone(), at: 0..source.len() };
+        Self { source, exprs: vec![braced] }
     }
 
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+    /// Its expressions, in the order of the text.
+    pub fn exprs(&self) -> &[Braced] {
+        &self.exprs
+    }
+
+    /// The expression that it is, when there is nothing beside it.
+    pub fn whole(&self) -> Option<&Expr> {
+        let [Braced { expr, at }] = self.exprs.as_slice() else { return None };
+        (*at == (0..self.source.len())).then_some(expr)
+    }
+
+    /// Texts and expressions, in their order.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let ends = self.exprs.iter().map(|braced| braced.at.end);
+        let starts = self.exprs.iter().map(|braced| braced.at.start).chain([self.source.len()]);
+        let texts = [0].into_iter().chain(ends).zip(starts).map(|(from, to)| &self.source[from..to]);
+        let exprs = self.exprs.iter().map(|braced| Part::Expr(&braced.expr));
+        let texts = texts.map(|text| Some(Part::Text(text)).filter(|_| !text.is_empty()));
+        texts.zip(exprs.map(Some).chain([None])).flat_map(|(text, expr)| [text, expr]).flatten()
     }
 
     /// Every name that its expressions read.
     pub fn refs(&self) -> impl Iterator<Item = &str> {
-        self.parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Text(_) => None,
-                Part::Expr { expr, .. } => Some(expr.refs.iter().map(String::as_str)),
-            })
-            .flatten()
+        self.exprs.iter().flat_map(|braced| braced.expr.refs().iter().map(String::as_str))
     }
 
     /// Renders to text.
@@ -173,10 +195,10 @@ impl Template {
     /// An undefined name, a failed evaluation, too much work.
     pub fn render(&self, scope: &dyn Scope) -> Result<Rendered, RenderError> {
         let mut out = Rendered::default();
-        for part in &self.parts {
+        for part in self.parts() {
             match part {
                 Part::Text(text) => out.push_text(text),
-                Part::Expr { expr, .. } => match expr.evaluate(scope)? {
+                Part::Expr(expr) => match expr.evaluate(scope)? {
                     Evaluated::Value(value) => out.push_text(&as_text(&value)),
                     Evaluated::Reference(segment) => out.0.push(segment),
                 },
@@ -190,13 +212,13 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn render_tree(&self, scope: &dyn Scope) -> Result<Tree<Rendered>, RenderError> {
-        match self.parts.as_slice() {
-            [Part::Expr { expr, .. }] => Ok(match expr.evaluate(scope)? {
+        Ok(match self.whole() {
+            Some(expr) => match expr.evaluate(scope)? {
                 Evaluated::Value(value) => Tree::from_value(&value),
                 Evaluated::Reference(segment) => Tree::Text(Rendered(vec![segment])),
-            }),
-            _ => Ok(Tree::Text(self.render(scope)?)),
-        }
+            },
+            None => Tree::Text(self.render(scope)?),
+        })
     }
 }
 
@@ -206,7 +228,7 @@ impl Expr {
     }
 
     pub fn refs(&self) -> &[String] {
-        &self.refs
+        self.refs.as_deref().unwrap_or(std::slice::from_ref(&self.source))
     }
 
     /// The secret that this expression names, when it is exactly `secrets.name`.
@@ -218,7 +240,7 @@ impl Expr {
     /// The path that this expression is, when it is nothing else: `steps.rotate.key`.
     pub fn path(&self) -> Option<&str> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
-        let [path] = self.refs.as_slice() else { return None };
+        let [path] = self.refs() else { return None };
         let whole = *path == self.source && self.source.bytes().all(plain);
         (whole || called::is_indexed(&self.source, path)).then_some(path)
     }
@@ -262,7 +284,7 @@ impl Expr {
         }
         let mut context: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
         let mut wholes: BTreeMap<&str, Value> = BTreeMap::new();
-        for path in &self.refs {
+        for path in self.refs() {
             let mut names = path.split('.');
             let root = path.split('.').next().unwrap_or_default();
             match scope.whole(root) {

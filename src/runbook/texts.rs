@@ -6,7 +6,7 @@ use super::position;
 use super::scalar::{Condition, Data, Entries, Text};
 use super::schema::{HttpDefaults, Step};
 use super::shell::Script;
-use super::template::{Expr, Part, Template};
+use super::template::{Braced, Expr, Template};
 use crate::diag::{Source, Span};
 
 /// What the filter of an approval calls the value that it judges.
@@ -158,11 +158,12 @@ impl<'a> Written<'a> {
         };
         let condition = condition.map(|expr| ExprRef { expr, whole: expr.source(), offset: 0, span });
         let of_template = template.into_iter().flat_map(move |template| {
-            template.parts().iter().filter_map(move |part| match part {
-                Part::Text(_) => None,
-                Part::Expr { expr, offset } => {
-                    Some(ExprRef { expr, whole: template.source(), offset: *offset, span })
-                }
+            let whole = template.source();
+            template.exprs().iter().map(move |Braced { expr, at }| ExprRef {
+                expr,
+                whole,
+                offset: at.start,
+                span,
             })
         });
         of_template.chain(condition)
@@ -305,7 +306,7 @@ impl<'a> Collector<'a> {
 
     fn act(&mut self, act: Act<'a>) {
         if let Some(http) = act.http {
-            http.calls().into_iter().for_each(|(_, url)| self.one(Some(url), Use::Url));
+            http.calls().for_each(|(_, url)| self.one(Some(url), Use::Url));
             self.pairs(http.headers.as_ref(), Use::Header);
             self.pairs(http.query.as_ref(), Use::Query);
             self.pairs(http.form.as_ref(), Use::Body);

@@ -21,7 +21,7 @@ use super::letters::Letters;
 use super::lists;
 use super::load::{self, Document, MAX_STEPS};
 use super::scalar::{Data, Entries};
-use super::schema::{GroupDecl, HttpDefaults, LockDecl, Locks, Runbook, SecretDecl, Step, Var};
+use super::schema::{GroupDecl, HttpDefaults, LockDecl, Locks, Runbook, SecretDecl, Step, UseDecl, Var};
 use super::template::Renaming;
 use super::yaml;
 use crate::diag::{Diagnostic, Source, Span, has_errors};
@@ -233,14 +233,15 @@ impl Putting<'_> {
         step.title = step.title.take().or(child.title.take());
         used.defaults = child.defaults.take().and_then(|defaults| defaults.http);
         self.take_over(&child, &alone, &names, name);
-        step.group = Some(GroupDecl {
+        self.take_locks(&child, &alone, &decl);
+        step.group = Some(Box::new(GroupDecl {
             span: decl.span,
             keys: super::decode::Keys::default(),
             steps,
             parallel: None,
             on_failure: None,
             then: None,
-        });
+        }));
         self.used.insert(id.value, used);
     }
 
@@ -426,21 +427,48 @@ impl Putting<'_> {
                 }
             }
         }
-        if let Some(Locks(lock)) = &child.lock {
-            let own = self.locks.get_or_insert_with(|| {
-                Locks(LockDecl {
-                    span: lock.span,
-                    keys: lock.keys.clone(),
-                    names: Vec::new(),
-                    on_busy: lock.on_busy,
-                })
-            });
-            let new =
-                lock.names.iter().filter(|lock| own.0.names.iter().all(|known| known.value != lock.value));
-            let new: Vec<_> = new.cloned().collect();
-            own.0.names.extend(new);
-        }
         patch::letters(&mut self.letters, &alone.letters, &alone.runbook, names);
+    }
+
+    /// Its locks are taken with the others, before anything is done: what they name is known by then.
+    fn take_locks(&mut self, child: &Runbook, alone: &Alone, decl: &UseDecl) {
+        let Some(Locks(lock)) = &child.lock else { return };
+        let is_later = |path: &str| path.starts_with("steps.");
+        let asked = alone.runbook.lock.iter().flat_map(|Locks(lock)| &lock.names);
+        let mut new = Vec::new();
+        for (name, asked) in lock.names.iter().zip(asked) {
+            if !name.value.refs().any(is_later) {
+                new.push(name.clone());
+                continue;
+            }
+            let reads = |input: &str| asked.value.refs().any(|path| path == format!("inputs.{input}"));
+            for (input, data) in
+                decl.inputs.iter().flat_map(Entries::iter).filter(|(key, _)| reads(&key.value))
+            {
+                let mut texts = Vec::new();
+                data.value.templates(&mut texts);
+                if texts.iter().any(|text| text.value.refs().any(is_later)) {
+                    let runbook = &decl.r#use.value;
+                    let message = format!(
+                        "`{runbook}` locks `{}` before anything is done, and a step gives its input `{}`",
+                        asked.value.source(),
+                        input.value
+                    );
+                    self.refuse(
+                        "used-runbook",
+                        data.span,
+                        message,
+                        "give it an input or a variable of this runbook",
+                    );
+                }
+            }
+        }
+        let own = self.locks.get_or_insert_with(|| {
+            let (span, keys) = (lock.span, lock.keys.clone());
+            Locks(LockDecl { span, keys, names: Vec::new(), on_busy: lock.on_busy })
+        });
+        new.retain(|name| own.0.names.iter().all(|known| known.value != name.value));
+        own.0.names.extend(new);
     }
 
     /// A step that claims what the inputs have to be.

@@ -17,6 +17,7 @@ use super::fill::{Filled, Plain, auth_header, body_bytes, fill};
 use super::judge::{self, Answer, Parts};
 use super::newborn;
 use super::program::{lost, nothing, reason_of};
+use super::sensitive;
 use super::{Boxed, Call, CancelLevel, End, Observation, Runner, Trouble};
 use crate::clock::Timestamp;
 use crate::plan::{Action, Body, ErrorClass, HttpCall};
@@ -222,12 +223,16 @@ async fn exchange(
     if call.bears_secrets() {
         let parts = newborn::of_http(call, (status, headers, is_json), &captured.raw, observation).await;
         let elapsed = call.context.clock.mono().saturating_sub(begun);
+        if let (Ok(Parts::Http { headers, .. }), Ok(_)) = (&parts, &observation.born) {
+            observation.excerpts.insert("headers".to_owned(), sensitive::kept(headers));
+        }
         return match parts {
             Ok(parts) => End::Answered(Answer::new(parts, elapsed)),
             Err(error) => lost("capture", ErrorClass::Other, error.to_string()),
         };
     }
     let headers = headers.into_iter().map(|(name, value)| (name, masker.text(&value))).collect();
+    observation.excerpts.insert("headers".to_owned(), sensitive::kept(&headers));
     observation.excerpts.insert("body".to_owned(), captured.excerpt.clone());
     observation.blobs.extend(captured.blob.clone().map(|blob| ("body".to_owned(), blob)));
     let whole = if judge::needs_text(&call.request.probe.accept) {

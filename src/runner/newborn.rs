@@ -18,7 +18,7 @@ use super::{BlobError, Call, Observation};
 /// How long all filters may take together.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// What stands in place of what was answered.
-pub(super) const NOT_KEPT: &str = "(not kept: it may hold a secret that could not be taken from it)";
+pub const NOT_KEPT: &str = "(not kept: it may hold a secret that could not be taken from it)";
 
 /// A stream as it came, whole or cut off at what may be held in memory.
 #[derive(Debug, Default)]

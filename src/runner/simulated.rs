@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::judge::{Answer, Parts};
 use super::newborn::{self, Raw};
 use super::{Boxed, Call, CancelToken, End, Observation, RunContext, Runner, TailSink, Trouble};
-use super::{attempt, capture};
+use super::{attempt, capture, sensitive};
 use crate::core::{AttemptRequest, AttemptResult, Json, Outcome};
 use crate::plan::ErrorClass;
 
@@ -161,6 +161,9 @@ async fn http(
         let masker = call.context.secrets.masker();
         Some(Parts::Http { status, headers, body: Some(masker.text(body)), is_json: true })
     };
+    if let (Some(Parts::Http { headers, .. }), Ok(_)) = (&parts, &observation.born) {
+        observation.excerpts.insert("headers".to_owned(), sensitive::kept(headers));
+    }
     taken(parts, observation, takes_ms)
 }
 

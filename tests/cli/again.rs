@@ -111,15 +111,128 @@ fn what_has_become_a_part_of_the_ending_is_done_again() {
 }
 
 #[test]
-fn surroundings_that_have_changed_since_are_asked_about() {
-    let mut env = failed_run();
+fn rule_21_what_says_on_what_steps_work_is_asked_about_and_variables_are_frozen_anew() {
+    let mut env = TestEnvironment::new();
+    env.write("environments/inherits.yaml", "role_play: true\nenv_inherit: [FLAVOUR]\n");
+    env.write(
+        "book.yaml",
+        "consigne: v1\nid: book\nsteps:\n  - {id: look, shell: \"echo kubectl\", effect: read}\n  - {id: last, shell: \"kubectl() { test -e @/ready; }; kubectl get\", effect: read, on_failure: stop}\n",
+    );
+    std::fs::create_dir_all(env.path("user/.kube")).unwrap();
+    let context = |env: &TestEnvironment, name: &str| {
+        std::fs::write(env.path("user/.kube/config"), format!("apiVersion: v1\ncurrent-context: {name}\n"))
+            .unwrap();
+    };
+    context(&env, "first");
+    env.set("FLAVOUR", "one");
+    env.consigne(&["drill", "book.yaml", "--env", "inherits", "--run-id", "r1"]).ends(1).code.unwrap();
     env.write("ready", "");
+    let again = |id: &str| {
+        vec![
+            "rerun".to_owned(),
+            "r1".into(),
+            "--from".into(),
+            "last".into(),
+            "--run-id".into(),
+            id.to_owned(),
+        ]
+    };
+    let rerun = |env: &TestEnvironment, id: &str, more: &[&str], code: i32| {
+        let args = again(id);
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        env.consigne(&args).ends(code)
+    };
+    // A run of its own: its children have its own PATH, time zone and language.
     env.set("TZ", "Europe/Paris");
-    let again = ["rerun", "r1", "--from", "last", "--run-id", "r2", "--answers", "answers.yaml"];
-    let refused = env.consigne(&again).ends(3);
-    assert!(refused.stderr.contains("TZ") && !env.run("r2").exists(), "{refused}");
-    let accepted = env.consigne(&[&again[..], &["--accept-environment"]].concat()).ends(0);
-    assert!(accepted.stderr.contains("TZ"), "{accepted}");
-    let journal = std::fs::read_to_string(env.run("r2").join("events.jsonl")).unwrap();
+    env.set("PATH", &format!("{}:/nowhere", std::env::var("PATH").unwrap()));
+    let free = rerun(&env, "r2", &[], 0);
+    assert!(!free.stderr.contains("environment that is not"), "{free}");
+    context(&env, "second");
+    env.set("FLAVOUR", "two");
+    let refused = rerun(&env, "r3", &[], 3);
+    assert!(refused.stderr.contains("FLAVOUR, kube context differ") && !env.run("r3").exists(), "{refused}");
+    let accepted = rerun(&env, "r3", &["--accept-environment"], 0);
+    assert!(accepted.stderr.contains("FLAVOUR, kube context"), "{accepted}");
+    let journal = std::fs::read_to_string(env.run("r3").join("events.jsonl")).unwrap();
     assert!(journal.contains("note.recorded"), "{journal}");
+}
+
+/// The keys that `act` was run with, in order.
+fn keys(env: &TestEnvironment) -> Vec<String> {
+    env.touched().iter().filter_map(|word| word.strip_prefix("key=")).map(str::to_owned).collect()
+}
+
+#[test]
+fn rule_14_a_step_keeps_its_key_when_its_approval_is_voided_between_two_attempts() {
+    let env = TestEnvironment::new();
+    env.write("found.json", r#"[{"id": "test-1"}, {"id": "prod-1"}]"#);
+    env.write(
+        "book.yaml",
+        r#"consigne: v1
+id: book
+steps:
+  - {id: go, message: "Go?", approve: {roles: [ops], filter: tenant.id is startingwith("test-"), max_targets: 5}}
+  - {id: find, shell: "cat @/found.json", effect: read, outputs: {all: ".json", first: ".json[0].id"}}
+  - id: both
+    group:
+      parallel: true
+      steps:
+        - id: act
+          shell: 'echo "key=$CONSIGNE_IDEMPOTENCY_KEY" >> @/touched; test -e @/well'
+          env: {WHAT: "{{ steps.find.first }}"}
+          effect: write
+          idempotency_key: auto
+        - id: delete
+          for_each: {items: steps.find.all, as: tenant, key: tenant.id, max_targets: 9}
+          shell: "echo {{ tenant.id }} >> @/touched"
+          effect: destructive
+"#,
+    );
+    let drill = ["drill", "book.yaml", "--env", "plain", "--run-id", "r1"];
+    let _asked = env.consigne(&drill).ends(4);
+    let approve = ["answer", "r1", "go", "approve", "--as", "bob", "--resume"];
+    let void = env.consigne(&approve).ends(4).to_string();
+    assert!(void.contains("approval void"), "{void}");
+    let again = env.consigne(&approve).ends(4).to_string();
+    assert_eq!(keys(&env).len(), 1, "it has failed once: {again}");
+    env.write("well", "");
+    let _done = env.consigne(&["answer", "r1", "act", "retry", "--resume"]).ends(0);
+    let keys = keys(&env);
+    assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
+}
+
+#[test]
+fn rule_14_an_item_that_is_done_again_keeps_its_key_unless_it_was_put_back() {
+    let book = |extra: &str| {
+        format!(
+            r#"consigne: v1
+id: book
+steps:
+  - id: each
+    for_each: {{items: '["a", "b"]', as: it, max_targets: 9}}
+    on_failure: ask
+    group:
+      steps:
+        - id: act
+          shell: 'echo "key=$CONSIGNE_IDEMPOTENCY_KEY" >> @/touched'
+          env: {{IT: "{{{{ it }}}}"}}
+          effect: write
+          idempotency_key: auto
+{extra}        - {{id: prove, shell: 'test "$IT" = a || test -e @/well', env: {{IT: "{{{{ it }}}}"}}, effect: read, on_failure: continue}}
+"#
+        )
+    };
+    for (extra, same) in
+        [("", true), ("          put_back: {shell: \"true\", effect: write, otherwise: auto}\n", false)]
+    {
+        let env = TestEnvironment::new();
+        env.write("book.yaml", &book(extra));
+        let failed = env.consigne(&["drill", "book.yaml", "--env", "plain", "--run-id", "r1"]).to_string();
+        env.write("well", "");
+        let retried = env.consigne(&["answer", "r1", "each", "retry", "--resume"]).to_string();
+        let keys = keys(&env);
+        assert_eq!(keys.len(), 3, "{failed}{retried}");
+        assert_ne!(keys[0], keys[1], "each item has its own");
+        assert_eq!(keys[1] == keys[2], same, "{keys:?}");
+    }
 }

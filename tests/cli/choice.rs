@@ -114,3 +114,27 @@ fn an_empty_list_asks_nobody() {
     let shown = env.consigne(&["show", "r"]).ends(0);
     assert!(shown.stdout.contains("options"), "{said}\n{shown}");
 }
+
+#[test]
+fn rule_08_whoever_takes_the_place_of_a_choice_says_what_is_chosen() {
+    let env = shop();
+    env.write(
+        "book.yaml",
+        r#"consigne: v1
+id: book
+steps:
+  - {id: find, argv: ["cat", "@/shops.json"], effect: read, outputs: {shops: ".json"}}
+  - {id: which, choice: {from: steps.find.shops, id: item.id, label: item.city}, message: "Which?"}
+  - {id: go, argv: ["sh", "@/note", "{{ steps.which.answer }}"], effect: write}
+"#,
+    );
+    env.write("shops.json", "[]");
+    let _failed = env.consigne(&["drill", "book.yaml", "--env", "plain", "--run-id", "r"]).ends(4);
+    let skip = ["answer", "r", "which", "skip", "--comment", "by phone"];
+    let refused = env.consigne(&skip).ends(2).to_string();
+    assert!(refused.contains("a later step reads the output `answer`"), "{refused}");
+    let said = r#"{"choice": "skip", "outputs": {"answer": "lille"}}"#;
+    let _done = env.consigne(&["answer", "r", "which", said, "--comment", "by phone", "--resume"]).ends(0);
+    assert_eq!(env.touched(), ["lille"]);
+    env.consigne(&["verify", "r"]).ends(0).code.unwrap();
+}

@@ -91,6 +91,47 @@ fn rule_03_what_the_filter_does_not_let_through_is_asked_for_again() {
 }
 
 #[test]
+fn rule_05_an_answers_file_does_not_approve_again_what_was_approved_once() {
+    let found = tenants(&["test-1", "prod-1", "test-2"]);
+    let drill = |answers: &str, code: i32| {
+        let env = house(&found);
+        env.write("answers.yaml", answers);
+        let said =
+            env.consigne(&[&DRILL[..], &["--answers", "answers.yaml"]].concat()).ends(code).to_string();
+        (env, said)
+    };
+    let (env, said) = drill("go: {answer: approve, as: bob}\n", 4);
+    assert!(said.contains("approval void") && said.contains("have been given already"), "{said}");
+    assert_eq!(env.touched(), ["test-1"], "nothing that the filter does not let through");
+    // Nor when the run is taken up by another process with the same file.
+    let again = ["resume", "r1", "--answers", "answers.yaml"];
+    let said = env.consigne(&again).ends(4).to_string();
+    assert!(said.contains("have been given already"), "{said}");
+    assert_eq!(env.touched(), ["test-1"]);
+
+    // Somebody else does not lend his name: what is written for the second time is said the second time.
+    let twice = "go:\n  - {answer: approve, as: bob}\n  - {answer: reject, as: bob, comment: \"not prod\"}\n";
+    let (env, said) = drill(twice, 1);
+    assert_eq!(env.touched(), ["test-1"], "{said}");
+    let twice = "go:\n  - {answer: approve, as: bob}\n  - {answer: approve, as: bob}\n";
+    let (env, said) = drill(twice, 0);
+    assert_eq!(env.touched().len(), 3, "{said}");
+    env.consigne(&["verify", "r1"]).ends(0).code.unwrap();
+}
+
+#[test]
+fn an_answers_file_plays_a_quorum_one_person_after_the_other() {
+    let env = TestEnvironment::new();
+    let book = "consigne: v1\nid: book\nsteps:\n  - {id: go, message: \"Go?\", approve: {roles: [ops], quorum: 2}}\n  - {id: act, shell: \"echo x >> @/touched\", effect: write}\n";
+    env.write("book.yaml", book);
+    let people = "role_play: true\npeople:\n  bob: {}\n  carol: {}\nroles:\n  ops: [bob, carol]\n";
+    env.write("environments/plain.yaml", people);
+    env.write("answers.yaml", "go:\n  - {answer: approve, as: bob}\n  - {answer: approve, as: carol}\n");
+    let said = env.consigne(&[&DRILL[..], &["--answers", "answers.yaml"]].concat()).to_string();
+    assert_eq!(env.touched(), ["x"], "{said}");
+}
+
+#[test]
 fn a_plan_says_what_its_approvals_let_through() {
     let env = house("[]");
     let plan =
@@ -117,7 +158,7 @@ fn a_point_is_ticked_by_what_it_shows() {
     let env = TestEnvironment::new();
     env.write("book.yaml", POINTS);
     let asked = env.consigne(&DRILL).ends(4).to_string();
-    assert!(asked.contains("points/address VALUE|no"), "{asked}");
+    assert!(asked.contains("points/address 'VALUE|no'"), "{asked}");
     for wrong in ["yes", "10.0.0.8"] {
         let refused = env.consigne(&["answer", "r1", "points/address", wrong]).ends(2).to_string();
         assert!(refused.contains("not what item `address` shows"), "{refused}");

@@ -4,6 +4,7 @@
 
 mod again;
 mod author;
+mod certificate;
 mod choice;
 mod clock;
 mod closed;

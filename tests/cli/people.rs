@@ -139,3 +139,31 @@ fn a_decision_that_its_giver_signs_himself() {
     let said = env.consigne(&["verify", "r"]).ends(0);
     assert!(said.stdout.contains("AUTHORISATION personal"), "{said}");
 }
+
+#[test]
+fn a_new_round_says_why_the_last_one_was_pushed_back() {
+    let env = TestEnvironment::new();
+    env.write(
+        "book.yaml",
+        r#"consigne: v1
+id: book
+steps:
+  - id: rounds
+    group:
+      steps:
+        - {id: draft, shell: "echo draft", effect: read}
+        - {id: accept, message: "Publish?", approve: {roles: [ops], on_reject: continue}}
+    repeat: {until: 'steps.accept.outcome == "succeeded"', max: 3}
+"#,
+    );
+    let drill = ["drill", "book.yaml", "--env", "plain", "--run-id", "r1"];
+    let _asked = env.consigne(&drill).ends(4);
+    let no = ["answer", "r1", "accept:1", "reject", "--as", "bob", "--comment", "no date", "--resume"];
+    let _again = env.consigne(&no).ends(4);
+    let shown = env.consigne(&["show", "r1"]).ends(0).to_string();
+    assert!(shown.contains("accept:2") && shown.contains("Round 1: bob said no: no date"), "{shown}");
+    // As it stands, what is to be copied is no pipe.
+    let hint =
+        shown.lines().find_map(|line| line.split_once("consigne answer")).expect("a hint").1.to_owned();
+    assert!(hint.contains("accept:2 'approve|reject' --as bob"), "{hint}");
+}

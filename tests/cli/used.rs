@@ -144,7 +144,7 @@ fn its_questions_are_answered_by_the_names_they_are_shown_with() {
     let env = asking();
     let drill = ["drill", "outer.yaml", "--run-id", "r1", "--unattended", "--plain"];
     let said = env.consigne(&drill).ends(4);
-    assert!(said.stderr.contains("consigne answer r1 work/go yes|no"), "{said}");
+    assert!(said.stderr.contains("consigne answer r1 work/go 'yes|no'"), "{said}");
     let _said = env.consigne(&["answer", "r1", "work/go", "yes"]).ends(4);
     let _said = env.consigne(&["resume", "r1", "--unattended", "--plain"]).ends(4);
     let said = env.consigne(&["answer", "r1", "nowhere/go", "yes"]).ends(2);

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use consigne::runbook::check_file;
 use consigne::runbook::environment::{
-    ContactDecl, Environment, EnvironmentDecl, HostDecl, MailDecl, PersonDecl, ReadyDecl, ServiceDecl,
+    CertificateDecl, ContactDecl, Environment, EnvironmentDecl, HostDecl, MailDecl, PersonDecl, ReadyDecl,
+    ServiceDecl,
 };
 use consigne::runbook::{environment, schema};
 use serde_json::{Map, Value};
@@ -246,6 +247,7 @@ fn what_is_not_built_yet_is_listed() {
         EnvironmentDecl,
         PersonDecl,
         ContactDecl,
+        CertificateDecl,
         HostDecl,
         MailDecl,
         ServiceDecl,

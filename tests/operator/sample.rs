@@ -197,6 +197,7 @@ impl World {
             steps: nodes,
             guards: vec![],
             rerun: None,
+            certificate: None,
         };
         let shape = Arc::new(Shape::new(graph.clone()).unwrap());
         let state = State::new(shape, "20261123-1-suspend");

@@ -9,7 +9,7 @@ use crate::world::{Kindness, Run, USUAL, copy_of};
 const TOOLS: [&str; 5] = ["bash", "jq", "openssl", "ssh-keygen", "xxd"];
 
 /// Said on the screen where a tool is missing: then the test has not run.
-fn tools() -> bool {
+pub fn tools() -> bool {
     let missing: Vec<&str> = TOOLS
         .into_iter()
         .filter(|tool| {
@@ -28,12 +28,12 @@ fn tools() -> bool {
     missing.is_empty()
 }
 
-fn script(bundle: &Path, trust: &Path, mode: Option<&str>) -> Output {
+pub fn script(bundle: &Path, trust: &Path, mode: Option<&str>) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.sh");
     Command::new("bash").arg(script).arg(bundle).arg(trust).args(mode).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -12,16 +12,19 @@ use consigne::core::{
 };
 use consigne::journal::{Append, Blobs, Hash, Journal, Pending, SeededSalt};
 use consigne::plan::{
-    ActOf, Effect, GateNode, Graph, Identity, Kind, LimitNode, Mode, OnTimeout, Person, Populace, StepNode,
-    Who,
+    ActOf, CertificateRule, Effect, GateNode, Graph, Identity, Kind, LimitNode, Mode, OnTimeout, Person,
+    Populace, StepNode, Who,
 };
 use consigne::record::build::RecordKeeper;
+use consigne::record::certificate::{self, Certificate, Issuer, Proof, Rehearsal, Walked};
 use consigne::record::verify::{Options, Verification, verify};
 use consigne::record::{ExecutorKey, FileKey, Trust};
 use ed25519_dalek::SigningKey;
 
 pub const ORG: &str = "consigne.example";
 pub const HOST: &str = "prod-1";
+pub const DAY_MS: u64 = 86_400_000;
+const BEGINS: i64 = 1_764_000_000_000;
 
 /// What a run is like.
 #[derive(Clone, Copy)]
@@ -34,6 +37,17 @@ pub struct Kindness {
     pub identity: Identity,
     /// What is isolated is decided later: what the filter was asked about.
     pub judged: Option<&'static str>,
+    pub certificate: Certified,
+}
+
+/// Whether the environment asks for a certificate of a rehearsal, and what the run relied upon.
+#[derive(Clone, Copy)]
+pub enum Certified {
+    NotAsked,
+    /// It began without one all the same.
+    Not,
+    /// A good one, until this has changed it and the files that it is about.
+    By(fn(&mut Certificate, &mut BTreeMap<String, String>)),
 }
 
 pub const USUAL: Kindness = Kindness {
@@ -44,6 +58,7 @@ pub const USUAL: Kindness = Kindness {
     quorum: 1,
     identity: Identity::Any,
     judged: None,
+    certificate: Certified::NotAsked,
 };
 
 pub struct Run {
@@ -104,7 +119,57 @@ pub fn graph(kind: Kindness) -> Graph {
         steps: vec![before, go, isolate],
         guards: vec![],
         rerun: None,
+        certificate: match kind.certificate {
+            Certified::NotAsked => None,
+            Certified::Not | Certified::By(_) => {
+                Some(CertificateRule { max_age_ms: Some(30 * DAY_MS), min_coverage: Some(40) })
+            }
+        },
     }
+}
+
+/// Issued a day before the run, of a rehearsal two days before it.
+fn certificate(
+    key: &ExecutorKey,
+    kind: Kindness,
+    begins: i64,
+    plan: &BTreeMap<String, String>,
+) -> Option<Vec<u8>> {
+    let Certified::By(change) = kind.certificate else { return None };
+    let before = |days: i64| Timestamp::from_millis(begins - days * i64::try_from(DAY_MS).unwrap());
+    let mut files = certificate::files_of(plan);
+    let mut made = Certificate {
+        runbook: "tenant-suspend".into(),
+        digest: certificate::digest_of(&files),
+        issuer: Issuer { org: ORG.into(), principal: key.principal(), personal: false, user: "alice".into() },
+        issued_on: before(1),
+        expires_on: before(-1),
+        rehearsal: Rehearsal {
+            run: "rehearsal".into(),
+            lines: 9,
+            root: "cm9vdA==".into(),
+            environment: None,
+            on: before(2),
+        },
+        proof: Proof {
+            ending: "succeeded".into(),
+            answers: BTreeMap::new(),
+            made_up: Vec::new(),
+            faults: Vec::new(),
+            not_done: BTreeMap::new(),
+        },
+        answered: Vec::new(),
+        coverage: Walked {
+            edges: 10,
+            walked: 4,
+            percent: 40,
+            by_rehearsal: 4,
+            never: Vec::new(),
+            runs: Vec::new(),
+        },
+    };
+    change(&mut made, &mut files);
+    Some(made.sign(&files, key.signing()).unwrap())
 }
 
 pub fn person(who: &str) -> Actor {
@@ -182,17 +247,22 @@ impl Run {
         let graph = graph(kind);
         let mut plan = BTreeMap::new();
         std::fs::create_dir(dir.join("plan")).unwrap();
-        for (name, bytes) in [
-            ("graph.json", serde_json::to_vec(&graph).unwrap()),
-            ("values.json", b"{\"inputs\":{}}\n".to_vec()),
-        ] {
-            std::fs::write(dir.join("plan").join(name), &bytes).unwrap();
-            plan.insert(name.to_owned(), Hash::of(&bytes).to_string());
+        let mut freeze = |name: &str, bytes: &[u8]| {
+            std::fs::write(dir.join("plan").join(name), bytes).unwrap();
+            plan.insert(name.to_owned(), Hash::of(bytes).to_string());
+            plan.clone()
+        };
+        freeze("graph.json", &serde_json::to_vec(&graph).unwrap());
+        let mut plan_files = freeze("values.json", b"{\"inputs\":{}}\n");
+        if graph.certificate.is_some() {
+            plan_files = freeze("runbook.yaml", b"consigne: v1\n");
+        }
+        if let Some(bytes) = certificate(&key, kind, BEGINS, &plan_files) {
+            freeze(certificate::FILE, &bytes);
         }
         let keeper = RecordKeeper::new(&journal, key.clone()).unwrap();
         let state = State::new(Shape::new(graph).unwrap().into(), "r1");
-        let mut run =
-            Self { home, dir, journal, keeper, state, clock: 1_764_000_000_000, judged: kind.judged };
+        let mut run = Self { home, dir, journal, keeper, state, clock: BEGINS, judged: kind.judged };
         let fact = Fact::RunStarted {
             semantics: 1,
             mode: kind.mode,

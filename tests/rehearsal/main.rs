@@ -7,6 +7,8 @@ mod beyond;
 mod cases;
 mod coverage;
 mod faults;
+mod fixtures;
+mod outside;
 mod parts;
 mod people;
 mod quiet;

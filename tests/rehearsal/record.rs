@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::{Made, Rehearsals, answers, files, repository, said, shipped};
+use serde_json::{Value, json};
+
+use crate::world::{Made, Rehearsals, SHIPPED, answers, files, repository, said, shipped};
 
 /// What is done to every text and every name of a file.
 type Edit = fn(&str) -> String;
@@ -123,4 +125,50 @@ fn nothing_real_follows_it() {
         }
         assert_eq!(files(dir), before);
     }
+}
+
+#[test]
+fn those_of_shipped_runbooks_can_be_certified() {
+    let world = Rehearsals::new();
+    for name in SHIPPED {
+        let made = world.rehearse(name, &shipped(name), &["--answers", &answers(name)], 0);
+        let args =
+            ["certify", made.dir.to_str().unwrap(), "--runbook", shipped(name).to_str().unwrap(), "--json"]
+                .map(str::to_owned);
+        let output = world.consigne(&args.each_ref().map(String::as_str));
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let (proof, coverage) = (&told["certificate"]["proof"], &told["certificate"]["coverage"]);
+        assert_eq!(
+            (&proof["ending"], &proof["faults"], &proof["madeUp"]),
+            (&json!("succeeded"), &json!([]), &json!([]))
+        );
+        assert!(proof["answers"]["fixture"].as_u64() > Some(10), "{told}");
+        assert_eq!(coverage["walked"], coverage["byRehearsal"], "{told}");
+    }
+}
+
+#[test]
+fn what_went_wrong_on_purpose_stands_in_its_certificate() {
+    let world = Rehearsals::new();
+    let faults = ["--fault", "suspend=clock-forward", "--fault", "suspend=dropped", "--no-fixture"];
+    let suspend = shipped("suspend");
+    let made =
+        world.rehearse("out", &suspend, &[&["--answers", &answers("suspend")], &faults[..]].concat(), 0);
+    let output = world.consigne(&[
+        "certify",
+        made.dir.to_str().unwrap(),
+        "--runbook",
+        suspend.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let proof = &told["certificate"]["proof"];
+    assert_eq!(proof["faults"], json!(["suspend=clock-forward", "suspend=dropped"]), "{told}");
+    assert!(
+        proof["answers"]["fault"].as_u64() > Some(0)
+            && proof["madeUp"].as_array().is_some_and(|all| !all.is_empty()),
+        "{told}"
+    );
 }

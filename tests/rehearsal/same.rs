@@ -70,6 +70,10 @@ fn a_drill_and_its_rehearsal_take_the_same_course() {
         let home = world.path("home");
         let mut drill = world.command(env!("CARGO_BIN_EXE_consigne"));
         drill.arg("drill").arg(shipped(name)).args(["--answers", &answers(name), "--run-id", "real"]);
+        let exchanges =
+            ["kept.fixture.yaml", "kept.fixture.har"].map(|file| world.path(file).display().to_string());
+        let recorded = exchanges.iter().flat_map(|file| ["--record", file]).chain(["--held-back"]);
+        drill.args(recorded);
         let output = drill.env("CONSIGNE_HOME", &home).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let real = course(&events(&home.join("runs/real")));
@@ -77,7 +81,9 @@ fn a_drill_and_its_rehearsal_take_the_same_course() {
         let past = ["--answers", &answers(name), "--from", "real", "--no-fixture"];
         let record = world.path("learned.yaml").display().to_string();
         let learned = [&past[..4], &["--record", &record, "--held-back"]].concat();
-        for (out, args) in [("past", &past[..]), ("learned", &learned)] {
+        let given = exchanges.iter().flat_map(|file| ["--fixture", file]);
+        let exchanged: Vec<&str> = past[..2].iter().copied().chain(["--no-past"]).chain(given).collect();
+        for (out, args) in [("past", &past[..]), ("learned", &learned), ("exchanged", &exchanged)] {
             let mut command = world.command(env!("CARGO_BIN_EXE_consigne"));
             command.arg("rehearse").arg(shipped(name)).arg("--out").arg(world.path(out)).args(args);
             let output = command.env("CONSIGNE_HOME", &home).output().unwrap();

@@ -8,5 +8,4 @@ mod canary;
 mod echo;
 mod house;
 mod places;
-mod rotation;
 mod typed;

@@ -3,5 +3,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests are the outside world")]
 
+mod rotation;
 mod shapes;
 mod world;

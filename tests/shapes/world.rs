@@ -11,12 +11,16 @@ const PRACTICE: &str = "role_play: true\npeople:\n  bob: {}\nroles:\n  lead: [bo
 pub struct World {
     folder: TempDir,
     name: String,
+    /// Whether it drives the program beside it, and not the practice platform.
+    has_program: bool,
 }
 
 /// A drill that has ended.
 pub struct Drill {
     pub code: Option<i32>,
     pub said: String,
+    /// What its rehearsal said.
+    pub rehearsed: String,
     /// What the program was told, a line each.
     pub log: Vec<String>,
     events: Vec<Value>,
@@ -25,13 +29,26 @@ pub struct Drill {
 impl World {
     /// The runbook `name`, which `check` finds nothing wrong with.
     pub fn of(name: &str) -> Self {
-        let world = Self { folder: tempfile::tempdir().expect("a folder"), name: name.to_owned() };
+        Self::new(name, PRACTICE, true)
+    }
+
+    /// The same for a runbook against the practice platform.
+    pub fn with_platform(name: &str) -> Self {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/environments/practice.yaml");
+        let practice = std::fs::read_to_string(shipped).expect("the practice environment");
+        let program = format!("argv: [\"{}\", \"practice\"", env!("CARGO_BIN_EXE_consigne"));
+        Self::new(name, &practice.replace("argv: [\"consigne\", \"practice\"", &program), false)
+    }
+
+    fn new(name: &str, practice: &str, has_program: bool) -> Self {
+        let world =
+            Self { folder: tempfile::tempdir().expect("a folder"), name: name.to_owned(), has_program };
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes");
         std::fs::copy(own.join(format!("{name}.yaml")), world.path(&format!("{name}.yaml"))).expect("a copy");
         std::fs::copy(own.join("do"), world.path("do")).expect("a copy");
         std::fs::create_dir_all(world.path("environments")).expect("a folder");
         std::fs::create_dir_all(world.path("user")).expect("a folder");
-        std::fs::write(world.path("environments/practice.yaml"), PRACTICE).expect("a file");
+        std::fs::write(world.path("environments/practice.yaml"), practice).expect("a file");
         let checked = world.run(&["check", &format!("{name}.yaml"), "--env", "practice"]);
         let said = talk(&checked);
         assert!(checked.status.success() && !said.contains("warning"), "{said}");
@@ -49,6 +66,13 @@ impl World {
 
     pub fn unmark(&self, name: &str) {
         std::fs::remove_file(self.path(name)).expect("it was there");
+    }
+
+    /// What it says, where it has nothing to complain about.
+    pub fn say(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{}", talk(&output));
+        talk(&output)
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -70,8 +94,10 @@ impl World {
     pub fn drill(&self, answers: &str, inputs: &[&str]) -> Drill {
         std::fs::write(self.path("answers.yaml"), answers).expect("a file");
         let (file, program) = (format!("{}.yaml", self.name), format!("do={}", self.path("do").display()));
-        let mut args =
-            vec!["drill", &file, "--answers", "answers.yaml", "--run-id", "r", "--input", &program];
+        let mut args = vec!["drill", &file, "--answers", "answers.yaml", "--run-id", "r"];
+        if self.has_program {
+            args.extend(["--input", &program]);
+        }
         for input in inputs {
             args.extend(["--input", *input]);
         }
@@ -79,13 +105,14 @@ impl World {
         let verified = self.run(&["verify", "r"]);
         assert_eq!(verified.status.code(), Some(0), "{}\n{}", talk(&output), talk(&verified));
         let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
-        self.rehearse(&args[1..], &output);
+        let rehearsed = self.rehearse(&args[1..], &output);
         let journal = std::fs::read_to_string(self.path("home/runs/r/events.jsonl")).expect("a journal");
         let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         let events = events.flat_map(|line| line["events"].as_array().cloned().unwrap_or_default()).collect();
         Drill {
             code: output.status.code(),
             said: talk(&output),
+            rehearsed,
             log: log.lines().map(str::to_owned).collect(),
             events,
         }
@@ -94,13 +121,14 @@ impl World {
 
 impl World {
     /// A rehearsal with what the drill was answered ends like it, and does nothing.
-    fn rehearse(&self, args: &[&str], drilled: &Output) {
+    fn rehearse(&self, args: &[&str], drilled: &Output) -> String {
         let before = std::fs::read_to_string(self.path("log")).unwrap_or_default();
         let args: Vec<&str> = args.iter().copied().filter(|arg| !["--run-id", "r"].contains(arg)).collect();
         let rehearsed = self.run(&[&["rehearse", "--from", "r", "--out", "rehearsed"], &args[..]].concat());
         assert_eq!(rehearsed.status.code(), drilled.status.code(), "{}\n{}", talk(drilled), talk(&rehearsed));
         assert!(talk(&rehearsed).contains("record verified"), "{}", talk(&rehearsed));
         assert_eq!(std::fs::read_to_string(self.path("log")).unwrap_or_default(), before);
+        talk(&rehearsed)
     }
 }
 

@@ -81,6 +81,7 @@ pub fn graph_of(mode: Mode) -> Graph {
         steps: Vec::new(),
         guards: Vec::new(),
         rerun: None,
+        certificate: None,
     }
 }
 

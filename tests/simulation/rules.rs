@@ -209,6 +209,25 @@ fn rule_09_every_ending_reverses_newest_first_and_then_runs_finally() {
 }
 
 #[test]
+fn rule_09_a_gate_that_is_refused_at_the_end_is_a_refusal_and_hides_no_earlier_end() {
+    let plan = |goes_on: bool| {
+        let (mut go, mut tidy) = (gate("go", Kind::Approve, 1, &["tidy"]), write("tidy"));
+        go.0.gate.as_mut().expect("a gate").on_reject_continue = goes_on;
+        (go.0.section, tidy.0.section) = (Section::Finally, Section::Finally);
+        tidy.0.needs = vec!["go".to_owned()];
+        plan_of(vec![write("one"), go, tidy])
+    };
+    let refused = plan(false);
+    let life = end(&refused, true, &[("go", Fate::Bad)]);
+    assert_eq!((status(&life, "tidy"), finished(&life)), (Status::Skipped, RunStatus::Refused));
+    let life = end(&refused, false, &[("one", Fate::Bad), ("go", Fate::Bad)]);
+    assert_eq!(finished(&life), RunStatus::Failed, "the first error stays");
+    let pushed_back = plan(true);
+    let life = end(&pushed_back, true, &[("go", Fate::Bad)]);
+    assert_eq!(finished(&life), RunStatus::Succeeded);
+}
+
+#[test]
 fn rule_13_attempts_are_counted_in_all_and_wait_longer_each_time() {
     let (mut node, values) = write("write");
     node.retry = RetryPolicy { max_attempts: 2, errors: vec![ErrorClass::Connect], ..RetryPolicy::default() };

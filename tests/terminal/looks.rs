@@ -79,5 +79,5 @@ fn without_anybody_to_ask_a_run_parks() {
     let desk = Desk::new(GATE);
     let (code, said) = desk.runs(&["drill", "book.yaml", "--env", "plain", "--run-id", "r1"]);
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("consigne answer r1 sure yes|no") && !said.contains('\u{1b}'), "{said}");
+    assert!(said.contains("consigne answer r1 sure 'yes|no'") && !said.contains('\u{1b}'), "{said}");
 }

@@ -149,6 +149,7 @@ fn plan(kind: Kind) -> Graph {
         steps: vec![node],
         guards: vec![],
         rerun: None,
+        certificate: None,
     }
 }
 

@@ -76,7 +76,7 @@ enum Body {
 
 impl Request {
     fn of(known: &Known, http: &Http, around: Surroundings<'_>) -> Option<Self> {
-        let (method, address) = http.calls().into_iter().next()?;
+        let (method, address) = http.calls().next()?;
         let own = known.address(&address.value);
         let base = around.defaults.and_then(|d| d.base.as_ref()).map(|base| known.address(&base.value));
         let relative = own.starts_with('/');

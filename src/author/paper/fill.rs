@@ -59,8 +59,8 @@ impl Known {
 
     /// A text for people, in the language of the paper, else in the other.
     pub(super) fn words(&self, text: &Text) -> String {
-        let (first, second) = if self.french { (&text.fr, &text.en) } else { (&text.en, &text.fr) };
-        first.as_ref().or(second.as_ref()).map_or_else(String::new, |text| self.prose(&text.value))
+        let (first, second) = if self.french { (text.fr(), text.en()) } else { (text.en(), text.fr()) };
+        first.or(second).map_or_else(String::new, |text| self.prose(&text.value))
     }
 
     pub(super) fn line(&self, text: &Text) -> String {
@@ -70,8 +70,8 @@ impl Known {
     /// Data with its templates filled; a template that is one whole expression keeps the type of its value.
     pub(super) fn json(&self, data: &Data) -> Value {
         match data {
-            Data::Text(text) => match text.value.parts() {
-                [Part::Expr { expr, .. }] if expr.value(self).is_ok() => expr.value(self).unwrap_or_default(),
+            Data::Text(text) => match text.value.whole() {
+                Some(expr) if expr.value(self).is_ok() => expr.value(self).unwrap_or_default(),
                 _ => self.plain(&text.value).into(),
             },
             Data::List(list) => list.iter().map(|data| self.json(data)).collect(),
@@ -86,9 +86,9 @@ impl Known {
     }
 
     fn pieces(&self, template: &Template) -> Vec<(String, bool)> {
-        let piece = |part: &Part| match part {
-            Part::Text(text) => (text.clone(), false),
-            Part::Expr { expr, .. } => match (expr.secret(), expr.value(self)) {
+        let piece = |part: Part<'_>| match part {
+            Part::Text(text) => (text.to_owned(), false),
+            Part::Expr(expr) => match (expr.secret(), expr.value(self)) {
                 (Some(name), _) => (format!("<secret {name}>"), true),
                 (None, Ok(Value::String(text))) => (text, false),
                 (None, Ok(Value::Null)) => (String::new(), false),
@@ -96,7 +96,7 @@ impl Known {
                 (None, Err(_)) => (format!("<{}>", self.placeholder(expr.source())), true),
             },
         };
-        template.parts().iter().map(piece).collect()
+        template.parts().map(piece).collect()
     }
 
     fn placeholder(&self, source: &str) -> String {

@@ -33,8 +33,8 @@ impl Paper<'_> {
             return Some((known.plain(&page.subject.value), known.plain(&page.text.value)));
         }
         let of = |text: &crate::runbook::scalar::Text| {
-            let own = if self.french { &text.fr } else { &text.en };
-            let text = own.as_ref().or(text.fr.as_ref()).or(text.en.as_ref())?;
+            let own = if self.french { text.fr() } else { text.en() };
+            let text = own.or(text.fr()).or(text.en())?;
             Some(known.plain(&text.value))
         };
         Some((of(notify.subject.as_ref()?)?, of(notify.text.as_ref()?)?))

@@ -43,12 +43,15 @@ pub struct RehearseArgs {
     /// Use the answers of no real run
     #[arg(long)]
     pub no_past: bool,
-    /// Leave the fixture beside the runbook alone
+    /// Leave the fixtures beside the runbook alone
     #[arg(long)]
     pub no_fixture: bool,
-    /// Write what the real run was answered as a fixture, and rehearse with it
-    #[arg(long, value_name = "FILE")]
-    pub record: Option<PathBuf>,
+    /// A fixture instead of those beside the runbook: YAML, or HTTP exchanges as HAR; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "no_fixture")]
+    pub fixture: Vec<PathBuf>,
+    /// Write what the real run was answered as a fixture, and rehearse with it; FILE.har gets the HTTP exchanges
+    #[arg(long, value_name = "FILE", conflicts_with = "fixture")]
+    pub record: Vec<PathBuf>,
     /// With --record: write what the run holds back as well, which may be confidential
     #[arg(long, requires = "record")]
     pub held_back: bool,

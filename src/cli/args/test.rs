@@ -17,6 +17,9 @@ pub struct TestArgs {
     /// Write the outcome as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// A fixture that does not fit its runbook any more is a failure, too
+    #[arg(long)]
+    pub strict_fixtures: bool,
     /// Keep the rehearsals in this folder, which has to be new
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,

@@ -11,7 +11,9 @@ use super::super::chosen::Chosen;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
+use super::super::fixture;
 use super::super::plan::undecided;
+use super::super::shelf;
 use super::super::ui::Ui;
 use super::{me, script};
 use crate::core::RunStatus;
@@ -20,11 +22,11 @@ use crate::engine::rehearsal::sweep::{Did, Subject, Swept, sweep};
 use crate::engine::rehearsal::{self};
 use crate::plan::Mode;
 use crate::record::origin::Origin;
-use crate::runbook::catalogue::{Catalogue, Found};
 
 pub(super) fn every(args: &RehearseArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
-    let files = files(args, ui)?;
+    let named: Vec<PathBuf> = std::iter::once(&args.choice.file).chain(&args.more).cloned().collect();
+    let files = shelf::files_of(&named, ui)?;
     let subjects: Vec<Subject> =
         files.iter().map(|file| subject(args, file, ui)).collect::<Result<_, CliError>>()?;
     let scratch = Scratch::make()?;
@@ -69,31 +71,6 @@ impl Drop for Scratch {
     }
 }
 
-/// The runbooks: files and ids as they are, and all that lie below a folder.
-fn files(args: &RehearseArgs, ui: Ui) -> Result<Vec<PathBuf>, CliError> {
-    let mut out = Vec::new();
-    for named in std::iter::once(&args.choice.file).chain(&args.more) {
-        if !named.is_dir() {
-            out.push(super::super::shelf::file_of(named, ui)?);
-            continue;
-        }
-        let mut catalogue = Catalogue::default();
-        catalogue.look_below(named);
-        let mut found: Vec<PathBuf> = catalogue
-            .found
-            .iter()
-            .filter(|found| Found::id(found).is_some())
-            .map(|found| found.path.clone())
-            .collect();
-        if found.is_empty() {
-            return Err(CliError::new(Exit::Invalid, format!("no runbook lies below {}", named.display())));
-        }
-        found.sort();
-        out.extend(found);
-    }
-    Ok(out)
-}
-
 /// A runbook with the inputs, answers and fixture that lie beside it.
 fn subject(args: &RehearseArgs, file: &Path, ui: Ui) -> Result<Subject, CliError> {
     let choice = ChoiceArgs {
@@ -112,8 +89,9 @@ fn subject(args: &RehearseArgs, file: &Path, ui: Ui) -> Result<Subject, CliError
         let path = chosen.file.with_extension(what);
         path.is_file().then_some(path)
     };
-    if let Some(file) = beside("fixture.yaml").filter(|_| !args.no_fixture) {
-        scenarios.push((script(&file, &plan)?, Origin::Fixture));
+    let named = if args.no_fixture { Vec::new() } else { fixture::beside(&chosen.file) };
+    for file in if args.fixture.is_empty() { &named } else { &args.fixture } {
+        scenarios.push((fixture::read(file, &plan)?, Origin::Fixture));
     }
     let mut answers = BTreeMap::new();
     for (scenario, _) in scenarios.iter().rev() {

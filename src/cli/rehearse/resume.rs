@@ -8,6 +8,7 @@ use super::super::args::DriveArgs;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
+use super::super::fixture::{self, Drifting};
 use super::super::home::Home;
 use super::super::ui::Ui;
 use super::{interrupts, me, reads_in, script, told};
@@ -87,22 +88,20 @@ pub(in crate::cli) fn resume(
         dir,
     };
     let rehearsed = rehearsal::resume(new, answering, end).map_err(drive::launch_error)?;
-    told::report(&rehearsed, common, ui)
+    told::report(&rehearsed, &Drifting::default(), common, ui)
 }
 
 /// Who says what the outside says, in the order in which they did.
 fn cast(begun: &Begun, common: &DriveArgs) -> Result<(Cast, Scenario), CliError> {
     let plan = &begun.plan;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
-    let read = |name| -> Result<Option<Scenario>, CliError> {
-        let file = begun.file(name).map_err(drive::launch_error)?;
-        file.map(|file| script(&file, plan)).transpose()
-    };
-    let scenario = read(frozen::SCENARIO)?;
-    let fixture = read(frozen::FIXTURE)?;
-    for (script, origin) in [(&scenario, Origin::Scenario), (&fixture, Origin::Fixture)] {
-        sources
-            .extend(script.as_ref().map(|script| Box::new(Written::new(script, origin)) as Box<dyn Source>));
+    let file = begun.file(frozen::SCENARIO).map_err(drive::launch_error)?;
+    let scenario = file.map(|file| script(&file, plan)).transpose()?;
+    if let Some(scenario) = &scenario {
+        sources.push(Box::new(Written::new(scenario, Origin::Scenario)));
+    }
+    for file in begun.fixtures().map_err(drive::launch_error)? {
+        sources.push(Box::new(Written::new(&fixture::read(&file, plan)?, Origin::Fixture)));
     }
     if let Some(past) = &begun.frozen.past {
         sources.push(Box::new(PastRun::new(&real(past, plan, common)?)));

@@ -8,6 +8,7 @@ use super::super::args::DriveArgs;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
+use super::super::fixture::Drifting;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
 use super::Rehearsed;
@@ -30,7 +31,12 @@ struct Tally {
     not_walked: Vec<String>,
 }
 
-pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Result<Exit, CliError> {
+pub(super) fn report(
+    rehearsed: &Rehearsed,
+    drifting: &Drifting,
+    common: &DriveArgs,
+    ui: Ui,
+) -> Result<Exit, CliError> {
     let rest = &rehearsed.rest;
     let (state, french) = (&rest.state, rest.state.run.lang == "fr");
     let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
@@ -48,7 +54,7 @@ pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Resul
         let mut value = super::super::show::summary(state, &rest.dir, Some(&rest.head));
         value["rehearsal"] = json!({
             "from": tally.from, "made_up": tally.made_up, "not_walked": tally.not_walked,
-            "unused": rehearsed.unused, "beyond": beyond.json(),
+            "unused": rehearsed.unused, "beyond": beyond.json(), "drifting": drifting.json(),
         });
         if let Some(aftermath) = &aftermath {
             value["rehearsal"]["faults"] = aftermath.json();
@@ -67,6 +73,7 @@ pub(super) fn report(rehearsed: &Rehearsed, common: &DriveArgs, ui: Ui) -> Resul
     }
     tally.say(&rehearsed.unused, french, ui);
     beyond.say(french, ui);
+    drifting.say(french, ui);
     if let Some(aftermath) = &aftermath {
         aftermath.say(french, ui);
     }

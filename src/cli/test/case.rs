@@ -12,6 +12,7 @@ use crate::cli::chosen::Chosen;
 use crate::cli::drive;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::fixture;
 use crate::cli::plan::undecided;
 use crate::cli::rehearse::wished;
 use crate::clock::VirtualClock;
@@ -113,9 +114,9 @@ fn fits(suite: &Suite, case: &CaseDecl, scenario: &Scenario, plan: &Plan) -> Res
     let ids = suite.scenario.ids().chain(scenario.ids());
     let said = [&decl.answers, &case.answers].into_iter().flatten();
     let said = said.flat_map(|Said(answers)| answers.iter().map(|(id, answer)| (id, &answer.at)));
-    let fixture = suite.fixture.iter().flat_map(Scenario::ids);
     let expected = named.iter().map(|(name, at)| (name, at));
-    let mut problems = drive::unknown_steps(ids.chain(said).chain(fixture).chain(expected), plan);
+    let mut problems = drive::unknown_steps(ids.chain(said).chain(expected), plan);
+    problems.extend(suite.fixtures.iter().flat_map(|(_, said)| fixture::misfits(said, plan)));
     let people = &plan.graph.people.people;
     for starter in case.starter.iter().filter(|starter| !people.contains_key(&starter.value)) {
         let message = format!("the environment knows nobody of the name `{}`", starter.value);
@@ -147,7 +148,7 @@ fn rehearsal(
         Box::new(Written::new(scenario, Origin::Scenario)),
         Box::new(Written::new(&suite.scenario, Origin::Scenario)),
     ];
-    if let Some(fixture) = &suite.fixture {
+    for (_, fixture) in &suite.fixtures {
         sources.push(Box::new(Written::new(fixture, Origin::Fixture)));
     }
     let seed = match scenario.seed.or(suite.scenario.seed) {

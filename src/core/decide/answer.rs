@@ -8,7 +8,7 @@ use super::super::event::{
 use super::super::input::Answer;
 use super::super::state::{Ask, Belief, ItemState, State};
 use super::entitled::{entitled, may_break_glass, same};
-use super::needed::{needed_outputs, needed_secrets};
+use super::needed::{given_by, needed_outputs, needed_secrets};
 use super::{Draft, Refused, choose, form, read_back};
 use crate::clock::Timestamp;
 use crate::plan::{Effect, Evidence, Plan};
@@ -456,7 +456,7 @@ fn override_fits(
         }
     }
     for (name, value) in given.into_iter().flatten() {
-        if !node.outputs.iter().any(|output| output.name == *name) {
+        if !given_by(node).iter().any(|output| output.name == *name) {
             return Err(Refused::new("unknown-output", format!("step `{}` has no output `{name}`", node.id)));
         }
         hidden.put(&format!("output.{name}"), value);

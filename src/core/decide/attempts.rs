@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::super::attempt::{ABSENT, ARTIFACT, AttemptKey, AttemptRequest, AttemptResult, Outcome, Role};
 use super::super::bind;
-use super::super::event::{AskEnd, AskKind, Ended, Event, Fact, Hidden, SkipReason, Status, VoidReason};
+use super::super::event::{
+    AskEnd, AskKind, Ended, Event, Fact, Hidden, ReversalEnd, SkipReason, Status, VoidReason,
+};
 use super::super::limits::{self, Beyond};
 use super::super::retry::{self, MAX_ATTEMPTS, MAX_INTERRUPTIONS};
 use super::super::state::{Belief, ItemState, Last, Phase};
@@ -265,20 +267,26 @@ impl Draft<'_> {
         }
         let digest = match digest {
             Some(digest) => Some(digest),
-            None => bind::digest(self.plan, self.state, step, &self.not_known_at_approval(step))?,
+            // The request as it will be, whatever an approval knew of it: the same at each attempt.
+            None => bind::digest(self.plan, self.state, step, &BTreeSet::new())?,
         };
         Ok(digest.map(|digest| self.key(step, role, &digest)))
     }
 
     fn key(&self, step: usize, role: Role, digest: &str) -> String {
-        let shape = self.state.shape();
-        bind::key(&self.state.run.id, &shape.written(step).id, shape.item(step), role, digest)
+        let (shape, first) = (self.state.shape(), self.first_of_the_same(step));
+        bind::key(&self.state.run.id, &shape.written(step).id, shape.item(first), role, digest)
     }
 
-    fn not_known_at_approval(&self, step: usize) -> BTreeSet<String> {
-        let asks = self.state.shape().covered_by(step);
-        let asks = asks.filter_map(|gate| self.state.ask(self.state.step(gate).last_ask?));
-        asks.filter_map(|ask| ask.binds.as_ref()).flat_map(|binds| binds.later_of(self.state, step)).collect()
+    /// Where an item that is done again was done first: what may have happened there must not happen twice. What was
+    /// reversed since has to happen again.
+    fn first_of_the_same(&self, step: usize) -> usize {
+        let reversed = |at: &usize| {
+            let ended = |end| matches!(end, Some(ReversalEnd::Done | ReversalEnd::Failed));
+            self.state.reversals().iter().any(|reversal| reversal.step == *at && ended(reversal.end))
+        };
+        let before = self.state.shape().same_item(step).into_iter();
+        before.take_while(|at| !reversed(at)).last().unwrap_or(step)
     }
 
     /// The approval, if any, that does not let the step through as it would be done now.

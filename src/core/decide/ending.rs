@@ -70,13 +70,27 @@ impl Draft<'_> {
             Ended::Succeeded if self.state.run.ending_failed => {
                 (RunStatus::Failed, "ending_failed".to_owned())
             }
-            Ended::Succeeded => (RunStatus::Succeeded, ending.reason),
+            Ended::Succeeded => match self.refused_at_the_end() {
+                Some(reason) => (RunStatus::Refused, reason),
+                None => (RunStatus::Succeeded, ending.reason),
+            },
             Ended::Failed => (RunStatus::Failed, ending.reason),
             Ended::Refused => (RunStatus::Refused, ending.reason),
             Ended::Cancelled => (RunStatus::Cancelled, ending.reason),
         };
         let still_open = self.state.still_open();
         self.emit_run(Fact::RunFinished { status, reason, still_open });
+    }
+
+    /// A gate of `finally` that somebody refused, where nothing says that the run goes on.
+    fn refused_at_the_end(&self) -> Option<String> {
+        let (shape, state) = (self.state.shape(), &self.state);
+        let is_shut = |at: &usize| {
+            let goes_on = shape.node(*at).gate.as_ref().is_none_or(|gate| gate.on_reject_continue);
+            !goes_on && state.step(*at).status == Status::Rejected
+        };
+        let gate = state.places().filter(|at| !shape.is_main(*at)).find(is_shut)?;
+        Some(format!("{}:{}", state.step(gate).reason.as_deref().unwrap_or("rejected"), self.name(gate)))
     }
 
     /// Decides about the newest reversal that is not closed.

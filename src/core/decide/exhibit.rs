@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::scope::Names;
 use super::super::state::Ask;
-use crate::runbook::template::{Part, Template};
+use crate::runbook::template::Template;
 
 /// Bytes of one of them, at most. What is longer is cut, and says so.
 const MOST: usize = 32 * 1024;
@@ -21,8 +21,8 @@ pub struct Exhibit {
 
 /// A text that cannot be rendered is shown as it is written.
 pub(super) fn exhibits(show: &[Template], names: &Names<'_>) -> Vec<Exhibit> {
-    let exhibit = |template: &Template| match template.parts() {
-        [Part::Expr { expr, .. }] => {
+    let exhibit = |template: &Template| match template.whole() {
+        Some(expr) => {
             let text = match expr.value(names) {
                 Ok(Value::String(text)) => text,
                 Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string()),
@@ -30,7 +30,7 @@ pub(super) fn exhibits(show: &[Template], names: &Names<'_>) -> Vec<Exhibit> {
             };
             Exhibit { of: Some(expr.source().to_owned()), text: cut(text) }
         }
-        _ => {
+        None => {
             let text = template.render(names);
             let text = text.map_or_else(|_| template.source().to_owned(), |text| text.to_string());
             Exhibit { of: None, text: cut(text) }

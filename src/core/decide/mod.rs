@@ -23,7 +23,7 @@ pub use answer::{choices, decision};
 pub use asks::Shown;
 pub use choose::{Choosable, listed, picked};
 pub use exhibit::{Exhibit, exhibited};
-pub use needed::{needed_outputs, needed_secrets};
+pub use needed::{given_by, needed_outputs, needed_secrets};
 pub use read_back::expected;
 
 use std::collections::BTreeMap;

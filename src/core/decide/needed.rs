@@ -3,12 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::super::state::State;
-use crate::plan::Plan;
+use crate::plan::{InputKind, Kind, OutputNode, Plan, StepNode};
 
 /// The outputs of a step that some step still to come reads.
 pub fn needed_outputs(plan: &Plan, state: &State, step: usize) -> BTreeSet<String> {
-    let declared = state.shape().node(step).outputs.iter().map(|output| output.name.as_str());
-    read_later(plan, state, step, &declared.collect())
+    let given = given_by(state.shape().node(step));
+    read_later(plan, state, step, &given.iter().map(|output| output.name.as_str()).collect())
+}
+
+/// What whoever takes the place of a step may give: its outputs, and what would have been chosen.
+pub fn given_by(node: &StepNode) -> Vec<OutputNode> {
+    let mut all = node.outputs.clone();
+    if node.kind == Kind::Choice {
+        let one = InputKind::String;
+        let kind = if node.many.is_some() { InputKind::List(Box::new(one)) } else { one };
+        all.push(OutputNode { name: "answer".to_owned(), public: false, kind });
+    }
+    all
 }
 
 /// The secrets that some step still to come uses, and that this step has not given. Nobody can give them in its place:

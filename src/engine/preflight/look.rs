@@ -2,6 +2,7 @@
 //! could not be checked, which never counts as there. Shows no secret; of what children inherit, values only of the
 //! few variables that are never secret.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,9 +14,11 @@ use tokio::task::JoinSet;
 use super::{Place, found, wanted};
 use crate::clock::Clock;
 use crate::engine::ambient;
+use crate::engine::certified;
 use crate::engine::identity;
 use crate::plan::preview::{self, DECIDED_LATER};
 use crate::plan::{GateNode, Identity, Kind, Localized, Plan, SecretSource, Service};
+use crate::record::certificate::Standing;
 use crate::record::keys::{ExecutorKey, KeyError};
 use crate::record::ledger::LEDGER;
 use crate::record::trust::Trust;
@@ -38,6 +41,7 @@ pub enum About {
     Target,
     Host,
     Gate,
+    Certificate,
     Signer,
     Key,
     Folder,
@@ -68,6 +72,8 @@ pub struct Look<'a> {
     /// Those that a drill would start.
     pub services: &'a [Service],
     pub secrets: &'a Secrets,
+    /// The files that a run of it would freeze, besides the plan.
+    pub frozen: &'a BTreeMap<String, Vec<u8>>,
     pub home: &'a Path,
     pub runs: &'a Path,
     pub clock: &'a dyn Clock,
@@ -94,6 +100,7 @@ impl Look<'_> {
         out.extend(self.targets().await);
         out.extend(self.hosts().await);
         out.extend(self.gates());
+        out.extend(self.certificate());
         out.extend(self.signers());
         out.extend(self.key());
         out.push(self.folder());
@@ -250,6 +257,20 @@ impl Look<'_> {
                 finding(About::Gate, &step.id, verdict, detail)
             })
             .collect()
+    }
+
+    /// Where a run may only begin with a rehearsal certificate: whether there is one.
+    fn certificate(&self) -> Option<Finding> {
+        let name = &self.plan.graph.runbook;
+        let standing = certified::standing(self.plan, self.frozen, self.home, self.clock.now());
+        let (verdict, detail) = match standing {
+            Ok(standing) => (
+                if matches!(standing, Some(Standing::Valid(_))) { Verdict::Ok } else { Verdict::Missing },
+                certified::told(&standing?),
+            ),
+            Err(error) => (Verdict::Missing, as_is(error.to_string())),
+        };
+        Some(finding(About::Certificate, name, verdict, detail))
     }
 
     fn holders(&self, roles: &[String]) -> Vec<String> {

@@ -45,6 +45,13 @@ impl Draft {
         draft
     }
 
+    /// The document of an answer with this body.
+    pub(super) fn of_body(body: Value) -> Self {
+        let mut draft = Self::default();
+        draft.root.insert("body".to_owned(), body);
+        draft
+    }
+
     fn expect(&mut self, expect: &Expect, values: &Values) {
         if let Some(schema) = &expect.schema {
             let sample = sample(schema, 0);
@@ -100,7 +107,8 @@ impl Draft {
         }
     }
 
-    fn put(&mut self, path: &str, value: Value) {
+    /// Puts a value at a path, when the filter is nothing else.
+    pub(super) fn put(&mut self, path: &str, value: Value) {
         let Some(parts) = parts(path) else { return };
         let mut parts = parts.into_iter();
         let Some(Part::Field(first)) = parts.next() else { return };

@@ -16,8 +16,16 @@ use crate::plan::Plan;
 /// Names below `plan/`.
 pub const FROZEN: &str = "rehearsal.json";
 pub const SCENARIO: &str = "scenario.yaml";
-pub const FIXTURE: &str = "fixture.yaml";
 pub const ANSWERS: &str = "answers.yaml";
+
+/// What the names of fixtures begin with.
+const FIXTURE: &str = "fixture-";
+
+/// The name of a fixture, the first of which is asked first.
+pub fn fixture(nth: usize, file: &Path) -> String {
+    let form = file.extension().map_or_else(|| "yaml".into(), |form| form.to_string_lossy());
+    format!("{FIXTURE}{nth:04}.{form}")
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +103,15 @@ impl Begun {
         this.frozen = serde_json::from_slice(&bytes)
             .map_err(|error| LaunchError::Corrupt { path, what: error.to_string() })?;
         Ok(this)
+    }
+
+    /// The fixtures, in the order in which they are asked.
+    ///
+    /// # Errors
+    /// One is not the one that the journal names.
+    pub fn fixtures(&self) -> Result<Vec<PathBuf>, LaunchError> {
+        let names = self.digests.keys().filter(|name| name.starts_with(FIXTURE));
+        Ok(names.map(|name| self.file(name)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// A frozen file; none if it has none of that name.

@@ -8,6 +8,8 @@
 //!
 //! - `sources`: who may know what a call is answered; `past`: a real run as one; `placeholder` makes it up, with a
 //!   `draft` of what the step would take.
+//! - `exchanges`: the HTTP calls of a real run as a HAR file; `matching`: which of them a request is answered by;
+//!   `drift`: what a fixture says that is not so any more.
 //! - `faults`: what goes wrong because somebody wished for it; `mishap` carries out what the outside has no part in.
 //! - `frozen`: what it takes to go on with one; `recalled`: what its sources have said already.
 //! - `beyond`: what would leave the machine in a run, and is noted instead.
@@ -20,10 +22,13 @@
 
 pub mod beyond;
 mod draft;
+pub mod drift;
+pub mod exchanges;
 pub mod faults;
 pub mod findings;
 pub mod frozen;
 mod interrupts;
+mod matching;
 mod mishap;
 pub mod past;
 pub mod placeholder;
@@ -318,7 +323,17 @@ impl Driver<'_> {
                 self.input(input)?;
             }
         }
-        first.into_iter().try_for_each(|input| self.input(input))
+        let begins = self.sim.state.phase() == Phase::New;
+        first.into_iter().try_for_each(|input| self.input(input))?;
+        if begins { self.notes() } else { Ok(()) }
+    }
+
+    /// What there is to say about the sources stands in the record.
+    fn notes(&mut self) -> Result<(), LaunchError> {
+        for text in self.sim.world.notes() {
+            self.input(Input::Note { actor: Actor::executor(), text })?;
+        }
+        Ok(())
     }
 
     fn drive(&mut self) -> Result<Stopped, LaunchError> {

@@ -1,10 +1,13 @@
 //! What the outside said in a run that was real: attempt by attempt, with the values that its directory holds back.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::sources::{Asked, Drawn, Imagined, Source};
-use crate::core::{AttemptRequest, AttemptResult, Event, Fact, Json, Outcome, Role, State};
+use crate::core::event::Hidden;
+use crate::core::{
+    AttemptKey, AttemptRequest, AttemptResult, BlobRef, Event, Fact, Json, Outcome, Role, State,
+};
 use crate::engine::launch::{self, LaunchError};
 use crate::journal::{Entry, Journal};
 use crate::plan::{Mode, Plan};
@@ -22,6 +25,7 @@ pub struct PastRun {
 
 /// A run that was real, as its directory tells it.
 pub struct Real {
+    pub dir: PathBuf,
     pub plan: Plan,
     pub state: State,
     pub entries: Vec<Entry>,
@@ -33,7 +37,7 @@ impl Real {
     pub fn read(dir: &Path) -> Result<Self, LaunchError> {
         let entries = Journal::read(dir)?;
         let (plan, _, state) = launch::fold(dir, &entries)?;
-        Ok(Self { plan, state, entries })
+        Ok(Self { dir: dir.to_owned(), plan, state, entries })
     }
 
     /// Something was really done, and it is over.
@@ -41,24 +45,52 @@ impl Real {
         !matches!(self.plan.graph.mode, Mode::Rehearsal) && self.state.run.finished.is_some()
     }
 
-    /// Every attempt that ended by itself, in order: where, what for, and how.
-    pub fn attempts(&self) -> Vec<(String, Role, Option<String>, Outcome)> {
+    /// Every attempt that ended by itself, in order.
+    pub fn attempts(&self) -> Vec<Attempt> {
         let mut begun = BTreeMap::new();
         let mut out = Vec::new();
         for event in self.entries.iter().flat_map(|entry| &entry.events) {
-            let key = (event.step.clone(), event.item, event.attempt);
+            let (Some(step), Some(attempt)) = (&event.step, event.attempt) else { continue };
+            let key = AttemptKey { step: step.clone(), item: event.item, attempt };
             if let Fact::AttemptStarted { role, part, .. } = &event.fact {
-                begun.insert(key, (*role, part.clone()));
+                let request = event.hidden.0.get("request");
+                let request = request.and_then(|text| serde_json::from_str(text).ok());
+                begun.insert(key, (*role, part.clone(), request));
             } else if let Some(outcome) = outcome(event)
-                && let Some((role, part)) = begun.get(&key)
-                && let Some(step) = &event.step
+                && let Some((role, part, request)) = begun.remove(&key)
             {
                 let place = self.state.find_item(step, event.item);
                 let label = place.map_or_else(|| step.clone(), |(at, _)| self.state.shape().label(at));
-                out.push((label, *role, part.clone(), outcome));
+                let hidden = event.hidden.clone();
+                out.push(Attempt { label, role, part, request, outcome, hidden });
             }
         }
         out
+    }
+}
+
+/// An attempt of a real run.
+pub struct Attempt {
+    /// As people call its place.
+    pub label: String,
+    pub role: Role,
+    pub part: Option<String>,
+    /// As it was sent, secrets by their names.
+    pub request: Option<AttemptRequest>,
+    /// How it ended; without what was held back of the answer itself.
+    pub outcome: Outcome,
+    hidden: Hidden,
+}
+
+impl Attempt {
+    /// The beginning of what was answered or printed, masked when it came: `body`, `headers`, `stdout`.
+    pub fn excerpt(&self, name: &str) -> Option<String> {
+        self.hidden.text(&format!("excerpt.{name}"))
+    }
+
+    /// What is kept of it beside the journal, where it is longer than an excerpt.
+    pub fn blob(&self, name: &str) -> Option<BlobRef> {
+        self.hidden.blobs().remove(name)
     }
 }
 
@@ -92,7 +124,7 @@ fn outcome(event: &Event) -> Option<Outcome> {
 impl PastRun {
     pub fn new(real: &Real) -> Self {
         let mut outcomes: BTreeMap<Key, Vec<Outcome>> = BTreeMap::new();
-        for (label, role, part, outcome) in real.attempts() {
+        for Attempt { label, role, part, outcome, .. } in real.attempts() {
             outcomes.entry((label, role, part)).or_default().push(outcome);
         }
         Self { id: real.state.run.id.clone(), outcomes, drawn: BTreeMap::new() }

@@ -104,6 +104,12 @@ impl Stage {
         cast.sources.iter().flat_map(|source| source.unused()).collect()
     }
 
+    /// What there is to say in the record about the sources.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
+        cast.sources.iter().flat_map(|source| source.notes()).collect()
+    }
+
     /// The faults, and whether they came to pass.
     pub(super) fn faults(&self) -> Vec<(Fault, bool)> {
         self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.came()

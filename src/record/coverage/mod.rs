@@ -286,6 +286,11 @@ impl Coverage {
         &self.runbook
     }
 
+    /// That version is the one that this is about: every file of it is the same.
+    pub fn is_of(&self, version: &Version) -> bool {
+        self.version.is(version)
+    }
+
     /// Takes in what a run walked, as far as its steps are written as they are now, and says how many edges that are. A
     /// run of another runbook counts for nothing.
     pub fn add(&mut self, run: &Past) -> usize {

@@ -5,6 +5,7 @@
 //! history has its end. AUTHORISATION: the keys are trusted, and who opened a gate was entitled to. One never hides
 //! another, and every finding names its file, line and byte where it has them. It repairs nothing.
 
+mod certificate;
 mod files;
 mod gates;
 mod limits;
@@ -170,6 +171,9 @@ pub fn verify(dir: &Path, trust: &Trust, options: Options) -> Result<Verificatio
     };
     let report = seal::check(&mut checker, &read, story.as_ref().map(|s| &s.public), &heads)?;
     files::check(&mut checker, &read, story.as_ref().map(|s| &s.public))?;
+    if let Some(story) = &story {
+        certificate::check(&mut checker, &story.public, names)?;
+    }
     let mode = story.as_ref().map(|story| story.public.graph().mode);
     if mode == Some(Mode::Rehearsal) {
         let what = "the key of rehearsals is no secret: this shows that the files belong together, not who made them";

@@ -66,6 +66,7 @@ fn options(checker: &mut Checker<'_>, choice: &ChoiceDecl) {
     }
     for (at, option) in list.value.iter().enumerate() {
         let id = &option.id;
+        super::bounds::name(checker, id);
         if id.value.is_empty() || id.value.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',')
         {
             let message = format!("`{}` is not an id of an option: no white space, no comma", id.value);

@@ -1,12 +1,12 @@
 //! What commands do to the world, against what is declared.
 
-use super::Checker;
-use super::scripts;
-use crate::diag::{Place, Span};
+use super::scripts::{self, Code};
+use super::{Checker, bounds};
+use crate::diag::Place;
 use crate::runbook::act::Act;
-use crate::runbook::position;
+use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{EffectWord, Step};
-use crate::runbook::shell::{self, Danger, Level, Word};
+use crate::runbook::shell::{self, Danger, Level, Lowered, Lowering, Reading, Scratch, Word};
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for at in 0..checker.steps.len() {
@@ -28,8 +28,11 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let words = words(act);
-    scripts::check(checker, act, &words);
-    contradiction(checker, act, probe, &words);
+    bounds::handed(checker, act);
+    let lowering = act.shell.map(|script| Lowering::of(&script.value));
+    let code = act.shell.zip(lowering.as_ref()).map(|(script, lowering)| Code::new(script, lowering));
+    scripts::check(checker, act, &words, code.as_ref());
+    contradiction(checker, act, probe, &words, code.as_ref());
 }
 
 /// Programs and people do anything: what it is should be said.
@@ -41,7 +44,11 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     let span = step.keys.get(kind).unwrap_or(step.span);
     let message = format!("step `{}` does not say what it does to the world; taken as `write`", step.name());
     let problem = checker.warning("effect-undeclared", span, message);
-    let likely = match worst(&dangers(step.act(), &words(step.act()))) {
+    let act = step.act();
+    let lowering = act.shell.map(|script| Lowering::of(&script.value));
+    let reading = lowering.as_ref().map(|lowering| (&lowering.lowered, lowering.reading()));
+    let script = reading.as_ref().map(|(lowered, reading)| (*lowered, reading));
+    let likely = match worst(&dangers(act, &words(act), script)) {
         Some((Level::Removes, _)) => "destructive",
         Some((Level::Changes, _)) => "write, or destructive",
         None => "read, write, destructive or notify",
@@ -49,7 +56,13 @@ fn declared_effect(checker: &mut Checker<'_>, step: &Step) {
     checker.push(problem.help(format!("add `effect:` {likely}")));
 }
 
-fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[Word]) {
+fn contradiction(
+    checker: &mut Checker<'_>,
+    act: Act<'_>,
+    probe: bool,
+    words: &[Word],
+    code: Option<&Code<'_>>,
+) {
     let declared = act.effect.map(|effect| effect.value);
     let kind = || act.kinds().next().map_or(act.span, |(_, span)| span);
     let span = act.effect.map_or_else(kind, |effect| effect.span);
@@ -67,7 +80,7 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[
         }
         return;
     }
-    let dangers = dangers(act, words);
+    let dangers = dangers(act, words, code.map(|code| (code.lowered, &code.reading)));
     let Some((level, danger)) = worst(&dangers) else { return };
     let reads = probe || declared == Some(EffectWord::Read);
     let looks = match level {
@@ -88,13 +101,15 @@ fn contradiction(checker: &mut Checker<'_>, act: Act<'_>, probe: bool, words: &[
         ),
         None => checker.warning("effect-contradiction", span, "this command looks destructive"),
     };
-    let problem = match place(checker, act, danger) {
-        Some(place) => problem.also(place, danger.what.clone()),
+    let problem = match code.map(|code| code.span(checker, &danger.range)) {
+        Some(span) => problem.also(Place::from(span.at(checker.source)), danger.what.clone()),
         None => problem.label(danger.what.clone()),
     };
     checker.push(match level {
         Level::Removes => problem.help("declare `effect: destructive`, and put a gate in front of it"),
-        Level::Changes => problem.help("declare `effect: write`, or ask with a command that changes nothing"),
+        Level::Changes => problem
+            .help("declare `effect: write`, or ask with a command that changes nothing")
+            .help("a read keeps files of its own in `{{ run.work }}`, or in what `mktemp` makes"),
     });
 }
 
@@ -104,10 +119,16 @@ fn words(act: Act<'_>) -> Vec<Word> {
 }
 
 /// What an action visibly does; `words`: those of its `argv`.
-fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
-    match act.shell {
-        Some(script) => shell::in_script(&scripts::lowered(&script.value).text),
-        None if act.argv.is_some() => shell::in_argv(words),
+fn dangers(act: Act<'_>, words: &[Word], script: Option<(&Lowered, &Reading<'_>)>) -> Vec<Danger> {
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    let env = env.map(|(name, value)| (name.value.as_str(), &value.value));
+    let cwd = act.cwd.map(|cwd| &cwd.value);
+    match script {
+        Some((lowered, script)) => {
+            let values = lowered.values.iter().map(|(name, value)| (name.as_str(), value));
+            shell::in_script(script, &Scratch::new(env.chain(values), cwd))
+        }
+        None if act.argv.is_some() => shell::in_argv(words, &Scratch::new(env, cwd)),
         None => Vec::new(),
     }
 }
@@ -115,13 +136,4 @@ fn dangers(act: Act<'_>, words: &[Word]) -> Vec<Danger> {
 fn worst(dangers: &[Danger]) -> Option<(Level, &Danger)> {
     let level = dangers.iter().map(|danger| danger.level).max()?;
     dangers.iter().find(|danger| danger.level == level).map(|danger| (level, danger))
-}
-
-/// Where in the script it stands.
-fn place(checker: &Checker<'_>, act: Act<'_>, danger: &Danger) -> Option<Place> {
-    let script = act.shell?;
-    let range = scripts::lowered(&script.value).in_source(&danger.range);
-    let length = range.len().max(1);
-    let span: Span = position::inner(checker.source, script.span, script.value.source(), range.start, length);
-    Some(span.at(checker.source).into())
 }

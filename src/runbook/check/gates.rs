@@ -224,29 +224,24 @@ fn visible_lists(checker: &mut Checker<'_>, gate: usize, at: usize, seen: &mut B
     for list in around.collect::<Vec<_>>() {
         let step = checker.steps[list];
         let Some(each) = step.for_each.as_ref().filter(|_| seen.insert((gate, list))) else { continue };
-        for text in texts::of_step(step).iter().filter(|text| text.place == texts::Use::List) {
-            for expr in text.text.exprs() {
-                for path in each.items.value.refs() {
-                    let mut names = path.split('.');
-                    let (Some("steps"), Some(id)) = (names.next(), names.next()) else { continue };
-                    let Some(source) = checker.flow.find(id) else { continue };
-                    let gate_name = checker.name(gate);
-                    let message = format!(
-                        "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
-                        step.name()
-                    );
-                    let span = expr.place(checker.source, path);
-                    let problem = checker
-                        .error("target-decided-later", span, message)
-                        .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
-                        .help(format!(
-                            "put the approval behind `{id}`: people approve the list that they see"
-                        ));
-                    let problem = unless_judged(checker, (gate, at), Unseen::List(list), span, problem);
-                    if let Some(problem) = problem {
-                        checker.unless_upstream(gate, source, |_| problem);
-                    }
-                }
+        for path in each.items.value.refs() {
+            let mut names = path.split('.');
+            let (Some("steps"), Some(id)) = (names.next(), names.next()) else { continue };
+            let Some(source) = checker.flow.find(id) else { continue };
+            let gate_name = checker.name(gate);
+            let message = format!(
+                "the list of `{}` reads `{path}`, which is not known yet when `{gate_name}` is asked",
+                step.name()
+            );
+            let written = texts::Written::Condition(&each.items).exprs().next();
+            let span = written.map_or(each.items.span, |expr| expr.place(checker.source, path));
+            let problem = checker
+                .error("target-decided-later", span, message)
+                .also(checker.id_span(gate).at(checker.source), "this approval is asked before")
+                .help(format!("put the approval behind `{id}`: people approve the list that they see"));
+            let problem = unless_judged(checker, (gate, at), Unseen::List(list), span, problem);
+            if let Some(problem) = problem {
+                checker.unless_upstream(gate, source, |_| problem);
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
 use crate::runbook::scalar::Entries;
 use crate::runbook::schema::{Class, Step};
-use crate::runbook::template::{Part, Template, WORK};
+use crate::runbook::template::{Template, WORK};
 use crate::runbook::texts;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -65,7 +65,7 @@ fn named(checker: &mut Checker<'_>, host: &Spanned<Template>) {
         checker.push(problem.help("name one of `hosts` in the environment"));
         return;
     }
-    let computed = host.value.parts().iter().any(|part| matches!(part, Part::Expr { .. }));
+    let computed = !host.value.exprs().is_empty();
     let Some(environment) = checker.environment.filter(|_| !computed) else { return };
     let hosts: Vec<&str> =
         environment.decl.hosts.iter().flat_map(Entries::iter).map(|(name, _)| name.value.as_str()).collect();

@@ -1,14 +1,14 @@
 //! What texts read: names that exist, outputs that are there by then, secrets where nobody sees them.
 
 use super::defaulted::has_default;
-use super::{Checker, same_when, secrets};
+use super::{Checker, early, same_when, secrets};
 use crate::diag::Span;
 use crate::runbook::act::HUMAN;
 use crate::runbook::decode::Spanned;
 use crate::runbook::letters;
 use crate::runbook::scalar::{Entries, Text};
 use crate::runbook::schema::{GuardDecl, Http, RunOnWord, Step};
-use crate::runbook::template::{Part, ROOTS, WORK};
+use crate::runbook::template::{ROOTS, WORK};
 use crate::runbook::texts::{self, ExprRef, TextRef, Use, Written};
 
 const RUN_NAMES: [&str; 3] = ["id", "started_at", "work"];
@@ -143,10 +143,7 @@ fn literals(checker: &mut Checker<'_>) {
     for (_, decl) in runbook.inputs.iter().flat_map(Entries::iter) {
         decl.default.iter().for_each(|default| default.value.templates(&mut found));
     }
-    for text in found
-        .into_iter()
-        .filter(|text| text.value.parts().iter().any(|part| matches!(part, Part::Expr { .. })))
-    {
+    for text in found.into_iter().filter(|text| !text.value.exprs().is_empty()) {
         let message = "this value is taken as it is, an expression in it would never be read";
         let problem = checker.error("unknown-name", text.span, message);
         checker.push(
@@ -517,7 +514,7 @@ fn absent(checker: &mut Checker<'_>, (id, field): (&str, Option<&str>), span: Sp
 }
 
 /// Why an output of `target` may not exist when `at` reads it.
-fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
+pub(super) fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'static str> {
     let run_on =
         |step: usize| checker.steps[step].run_on.as_ref().map_or(RunOnWord::Success, |word| word.value);
     let (flow, lists) = (&checker.flow, &checker.flow.lists);
@@ -540,7 +537,8 @@ fn may_be_absent(checker: &Checker<'_>, at: usize, target: usize) -> Option<&'st
         if run_on(node) == RunOnWord::Failure {
             return Some("that step runs only after a failure");
         }
-        if node != target && checker.steps[node].when.is_none() && flow.is_blind(node) {
+        let blind = node != target && checker.steps[node].when.is_none() && flow.is_blind(node);
+        if blind && !early::is_there(checker, node, target) {
             let used = checker.steps[node].runbook.is_some();
             return Some(if used {
                 "that runbook may end early"

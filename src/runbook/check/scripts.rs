@@ -2,6 +2,7 @@
 //! lines that YAML changed, names that would remove too much if they were empty.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::Checker;
 use crate::diag::Span;
@@ -10,26 +11,49 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::position;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::TypeWord;
-use crate::runbook::shell::{self, Hazard, Lowered, PREFIX, Refused, SCRIPT_BYTES, Script, Word};
-use crate::runbook::template::{Part, Template};
+use crate::runbook::shell::{
+    self, Hazard, Lowered, Lowering, PREFIX, Reading, Refusal, Refused, SCRIPT_BYTES, Script, Word,
+};
+use crate::runbook::template::{Braced, Part, Template};
 
-/// `words`: those of its `argv`.
-pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
-    reserved(checker, act);
-    if let Some(script) = act.shell {
-        placed(checker, script);
-        carried(checker, act, script);
-        joined_lines(checker, act);
-        broken_continuation(checker, act);
-        options(checker, script);
-        wiped(checker, act, script);
-    }
-    arguments(checker, act, words);
+/// A script of the runbook, read once for all rules.
+pub(super) struct Code<'a> {
+    written: &'a Spanned<Script>,
+    pub(super) lowered: &'a Lowered,
+    refused: &'a [Refusal],
+    pub(super) reading: Reading<'a>,
 }
 
-/// The script as bash gets it; as written where that is refused.
-pub(super) fn lowered(script: &Script) -> Lowered {
-    shell::lower(script).unwrap_or_else(|_| Lowered::unchanged(script))
+impl<'a> Code<'a> {
+    pub(super) fn new(written: &'a Spanned<Script>, lowering: &'a Lowering) -> Self {
+        let Lowering { lowered, refused, .. } = lowering;
+        Self { written, lowered, refused, reading: lowering.reading() }
+    }
+
+    /// Where bytes of the script that bash gets stand in the file.
+    pub(super) fn span(&self, checker: &Checker<'_>, range: &Range<usize>) -> Span {
+        self.span_of(checker, self.lowered.in_source(range))
+    }
+
+    /// Where bytes of the script as written stand in the file.
+    fn span_of(&self, checker: &Checker<'_>, range: Range<usize>) -> Span {
+        let source = self.written.value.source();
+        position::inner(checker.source, self.written.span, source, range.start, range.len())
+    }
+}
+
+/// `words`: those of its `argv`.
+pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word], code: Option<&Code<'_>>) {
+    reserved(checker, act);
+    if let Some(code) = code {
+        placed(checker, code);
+        carried(checker, act, code);
+        joined_lines(checker, code);
+        broken_continuation(checker, code);
+        options(checker, code);
+        wiped(checker, act, code);
+    }
+    arguments(checker, act, words);
 }
 
 /// Variables of this name carry the values of scripts.
@@ -44,7 +68,8 @@ fn reserved(checker: &mut Checker<'_>, act: Act<'_>) {
 }
 
 /// Values in a script, where they can stay values.
-fn placed(checker: &mut Checker<'_>, script: &Spanned<Script>) {
+fn placed(checker: &mut Checker<'_>, code: &Code<'_>) {
+    let script = code.written;
     if script.value.source().len() > SCRIPT_BYTES {
         let message = format!(
             "this script has {} bytes, the system hands at most {SCRIPT_BYTES} to bash",
@@ -54,14 +79,8 @@ fn placed(checker: &mut Checker<'_>, script: &Spanned<Script>) {
         checker.push(problem.help("keep it in a file, and call it with `argv`"));
         return;
     }
-    for refusal in shell::lower(&script.value).err().unwrap_or_default() {
-        let span = position::inner(
-            checker.source,
-            script.span,
-            script.value.source(),
-            refusal.at.start,
-            refusal.at.len(),
-        );
+    for refusal in code.refused {
+        let span = code.span_of(checker, refusal.at.clone());
         let code = match refusal.why {
             Refused::Code(_) => "second-shell",
             Refused::Option(_) => "option-like",
@@ -73,23 +92,20 @@ fn placed(checker: &mut Checker<'_>, script: &Spanned<Script>) {
 }
 
 /// Values that go on in a variable of the script to where they are read once more.
-fn carried(checker: &mut Checker<'_>, act: Act<'_>, script: &Spanned<Script>) {
-    let lowered = lowered(&script.value);
-    let values = lowered.values.iter().map(|(name, value)| (name.clone(), value));
+fn carried(checker: &mut Checker<'_>, act: Act<'_>, code: &Code<'_>) {
+    let values = code.lowered.values.iter().map(|(name, value)| (name.clone(), value));
     let env = act.env.into_iter().flat_map(Entries::iter);
     let all: Vec<(String, &Template)> =
         values.chain(env.map(|(name, value)| (name.value.clone(), &value.value))).collect();
     let origins: Vec<String> =
         all.iter().filter(|(_, value)| is_foreign(value)).map(|(name, _)| name.clone()).collect();
-    for carried in shell::carried(&lowered.text, &origins, PREFIX) {
+    for carried in shell::carried(&code.reading, &origins, PREFIX) {
         let origin = all.iter().find(|(name, _)| *name == carried.origin).map(|(_, value)| *value);
         let calculated = matches!(carried.why, Refused::Calculated(_));
         if calculated && origin.is_some_and(|value| is_number(checker, value)) {
             continue;
         }
-        let range = lowered.in_source(&carried.at);
-        let span =
-            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+        let span = code.span(checker, &carried.at);
         let code = if carried.why.is_second_reader() { "second-shell" } else { "shell-template" };
         let from = origin.map_or("a value", Template::source);
         let message = format!("`{}` holds {from}: {}", carried.name, carried.why);
@@ -112,7 +128,7 @@ fn is_foreign(value: &Template) -> bool {
 
 /// Whether it is nothing but an input that is a number.
 fn is_number(checker: &Checker<'_>, value: &Template) -> bool {
-    let [Part::Expr { expr, .. }] = value.parts() else { return false };
+    let Some(expr) = value.whole() else { return false };
     let input = expr.source().strip_prefix("inputs.").zip(checker.runbook.inputs.as_ref());
     input.and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
         matches!(decl.r#type.value, TypeWord::Integer | TypeWord::Number | TypeWord::Boolean)
@@ -120,8 +136,8 @@ fn is_number(checker: &Checker<'_>, value: &Template) -> bool {
 }
 
 /// Lines that YAML joins: the shell reads them as one command.
-fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
-    let Some(script) = act.shell else { return };
+fn joined_lines(checker: &mut Checker<'_>, code: &Code<'_>) {
+    let script = code.written;
     let lines = |text: &str| text.lines().filter(|line| !line.trim().is_empty()).count();
     let written = checker.source.slice(script.span);
     let written = written.trim_start_matches(['>', '|', '-', '+']);
@@ -136,21 +152,14 @@ fn joined_lines(checker: &mut Checker<'_>, act: Act<'_>) {
 }
 
 /// A `\` that continues a line, but for the white space behind it.
-fn broken_continuation(checker: &mut Checker<'_>, act: Act<'_>) {
-    let Some(script) = act.shell else { return };
+fn broken_continuation(checker: &mut Checker<'_>, code: &Code<'_>) {
     let mut from = 0;
-    for line in script.value.source().split_inclusive('\n') {
+    for line in code.written.value.source().split_inclusive('\n') {
         let text = line.trim_end_matches(['\n', '\r']);
         let bare = text.trim_end();
         if bare.len() < text.len() && bare.ends_with('\\') && !bare.ends_with("\\\\") {
             let at = from + bare.len() - 1;
-            let span = position::inner(
-                checker.source,
-                script.span,
-                script.value.source(),
-                at,
-                text.len() - bare.len() + 1,
-            );
+            let span = code.span_of(checker, at..from + text.len());
             let message = "white space behind the `\\`, so the command ends here";
             let problem = checker.error("trailing-space", span, message);
             checker.push(problem.help("take out what stands behind the `\\`"));
@@ -160,11 +169,9 @@ fn broken_continuation(checker: &mut Checker<'_>, act: Act<'_>) {
 }
 
 /// Values that could pass for an option of a program that removes things.
-fn options(checker: &mut Checker<'_>, script: &Spanned<Script>) {
-    let lowered = lowered(&script.value);
-    for (program, range) in lowered.mishaps() {
-        let span =
-            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+fn options(checker: &mut Checker<'_>, code: &Code<'_>) {
+    for (program, range) in code.lowered.mishaps(&code.reading) {
+        let span = code.span_of(checker, range);
         option_like(checker, span, &program, false);
     }
 }
@@ -180,20 +187,17 @@ fn option_like(checker: &mut Checker<'_>, span: Span, program: &str, grave: bool
 }
 
 /// `rm -r` behind something that may be empty.
-fn wiped(checker: &mut Checker<'_>, act: Act<'_>, script: &Spanned<Script>) {
-    let lowered = lowered(&script.value);
+fn wiped(checker: &mut Checker<'_>, act: Act<'_>, code: &Code<'_>) {
     let env =
         act.env.into_iter().flat_map(Entries::iter).map(|(name, value)| (name.value.as_str(), &value.value));
-    let values = lowered.values.iter().map(|(name, value)| (name.as_str(), value));
+    let values = code.lowered.values.iter().map(|(name, value)| (name.as_str(), value));
     let filled: BTreeSet<String> = env
         .chain(values)
         .filter(|(_, value)| is_filled(checker, value))
         .map(|(name, _)| name.to_owned())
         .collect();
-    for wipe in shell::wipes(&lowered.text, &filled) {
-        let range = lowered.in_source(&wipe.range);
-        let span =
-            position::inner(checker.source, script.span, script.value.source(), range.start, range.len());
+    for wipe in shell::wipes(&code.reading, &filled) {
+        let span = code.span(checker, &wipe.range);
         let value = wipe.name.as_ref().is_some_and(|name| name.starts_with(PREFIX));
         let what = match &wipe.name {
             Some(_) if value => "the value".to_owned(),
@@ -221,9 +225,9 @@ fn wiped(checker: &mut Checker<'_>, act: Act<'_>, script: &Spanned<Script>) {
 
 /// Whether a text is sure to hold something.
 fn is_filled(checker: &Checker<'_>, text: &Template) -> bool {
-    text.parts().iter().any(|part| match part {
+    text.parts().any(|part| match part {
         Part::Text(text) => !text.trim().is_empty(),
-        Part::Expr { expr, .. } => {
+        Part::Expr(expr) => {
             let input = expr.source().strip_prefix("inputs.");
             let inputs = checker.runbook.inputs.as_ref();
             input.zip(inputs).and_then(|(name, inputs)| inputs.get(name)).is_some_and(|decl| {
@@ -246,8 +250,9 @@ fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
     let mut said = BTreeSet::new();
     for (at, hazard) in shell::hazards(words) {
         let template = &args[at].value;
-        let Some((offset, whole)) = first_expression(template) else { continue };
-        let span: Span = position::inner(checker.source, args[at].span, template.source(), offset, whole);
+        let Some(Braced { at: first, .. }) = template.exprs().first() else { continue };
+        let span =
+            position::inner(checker.source, args[at].span, template.source(), first.start, first.len());
         match hazard {
             Hazard::Code(reader) if said.insert(at) => {
                 let message =
@@ -256,21 +261,11 @@ fn arguments(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
                 checker
                     .push(problem.help("hand the value over as an argument of its own, or through `env:`"));
             }
-            Hazard::Option { program, grave } if offset == 0 && said.insert(at) => {
+            Hazard::Option { program, grave } if first.start == 0 && said.insert(at) => {
                 option_like(checker, span, &program, grave);
             }
             // Which program is run an environment may say, and an `argv` has no names of variables.
             _ => {}
         }
     }
-}
-
-fn first_expression(template: &Template) -> Option<(usize, usize)> {
-    template.parts().iter().find_map(|part| match part {
-        Part::Text(_) => None,
-        Part::Expr { offset, .. } => {
-            let rest = &template.source()[*offset..];
-            Some((*offset, rest.find("}}").map_or(2, |length| length + 2)))
-        }
-    })
 }

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Checker, asked, secrets};
+use super::{Checker, asked, bounds, secrets};
 use crate::clock::Timestamp;
 use crate::diag::{Diagnostic, Span};
 use crate::runbook::act::{ACTIONS, Act, HUMAN, KINDS, NOTIFY};
@@ -10,7 +10,6 @@ use crate::runbook::decode::Spanned;
 use crate::runbook::environment::check_secret;
 use crate::runbook::scalar::{Data, Entries};
 use crate::runbook::schema::{EffectWord, Expect, Http, Output, Poll, ProbeDecl, Step};
-use crate::runbook::template::Part;
 use crate::runbook::{extract, position};
 
 /// Output names that every step, or some kind of step, gives by itself.
@@ -48,6 +47,7 @@ fn declarations(checker: &mut Checker<'_>) {
         let message = format!("`{}` is not an id of a runbook: small letters, digits and `-`", id.value);
         checker.fail("bad-id", id.span, message);
     }
+    bounds::name(checker, id);
     let names = runbook.inputs.iter().flat_map(Entries::iter).map(|(name, _)| name);
     let names = names.chain(runbook.vars.iter().flat_map(Entries::iter).map(|(name, _)| name));
     for name in names.chain(runbook.secrets.iter().flat_map(Entries::iter).map(|(name, _)| name)) {
@@ -76,6 +76,7 @@ fn declarations(checker: &mut Checker<'_>) {
 
 /// A name that expressions can read.
 pub(super) fn expression_name(checker: &mut Checker<'_>, name: &Spanned<String>) {
+    bounds::name(checker, name);
     let mut bytes = name.value.bytes();
     let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -110,6 +111,7 @@ fn ids(checker: &mut Checker<'_>) {
 
 /// The form of a name that others are called by.
 pub(super) fn id(checker: &mut Checker<'_>, id: &Spanned<String>, of: &str) {
+    bounds::name(checker, id);
     let mut bytes = id.value.bytes();
     let good = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
@@ -213,7 +215,7 @@ fn policies(checker: &mut Checker<'_>, step: &Step) {
         checker.fail("missing-key", wait.span, "a wait has either `for` or `until`");
     }
     if let Some(until) = step.wait.as_ref().and_then(|wait| wait.until.as_ref())
-        && !until.value.parts().iter().any(|part| matches!(part, Part::Expr { .. }))
+        && until.value.exprs().is_empty()
         && until.value.source().parse::<Timestamp>().is_err()
     {
         let problem = checker.error("bad-value", until.span, "this is no instant that can be waited for");

@@ -79,6 +79,7 @@ fn whole(checker: &mut Checker<'_>) {
         let problem = checker.error("empty", name.span, "an alert without a name");
         checker.push(problem.help("write the name as the alerting system spells it"));
     }
+    super::bounds::locks(checker);
     for name in runbook.locks().filter(|name| name.value.source().trim().is_empty()) {
         let problem = checker.error("empty", name.span, "a lock without a name");
         checker.push(
@@ -227,8 +228,8 @@ fn act(checker: &mut Checker<'_>, act: Act<'_>) {
     let headers = http.flat_map(|http| http.headers.iter()).flat_map(Entries::iter);
     let texts = urls.chain(headers.map(|(_, value)| (value, "a header")));
     for (text, what) in texts.chain(act.cwd.map(|folder| (folder, "the path of a folder"))) {
-        let breaks = |part: &Part| matches!(part, Part::Text(text) if text.contains(['\n', '\r']));
-        if text.value.parts().iter().any(breaks) {
+        let breaks = |part: Part<'_>| matches!(part, Part::Text(text) if text.contains(['\n', '\r']));
+        if text.value.parts().any(breaks) {
             let problem = checker.error("bad-value", text.span, format!("a line break in {what}"));
             checker.push(
                 problem.help("write it on one line; a block that begins with `|` ends with a line break"),

@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
-use super::reader::{Hazard, hazards, reads_input};
+use super::reader::{Hazard, hazards, piped_into, reads_input};
 use super::refusal::Refused;
-use super::tree::{self, children, commands, opening, words};
+use super::tree::{self, Reading, children, commands, opening, words};
 
 /// A variable that is read where its value would be more than a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,10 @@ const ROUNDS: usize = 8;
 
 /// Where the values of `origins`, and of what is assigned from them, are taken as code. What the variables of `{{ }}`
 /// themselves stand in is judged by lowering.
-pub fn carried(text: &str, origins: &[String], lowered: &str) -> Vec<Carried> {
-    let Some(tree) = tree::parse(text).filter(|_| !origins.is_empty()) else { return Vec::new() };
-    let root = tree.root_node();
+pub fn carried(script: &Reading<'_>, origins: &[String], lowered: &str) -> Vec<Carried> {
+    let (text, Some(root)) = (script.text, script.root.filter(|_| !origins.is_empty())) else {
+        return Vec::new();
+    };
     let mut holds: BTreeMap<String, String> =
         origins.iter().map(|name| (name.clone(), name.clone())).collect();
     for _ in 0..ROUNDS {
@@ -159,13 +160,15 @@ fn judged(node: Node<'_>, above: &[Node<'_>], text: &str, expands: bool, keyed: 
                 in_command(*outer, below, node, text)
             }
             "pipeline" if expands => {
+                // What stands in a here-document ends behind the command that it is piped into.
                 let later =
-                    children(*outer).into_iter().filter(|child| child.start_byte() >= below.end_byte());
+                    children(*outer).into_iter().filter(|child| child.start_byte() > below.start_byte());
                 later.filter_map(|child| reader(child, text)).next().map(Refused::Code)
             }
             "herestring_redirect" | "heredoc_redirect" if expands => {
                 let statement = depth.checked_sub(1).map(|depth| above[depth]);
-                statement.and_then(|statement| reader(statement, text)).map(Refused::Code)
+                let read = statement.and_then(|statement| reader(statement, text));
+                read.or_else(|| piped_into(*outer, text)).map(Refused::Code)
             }
             _ => None,
         };

@@ -9,12 +9,14 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::RegexSet;
-use tree_sitter::{Node, Tree};
+use tree_sitter::Node;
 
-use super::reader::{Hazard, SHELLS, WORDS, hazards, reads_input};
-use super::tree::{self, Command};
+use super::reader::{Hazard, SHELLS, WORDS, hazards, piped_into, reads_input};
+use super::scratch::Scratch;
+use super::tree::{self, Command, Reading};
 use super::word::Word;
 use super::wrapper::{is_repeated, past_options, programs};
+use super::writer;
 
 /// How much a command does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,26 +41,21 @@ pub struct Danger {
 const SCRIPTS: usize = 64;
 
 /// Everything that a script visibly does.
-pub fn in_script(text: &str) -> Vec<Danger> {
-    let mut found = Vec::new();
-    let mut open: VecDeque<(String, Option<Range<usize>>)> = VecDeque::from([(text.to_owned(), None)]);
-    let mut read = 0;
-    while let Some((script, outer)) = open.pop_front() {
+pub fn in_script(script: &Reading<'_>, scratch: &Scratch) -> Vec<Danger> {
+    let mut look = Look::new(scratch);
+    look.script(script);
+    let mut found = std::mem::take(&mut look.found);
+    let mut open: VecDeque<_> = look.handed_on().collect();
+    let mut read = 1;
+    while let Some((text, place, known)) = open.pop_front() {
         read += 1;
-        let mut look = Look { found: Vec::new(), inner: Vec::new() };
-        match tree::parse(&script) {
-            Some(tree) => {
-                look.tree(&tree, &script);
-                if tree.root_node().has_error() {
-                    look.raw(&script);
-                }
-            }
-            None => look.raw(&script),
-        }
-        let place = |range: Range<usize>| outer.clone().unwrap_or(range);
-        found.extend(look.found.into_iter().map(|danger| Danger { range: place(danger.range), ..danger }));
+        let tree = tree::parse(&text);
+        let mut look = Look::new(&known);
+        look.script(&Reading::new(&text, tree.as_ref()));
+        let dangers = std::mem::take(&mut look.found);
+        found.extend(dangers.into_iter().map(|danger| Danger { range: place.clone(), ..danger }));
         if read < SCRIPTS {
-            open.extend(look.inner.into_iter().map(|(text, range)| (text, Some(place(range)))));
+            open.extend(look.handed_on().map(|(text, _, known)| (text, place.clone(), known)));
         }
     }
     found.dedup();
@@ -66,11 +63,14 @@ pub fn in_script(text: &str) -> Vec<Danger> {
 }
 
 /// Everything that a program with its arguments visibly does.
-pub fn in_argv(words: &[Word]) -> Vec<Danger> {
-    let mut look = Look { found: Vec::new(), inner: Vec::new() };
+pub fn in_argv(words: &[Word], scratch: &Scratch) -> Vec<Danger> {
+    let mut look = Look::new(scratch);
     look.command(words, 0..0, true);
     let inner = std::mem::take(&mut look.inner);
-    let within = inner.into_iter().flat_map(|(text, _)| in_script(&text));
+    let within = inner.into_iter().flat_map(|(text, _)| {
+        let tree = tree::parse(&text);
+        in_script(&Reading::new(&text, tree.as_ref()), scratch)
+    });
     look.found.extend(within.map(|danger| Danger { range: 0..0, ..danger }));
     look.found
 }
@@ -79,21 +79,36 @@ struct Look {
     found: Vec<Danger>,
     /// Scripts for second shells, and what stands for them in this one.
     inner: Vec<(String, Range<usize>)>,
+    scratch: Scratch,
 }
 
 impl Look {
-    fn tree(&mut self, tree: &Tree, text: &str) {
-        let root = tree.root_node();
-        for Command { node, words, feeds } in tree::commands(root, text) {
+    fn new(scratch: &Scratch) -> Self {
+        Self { found: Vec::new(), inner: Vec::new(), scratch: scratch.clone() }
+    }
+
+    /// What second shells get, with what they know of their files.
+    fn handed_on(self) -> impl Iterator<Item = (String, Range<usize>, Scratch)> {
+        let known = self.scratch.outside();
+        self.inner.into_iter().map(move |(text, place)| (text, place, known.clone()))
+    }
+
+    fn script(&mut self, script: &Reading<'_>) {
+        let (text, Some(root)) = (script.text, script.root) else { return self.raw(script.text) };
+        self.scratch = self.scratch.within(root, text, &script.commands);
+        for Command { node, words, feeds } in &script.commands {
             let heard =
                 !matches!(words[0].program().as_deref(), Some("echo" | "printf" | "grep" | "egrep" | "cat"));
-            self.command(&words, node.byte_range(), heard || feeds);
+            self.command(words, node.byte_range(), heard || *feeds);
         }
         tree::walk(root, |node, above| match node.kind() {
             "file_redirect" => self.redirect(node, text),
             "heredoc_body" | "herestring_redirect" => self.handed(node, above, text),
             _ => {}
         });
+        if root.has_error() {
+            self.raw(text);
+        }
     }
 
     /// What stands in a text that is handed to a command.
@@ -103,7 +118,9 @@ impl Look {
         let statement = above.iter().rev().find(|above| taker(&above)).copied();
         let Some(statement) = statement else { return };
         let commands = tree::commands(statement, text);
+        let document = above.iter().rev().find(|above| above.kind() == "heredoc_redirect");
         let reader = commands.iter().find_map(|command| reads_input(&command.words));
+        let reader = reader.or_else(|| document.and_then(|document| piped_into(*document, text)));
         if reader.is_some_and(|name| SHELLS.contains(&name.as_str()) || name == "ssh") {
             self.inner.push((
                 own.trim_start_matches("<<<").trim().trim_matches(['"', '\'']).to_owned(),
@@ -115,18 +132,21 @@ impl Look {
     }
 
     fn redirect(&mut self, node: Node<'_>, text: &str) {
-        let writes = tree::children(node).iter().any(|child| matches!(child.kind(), ">" | ">|" | "&>"));
-        let Some(target) = node.child_by_field_name("destination").filter(|_| writes) else { return };
+        const WRITES: [&str; 6] = [">", ">|", "&>", ">>", "&>>", ">&"];
+        let sign = tree::children(node).into_iter().find(|child| WRITES.contains(&child.kind()));
+        let Some((sign, target)) = sign.zip(node.child_by_field_name("destination")) else { return };
         let word = Word::of(target, text);
-        if overwrites(word.start()) {
-            self.say(Level::Changes, format!("`> {}` overwrites that file", word.start()), node.byte_range());
+        let stream = sign.kind() == ">&" && word.text().chars().all(|c| c.is_ascii_digit() || c == '-');
+        if !stream && !self.scratch.has(&word, node.start_byte()) {
+            let (sign, name) = (sign.kind(), &text[target.byte_range()]);
+            self.say(Level::Changes, format!("`{sign} {name}` writes that file"), node.byte_range());
         }
     }
 
     fn command(&mut self, words: &[Word], range: Range<usize>, heard: bool) {
         let words = &words[..words.len().min(WORDS)];
         for at in programs(words) {
-            if let Some((level, what)) = program(words, at) {
+            if let Some((level, what)) = program(words, at, &self.scratch, range.start) {
                 self.say(level, what, range.clone());
             }
         }
@@ -187,7 +207,7 @@ impl Look {
                 .collect();
             if !words.is_empty() {
                 for at in programs(&words) {
-                    if let Some((level, what)) = program(&words, at) {
+                    if let Some((level, what)) = program(&words, at, &self.scratch, from) {
                         self.say(level, what, from..from + bare.len());
                     }
                 }
@@ -205,14 +225,13 @@ impl Look {
     }
 }
 
-fn overwrites(path: &str) -> bool {
-    const HARMLESS: [&str; 8] =
-        ["/dev/null", "/dev/std", "/dev/tty", "/dev/fd/", "/dev/tcp/", "/dev/udp/", "/proc/self/", "/tmp/"];
-    path.starts_with('/') && !HARMLESS.iter().any(|start| path.starts_with(start))
+/// A file of the machine, and not one beside the runbook.
+fn overwrites(word: &Word, scratch: &Scratch, place: usize) -> bool {
+    word.start().starts_with('/') && !scratch.has(word, place)
 }
 
 /// What the program at that place does with the words behind it.
-fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
+fn program(words: &[Word], at: usize, scratch: &Scratch, place: usize) -> Option<(Level, String)> {
     let name = words[at].program()?;
     let behind = &words[at + 1..];
     let end = behind.iter().position(|word| word.is_one_of(&[";", "+"])).unwrap_or(behind.len());
@@ -225,15 +244,14 @@ fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
     };
     let has = |text: &str| rest.iter().any(|word| word.is(text));
     let begins = |text: &str| rest.iter().any(|word| word.start().starts_with(text));
+    let own = |word: &Word| word.is_option() || scratch.is_own(word, place);
+    let foreign = || rest.iter().any(|word| overwrites(word, scratch, place));
     match name.as_str() {
+        "rm" if rest.iter().any(|word| !word.is_option()) && rest.iter().all(own) => None,
         "rm" if is_recursive(rest) => removes("-r"),
         "rm" | "unlink" | "rmdir" if is_repeated(words, at) => removes("for each"),
-        // What lies anywhere else than in the folder of the run is somebody's.
-        "rm" | "unlink" | "rmdir" if rest.iter().any(|word| overwrites(word.start())) => removes(""),
-        "mv" | "cp" | "ln" | "install" if rest.last().is_some_and(|word| overwrites(word.start())) => {
-            changes("")
-        }
-        "mv" if rest.iter().any(|word| overwrites(word.start())) => changes(""),
+        // What lies anywhere else than beside the runbook is somebody's.
+        "rm" | "unlink" | "rmdir" if foreign() => removes(""),
         "tar" if has("--remove-files") => removes("--remove-files"),
         "chmod" | "chown" | "chgrp" if is_recursive(rest) => changes("-R"),
         "iptables" | "ip6tables" if has("-F") || has("-X") || has("--flush") => removes("-F"),
@@ -243,27 +261,31 @@ fn program(words: &[Word], at: usize) -> Option<(Level, String)> {
         "shred" | "wipefs" | "mkswap" | "userdel" | "groupdel" | "dropdb" | "dropuser" | "lvremove"
         | "vgremove" | "pvremove" | "sgdisk" => removes(""),
         name if name.starts_with("mkfs") => removes(""),
-        "dd" if rest.iter().any(|word| word.start().starts_with("of=") && !word.is("of=/dev/null")) => {
+        "dd" if rest.iter().any(|word| !scratch.has(&word.behind("of="), place) && begins("of=")) => {
             removes("of=")
         }
-        "truncate" => removes(""),
+        "truncate" if writer::writes(&name, rest, false, &|word| scratch.has(word, place)) => removes(""),
         "find" if has("-delete") => removes("-delete"),
         "crontab" if has("-r") => removes("-r"),
         "rsync" if begins("--del") => removes("--delete"),
-        "curl" | "wget" | "http" | "https" | "xh" => call(rest).and_then(|(level, method)| match level {
-            Level::Removes => removes(&method),
-            Level::Changes => changes(&method),
-        }),
-        "tee" if !has("-a") && !has("--append") => {
-            let path = rest.iter().find(|word| overwrites(word.start()))?;
-            changes(path.start())
+        "curl" | "wget" | "http" | "https" | "xh" if call(rest).is_some() => match call(rest)? {
+            (Level::Removes, method) => removes(&method),
+            (Level::Changes, method) => changes(&method),
+        },
+        "sed" | "perl" if begins("-i") || has("--in-place") => {
+            if rest.last().is_some_and(|word| scratch.has(word, place)) { None } else { changes("-i") }
         }
-        "sed" | "perl" if begins("-i") || has("--in-place") => changes("-i"),
         "git" => git(rest).and_then(|(level, what)| match level {
             Level::Removes => removes(what),
             Level::Changes => changes(what),
         }),
         "kubectl" | "oc" | "helm" | "flux" => cluster(&name, rest),
+        _ if writer::writes(&name, rest, scratch.has(&Word::literal("x"), place), &|word| {
+            scratch.has(word, place)
+        }) =>
+        {
+            changes("")
+        }
         _ => verb(&name, rest),
     }
 }
@@ -374,7 +396,7 @@ fn cluster(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         (
             "kubectl" | "oc",
             "patch" | "scale" | "replace" | "apply" | "create" | "annotate" | "label" | "taint" | "cordon"
-            | "uncordon" | "edit" | "set" | "expose" | "autoscale",
+            | "uncordon" | "edit" | "set" | "expose" | "autoscale" | "run" | "certificate" | "debug",
         ) => Level::Changes,
         ("kubectl" | "oc", "rollout")
             if rest.first().is_some_and(|word| !word.is_one_of(&["status", "history"])) =>

@@ -14,13 +14,13 @@
 
 use std::ops::Range;
 
-use tree_sitter::Node;
+use tree_sitter::{Node, Tree};
 
 use super::reader::{Hazard, hazards, is_operator, reads_input};
 use super::refusal::{Refusal, Refused, VALUES};
-use super::tree::{self, children, commands, opening, words};
+use super::tree::{self, Reading, children, commands, opening, words};
 use super::{SCRIPT_BYTES, Script};
-use crate::runbook::template::{Expr, Part, Template};
+use crate::runbook::template::{Braced, Expr, Template};
 
 /// The names of the variables that values travel in begin with it; nothing else may.
 pub const PREFIX: &str = "CSG_";
@@ -61,10 +61,9 @@ impl Lowered {
     }
 
     /// Values that could pass for an option of a program, which is then a mishap: the program, and where.
-    pub fn mishaps(&self) -> Vec<(String, Range<usize>)> {
-        let Some(tree) = tree::parse(&self.text) else { return Vec::new() };
+    pub fn mishaps(&self, script: &Reading<'_>) -> Vec<(String, Range<usize>)> {
         let mut found = Vec::new();
-        for command in commands(tree.root_node(), &self.text) {
+        for command in &script.commands {
             for (at, hazard) in hazards(&command.words) {
                 let word = &command.words[at].range;
                 let place = self.places.iter().find(|(place, _)| word.contains(&place.start));
@@ -79,14 +78,48 @@ impl Lowered {
     }
 }
 
+/// A lowered script that can be read.
+pub struct Lowering {
+    /// As it is written, where that is refused.
+    pub lowered: Lowered,
+    /// Every value that cannot be made safe.
+    pub refused: Vec<Refusal>,
+    tree: Option<Tree>,
+}
+
+impl Lowering {
+    pub fn of(script: &Script) -> Self {
+        match parsed(script) {
+            Ok((lowered, tree)) => {
+                let tree = tree.or_else(|| tree::parse(&lowered.text));
+                Self { lowered, refused: Vec::new(), tree }
+            }
+            Err(refused) => {
+                let lowered = Lowered::unchanged(script);
+                let tree = tree::parse(&lowered.text);
+                Self { lowered, refused, tree }
+            }
+        }
+    }
+
+    pub fn reading(&self) -> Reading<'_> {
+        Reading::new(&self.lowered.text, self.tree.as_ref())
+    }
+}
+
 /// Puts variables where the values are.
 ///
 /// # Errors
 /// Every value that cannot be made safe, with the reason.
 pub fn lower(script: &Script) -> Result<Lowered, Vec<Refusal>> {
+    parsed(script).map(|(lowered, _)| lowered)
+}
+
+/// With the tree of the result, where one was needed.
+fn parsed(script: &Script) -> Result<(Lowered, Option<Tree>), Vec<Refusal>> {
     let template = script.template();
-    if !template.parts().iter().any(|part| matches!(part, Part::Expr { .. })) {
-        return Ok(Lowered::unchanged(script));
+    if template.exprs().is_empty() {
+        return Ok((Lowered::unchanged(script), None));
     }
     let mut marked = Marked::new(template);
     let all = |marked: &Marked<'_>, why: Refused| -> Vec<Refusal> {
@@ -118,7 +151,7 @@ pub fn lower(script: &Script) -> Result<Lowered, Vec<Refusal>> {
         return Err(refused);
     }
     let lowered = marked.lowered();
-    proven(&lowered).map(|()| lowered)
+    proven(&lowered).map(|tree| (lowered, Some(tree)))
 }
 
 /// A script with a word in the place of each value.
@@ -143,29 +176,17 @@ impl<'a> Marked<'a> {
         // A word that the script does not hold; letters and digits, so that it joins what stands beside it.
         let mark = (0..).map(|n| format!("Csg{n}V")).find(|mark| !source.contains(mark.as_str()));
         let mark = mark.unwrap_or_default();
-        let ends = |from: usize| {
-            template.parts().iter().skip(from).find_map(|part| match part {
-                Part::Expr { offset, .. } => Some(*offset),
-                Part::Text(_) => None,
-            })
-        };
         let mut out = Self { text: String::new(), places: Vec::new() };
-        for (number, part) in template.parts().iter().enumerate() {
-            match part {
-                Part::Text(text) => out.text.push_str(text),
-                Part::Expr { expr, offset } => {
-                    let text_after = match template.parts().get(number + 1) {
-                        Some(Part::Text(text)) => text.len(),
-                        _ => 0,
-                    };
-                    let end = ends(number + 1).unwrap_or(source.len()) - text_after;
-                    let from = out.text.len();
-                    out.text.push_str(&format!("{mark}{number:05}Z"));
-                    let marked = from..out.text.len();
-                    out.places.push(Place { expr, source: *offset..end, marked, quoted: false });
-                }
-            }
+        let mut from = 0;
+        for (number, Braced { expr, at }) in template.exprs().iter().enumerate() {
+            out.text.push_str(&source[from..at.start]);
+            let start = out.text.len();
+            out.text.push_str(&format!("{mark}{number:05}Z"));
+            let marked = start..out.text.len();
+            out.places.push(Place { expr, source: at.clone(), marked, quoted: false });
+            from = at.end;
         }
+        out.text.push_str(&source[from..]);
         out
     }
 
@@ -237,7 +258,7 @@ fn forbidden(node: &Node<'_>) -> Option<Refused> {
 }
 
 /// Whether each variable of the finished script is a quoted expansion in a place where a value stays one.
-fn proven(lowered: &Lowered) -> Result<(), Vec<Refusal>> {
+fn proven(lowered: &Lowered) -> Result<Tree, Vec<Refusal>> {
     let places = &lowered.places;
     let doubtful = |source: &Range<usize>| Refusal { at: source.clone(), why: Refused::Doubtful };
     if lowered.text.len() > SCRIPT_BYTES {
@@ -275,12 +296,15 @@ fn proven(lowered: &Lowered) -> Result<(), Vec<Refusal>> {
             refused.push(Refusal { at: source.clone(), why });
         }
     }
-    if refused.is_empty() { Ok(()) } else { Err(refused) }
+    if refused.is_empty() { Ok(tree) } else { Err(refused) }
 }
 
 /// A process substitution that is written to, and reads what it gets as code.
 fn feeds_code(root: Node<'_>, text: &str) -> Option<String> {
     let mut found = None;
+    if !text.contains(">(") {
+        return found;
+    }
     tree::walk(root, |node, _| {
         if node.kind() == "process_substitution" && opening(node) == ">(" {
             let reader = commands(node, text).iter().find_map(|command| reads_input(&command.words));
@@ -293,6 +317,10 @@ fn feeds_code(root: Node<'_>, text: &str) -> Option<String> {
 /// Variables that calculate what they are given, or stand for others.
 fn declared(root: Node<'_>, text: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let words = ["declare", "typeset", "export", "readonly", "local"];
+    if !words.iter().any(|word| text.contains(word)) {
+        return found;
+    }
     for command in commands(root, text).iter().filter(|command| command.node.kind() == "declaration_command")
     {
         let flags = |word: &&super::word::Word| {

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use tree_sitter::Node;
+
+use super::tree;
 use super::word::Word;
 use super::wrapper::{is_wrapper, past_options, programs};
 
@@ -280,6 +283,19 @@ fn options(words: &[Word], own: Range<usize>, name: &str) -> Vec<(usize, Hazard)
     };
     let open = (behind.start..border).filter(|at| !takes_value(&words[*at - 1]));
     open.map(|at| (at, Hazard::Option { program: name.to_owned(), grave })).collect()
+}
+
+/// Who reads as code what the command behind a here-document prints: `cat <<E | sh`. The pipe stands on the line of its
+/// beginning, which the tree does not always keep together; a line that ends in it goes on behind the document.
+pub(super) fn piped_into(document: Node<'_>, text: &str) -> Option<String> {
+    let rest = text.get(document.start_byte()..)?;
+    let line = rest.lines().next()?;
+    let pipe = line.replace("||", "  ").find('|')?;
+    let behind = line[pipe + 1..].trim_start_matches('&');
+    let next = || text.get(document.end_byte()..)?.lines().find(|line| !line.trim().is_empty());
+    let script = if behind.trim().is_empty() { next()? } else { behind };
+    let tree = tree::parse(script)?;
+    tree::commands(tree.root_node(), script).iter().find_map(|command| reads_input(&command.words))
 }
 
 /// Who reads its standard input as code, when this command does.

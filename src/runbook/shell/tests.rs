@@ -200,8 +200,21 @@ fn rule_19_a_value_that_another_reader_takes_as_code_is_refused() {
     ]);
 }
 
+fn scratch() -> Scratch {
+    Scratch::new(std::iter::empty(), None)
+}
+
+fn reading<T>(script: &str, look: impl FnOnce(&Reading<'_>) -> T) -> T {
+    let tree = tree::parse(script);
+    look(&Reading::new(script, tree.as_ref()))
+}
+
+fn all_in(script: &Reading<'_>) -> Vec<Danger> {
+    in_script(script, &scratch())
+}
+
 fn dangers(script: &str) -> Vec<(Level, String)> {
-    in_script(script).into_iter().map(|danger| (danger.level, danger.what)).collect()
+    reading(script, all_in).into_iter().map(|danger| (danger.level, danger.what)).collect()
 }
 
 #[rustfmt::skip]
@@ -233,6 +246,9 @@ const REMOVES: &[&str] = &[
         "helm uninstall x",
         "bash -c 'rm -rf x'",
         "bash <<E\nrm -rf x\nE",
+        "cat <<E | sh\nrm -rf x\nE",
+        "cat <<'E' | sudo bash -s\nrm -rf x\nE",
+        "cat <<E | tee /tmp/log | sh\nrm -rf x\nE",
         "eval 'rm -rf x'",
         "timeout 5 nohup env A=b rm -rf x",
         "ssh web-01 'rm -rf x'",
@@ -255,6 +271,9 @@ const REMOVES: &[&str] = &[
         "> x rm -rf y",
         "rm 2>/dev/null -rf y",
         "rm /srv/data.db",
+        "rm /tmp/../srv/x",
+        "cat <<E 2>/dev/null | sh\nrm -rf x\nE",
+        "cat <<-E |\n\trm -rf x\n\tE\nsh",
         "curl -sX DELETE http://x",
         "aws s3 sync a s3://b --delete",
         "gsutil -m rsync -d a gs://b",
@@ -288,6 +307,44 @@ const CHANGES: &[&str] = &[
         "git checkout -- .",
         "umount x",
         "parted /dev/sda rm 1",
+        "rm x",
+        "rm -- \"$X\"",
+        "cat > out <<E\nrm -rf x\nE",
+        "echo x >> /var/log/x",
+        "date > out",
+        "date &> out",
+        "date >| out",
+        "cp /srv/a .",
+        "cp -t /srv a",
+        "mv a b",
+        "mv a /tmp/b",
+        "ln -s a b",
+        "install -m 600 a b",
+        "touch x",
+        "mkdir -p x/y",
+        "date | tee x",
+        "date | tee -a x",
+        "chmod +x y",
+        "chmod -x y",
+        "chown root y",
+        "gzip x",
+        "tar xzf a.tar.gz",
+        "tar -czf a.tar.gz b",
+        "unzip a.zip",
+        "curl -sSO http://x/y",
+        "curl -so y http://x",
+        "wget http://x/y",
+        "scp web-01:/a .",
+        "rsync a b",
+        "crontab mine",
+        "useradd x",
+        "sysctl -w a=b",
+        "mount /dev/sdb /mnt",
+        "kubectl run x --image y",
+        "t=$(mktemp); t=x; rm \"$t\"",
+        "(cd /tmp && rm x); rm y",
+        "sed -i s/a/b/ x",
+        "cat <<E | tee x\na\nE",
 ];
 
 #[rustfmt::skip]
@@ -297,24 +354,40 @@ const HARMLESS: &[&str] = &[
         "grep -r 'DROP TABLE' .",
         "ls -r",
         "echo x > /dev/null 2>&1",
-        "rm x",
         "git status",
         "curl -G -d a=b http://x",
         "docker ps",
         "# rm -rf x",
         "echo 'rm -rf x'",
-        "cat > out <<E\nrm -rf x\nE",
         "kubectl delete --dry-run=client x",
         "printf '%s' 'DELETE FROM'",
         "ls delete",
         "gcloud compute instances list",
-        "echo x >> /var/log/x",
         "aws s3 ls",
         "kubectl get pod delete",
         "docker run --rm x true",
         "rm /tmp/x",
-        "cp /srv/a .",
-        "mv a b",
+        "t=$(mktemp); date > \"$t\"; rm -f \"$t\"",
+        "t=\"$(mktemp -d)\"; f=$t/x; touch \"$f\"; rm -rf \"$t\"",
+        "t=$(mktemp -d); trap 'rm -rf \"$t\"' EXIT; cp a \"$t\"/b",
+        "cd \"$(mktemp -d)\"; tar xzf /srv/a.tar.gz; rm x",
+        "date > \"$TMPDIR/x\"",
+        "date > ${TMPDIR:-/tmp}/x",
+        "curl -so /dev/null http://x",
+        "curl -o - http://x",
+        "wget -qO- http://x",
+        "tar tzf a.tar.gz",
+        "tar xzOf a.tar.gz b",
+        "gzip -dc x",
+        "unzip -l x",
+        "date 2>&1 >&2",
+        "scp web-01:/a /tmp/a",
+        "dd if=/dev/zero of=/dev/null",
+        "dd if=a",
+        "crontab -l",
+        "mount",
+        "patch --dry-run -p1",
+        "sed -n 1p x",
         "fdisk -l",
         "apt-get update",
         "pip list",
@@ -326,30 +399,26 @@ const HARMLESS: &[&str] = &[
 
 #[test]
 fn rule_6_what_a_line_would_remove_is_seen() {
-    for script in REMOVES {
-        assert!(
-            dangers(script).iter().any(|(level, _)| *level == Level::Removes),
-            "{script}: {:?}",
-            dangers(script)
-        );
-    }
-    for script in CHANGES {
-        let found = dangers(script);
-        assert!(
-            found.iter().all(|(level, _)| *level == Level::Changes) && !found.is_empty(),
-            "{script}: {found:?}"
-        );
-    }
-    for script in HARMLESS {
-        assert_eq!(dangers(script), [], "{script}");
-    }
+    let removes = |script: &&&str| dangers(script).iter().any(|(level, _)| *level == Level::Removes);
+    assert_eq!(REMOVES.iter().filter(|script| !removes(script)).collect::<Vec<_>>(), [&""; 0]);
+    let changes = |found: &[(Level, String)]| {
+        !found.is_empty() && found.iter().all(|(level, _)| *level == Level::Changes)
+    };
+    let wrong = CHANGES.iter().map(|script| (script, dangers(script))).filter(|(_, found)| !changes(found));
+    assert_eq!(wrong.collect::<Vec<_>>(), []);
+    let wrong =
+        HARMLESS.iter().map(|script| (script, dangers(script))).filter(|(_, found)| !found.is_empty());
+    assert_eq!(wrong.collect::<Vec<_>>(), []);
     let words = |line: &str| line.split('|').map(Word::literal).collect::<Vec<_>>();
     for line in
         ["rm|-rf|x", "sudo|kubectl|delete|x", "bash|-c|rm -r x", "ssh|h|rm -r x", "psql|-c|DROP TABLE x"]
     {
-        assert!(in_argv(&words(line)).iter().any(|danger| danger.level == Level::Removes), "{line}");
+        assert!(
+            in_argv(&words(line), &scratch()).iter().any(|danger| danger.level == Level::Removes),
+            "{line}"
+        );
     }
-    assert_eq!(in_argv(&words("echo|rm -rf x")), []);
+    assert_eq!(in_argv(&words("echo|rm -rf x"), &scratch()), []);
 }
 
 #[test]
@@ -357,10 +426,10 @@ fn a_script_that_nobody_can_read_is_judged_by_its_words() {
     for script in
         ["echo $(( {{ x }} + 1 ))", "+ rm -r x ((", "; ((", "find . -exec + ; ((", "echo $(( + ; + ))"]
     {
-        in_script(script);
+        reading(script, all_in);
     }
     for words in [vec!["+"], vec![";"], vec!["sudo", "+"], vec!["find", "-exec", ";"]] {
-        in_argv(&words.into_iter().map(Word::literal).collect::<Vec<_>>());
+        in_argv(&words.into_iter().map(Word::literal).collect::<Vec<_>>(), &scratch());
     }
 }
 
@@ -368,7 +437,8 @@ fn a_script_that_nobody_can_read_is_judged_by_its_words() {
 fn what_an_empty_variable_would_remove_is_seen() {
     let filled = BTreeSet::from(["FULL".to_owned()]);
     let found = |script: &str| {
-        wipes(script, &filled).into_iter().map(|wipe| (wipe.first, wipe.left)).collect::<Vec<_>>()
+        let found = reading(script, |script| wipes(script, &filled));
+        found.into_iter().map(|wipe| (wipe.first, wipe.left)).collect::<Vec<_>>()
     };
     for (script, first, left) in [
         ("rm -rf \"$DIR\"/a", true, "/a"),
@@ -426,8 +496,7 @@ fn depth_and_length_are_only_time() {
             let script = format!("{}echo {{{{ inputs.x }}}}", unit.repeat(bytes / unit.len()));
             let begun = Instant::now();
             let lowered = lower(&Script::parse_all(&script).expect("one value"));
-            in_script(&script);
-            wipes(&script, &BTreeSet::new());
+            reading(&script, |script| (all_in(script), wipes(script, &BTreeSet::new())));
             if bytes == 1_000_000 {
                 assert_eq!(lowered.unwrap_err()[0].why, Refused::TooLong);
             }
@@ -438,8 +507,10 @@ fn depth_and_length_are_only_time() {
 
 #[test]
 fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
-    let found = |script: &str| carried(script, &["V".to_owned()], "CSG_");
-    for script in [
+    let from =
+        |name: &str, script: &str| reading(script, |script| carried(script, &[name.to_owned()], "CSG_"));
+    let found = |script: &str| from("V", script);
+    let scripts = [
         "echo $((V + 1))",
         "n=$V; echo $(( n * 2 ))",
         "n=\"a $V\"; m=$n; (( m > 3 ))",
@@ -460,6 +531,12 @@ fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
         "psql -c \"select '$V'\"",
         "sh <<< \"$V\"",
         "sh <<E\nls $V\nE",
+        "cat <<E | sh\nls $V\nE",
+        "cat <<E | tee /tmp/log | sudo bash -s\nls $V\nE",
+        "cat <<E 2>/dev/null | sh\nls ${V}\nE",
+        "cat <<-E |\n\tls $V\n\tE\nsh",
+        "{ cat <<E\nls $V\nE\n} | sh",
+        "cat <<< \"ls $V\" | sh",
         "echo \"$V\" | sudo sh",
         "echo \"${!V}\"",
         "unset \"$V\"",
@@ -467,9 +544,10 @@ fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
         "[ -v \"$V\" ] && [[ -v $V ]]",
         "printf -v \"$V\" x",
         "x=$(echo \"$V\"); eval \"$x\"",
-    ] {
-        assert!(!found(script).is_empty(), "{script}");
-        assert_eq!(carried(script, &["W".to_owned()], "CSG_"), [], "{script}");
+    ];
+    assert_eq!(scripts.iter().filter(|script| found(script).is_empty()).collect::<Vec<_>>(), [&""; 0]);
+    for script in scripts {
+        assert_eq!(from("W", script), [], "{script}");
     }
     for script in [
         "echo $V \"${V:-a}\" ${#V} $((${#V} + 1))",
@@ -480,6 +558,8 @@ fn rule_19_a_value_that_a_variable_carries_to_another_reader_is_seen() {
         "bash -c 'echo \"$1\"' bash \"$V\"",
         "cat <<E\n$V\nE",
         "echo \"$V\" | grep a | wc -l",
+        "cat <<E | grep a\n$V\nE",
+        "cat <<'E' | sh\n$V\nE",
         "n=$(grep -c \"$V\" f); (( $(wc -l < \"$V\") > 3 ))",
         "case $V in a) ;; esac; rm -- \"$V\"; export A=\"$V\"; PATH=\"$V:$PATH\" ls",
         "for x in \"$V\"; do echo \"$x\"; done; set -- \"$V\"; echo $((n + 1)) \"$1\"",

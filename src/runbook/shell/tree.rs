@@ -80,6 +80,21 @@ pub(super) fn opening(node: Node<'_>) -> &'static str {
     node.child(0).map_or("", |child| child.kind())
 }
 
+/// A script that was read once, for everything that looks at it.
+pub struct Reading<'t> {
+    pub(super) text: &'t str,
+    /// Nothing where the script is beyond the bounds.
+    pub(super) root: Option<Node<'t>>,
+    pub(super) commands: Vec<Command<'t>>,
+}
+
+impl<'t> Reading<'t> {
+    pub(super) fn new(text: &'t str, tree: Option<&'t Tree>) -> Self {
+        let root = tree.map(Tree::root_node);
+        Self { text, root, commands: root.map_or_else(Vec::new, |root| commands(root, text)) }
+    }
+}
+
 /// A command with its words, those behind its redirections included.
 pub(super) struct Command<'t> {
     pub(super) node: Node<'t>,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::danger::is_recursive;
-use super::tree::{self, children};
+use super::tree::{self, Reading, children};
 use super::word::{Open, Piece, Word};
 use super::wrapper::programs;
 
@@ -21,9 +21,8 @@ pub struct Wipe {
 }
 
 /// What a script would remove too much, where neither it nor `filled` says that a variable is not empty.
-pub fn wipes(text: &str, filled: &BTreeSet<String>) -> Vec<Wipe> {
-    let Some(tree) = tree::parse(text) else { return Vec::new() };
-    let root = tree.root_node();
+pub fn wipes(script: &Reading<'_>, filled: &BTreeSet<String>) -> Vec<Wipe> {
+    let (text, Some(root)) = (script.text, script.root) else { return Vec::new() };
     let (mut known, mut doubtful) = (filled.clone(), BTreeSet::new());
     tree::walk(root, |node, _| match node.kind() {
         "variable_assignment" => {
@@ -55,7 +54,7 @@ pub fn wipes(text: &str, filled: &BTreeSet<String>) -> Vec<Wipe> {
     });
     known.retain(|name| !doubtful.contains(name));
     let mut found = Vec::new();
-    for command in tree::commands(root, text) {
+    for command in &script.commands {
         let words = &command.words;
         for at in programs(words) {
             let rest = &words[at + 1..];

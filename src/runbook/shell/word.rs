@@ -5,7 +5,7 @@ use std::ops::Range;
 use tree_sitter::Node;
 
 use super::tree::children;
-use crate::runbook::template::{Part, Template};
+use crate::runbook::template::{Part, Template, WORK};
 
 /// One word of a command, its quotes taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(super) struct Open {
     pub(super) name: Option<String>,
     /// The script itself says that it is not empty: `${NAME:?}`, `${NAME:-x}`.
     pub(super) guarded: bool,
+    /// It is a path in the scratch folder of the run, or one that the script has made for itself.
+    pub(super) scratch: bool,
 }
 
 const WORDS: [&str; 13] = [
@@ -69,9 +71,11 @@ impl Word {
 
     /// An argument of a program that is called without a shell.
     pub fn argument(template: &Template) -> Self {
-        let pieces = template.parts().iter().map(|part| match part {
-            Part::Text(text) => Piece::Text(text.clone()),
-            Part::Expr { .. } => Piece::Open(Open::default()),
+        let pieces = template.parts().map(|part| match part {
+            Part::Text(text) => Piece::Text(text.to_owned()),
+            Part::Expr(expr) => {
+                Piece::Open(Open { scratch: expr.source().trim() == WORK, ..Open::default() })
+            }
         });
         Self { pieces: pieces.collect(), range: 0..0 }
     }
@@ -117,6 +121,15 @@ impl Word {
             Some(Piece::Text(text)) => text,
             _ => "",
         }
+    }
+
+    /// Without what it begins with; a word that does not begin so is nothing.
+    pub(super) fn behind(&self, prefix: &str) -> Self {
+        let Some(rest) = self.start().strip_prefix(prefix) else { return Self::literal("/dev/null") };
+        let mut pieces = self.pieces.clone();
+        pieces[0] = Piece::Text(rest.to_owned());
+        pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
+        Self { pieces, range: self.range.clone() }
     }
 
     pub(super) fn is(&self, text: &str) -> bool {
@@ -166,10 +179,12 @@ impl Word {
             "simple_expansion" | "expansion" => self.pieces.push(Piece::Open(open(own))),
             "command_substitution" => {
                 let guarded = own.contains("mktemp");
-                self.pieces.push(Piece::Open(Open { name: None, guarded }));
+                self.pieces.push(Piece::Open(Open { name: None, guarded, scratch: guarded }));
             }
             "process_substitution" => self.push("/dev/fd/"),
-            "arithmetic_expansion" => self.pieces.push(Piece::Open(Open { name: None, guarded: true })),
+            "arithmetic_expansion" => {
+                self.pieces.push(Piece::Open(Open { guarded: true, ..Open::default() }))
+            }
             "array" => self.push("(…)"),
             // A child of a word that is itself made of words: never deeper than this.
             "concatenation" => children(node).into_iter().for_each(|child| match child.kind() {
@@ -194,7 +209,8 @@ impl Word {
                     self.pieces.push(Piece::Open(open(&text[child.byte_range()])));
                 }
                 "command_substitution" | "arithmetic_expansion" => {
-                    self.pieces.push(Piece::Open(Open::default()));
+                    let scratch = text[child.byte_range()].starts_with("$(mktemp");
+                    self.pieces.push(Piece::Open(Open { scratch, ..Open::default() }));
                 }
                 "\"" => {}
                 _ => self.push(&unescaped(&text[child.byte_range()], in_string)),
@@ -208,11 +224,11 @@ impl Word {
 fn open(written: &str) -> Open {
     // Always there: the shell itself, and what it started last.
     if let Some(own) = written.strip_prefix('$').filter(|name| matches!(*name, "$" | "!")) {
-        return Open { name: Some(own.to_owned()), guarded: true };
+        return Open { name: Some(own.to_owned()), guarded: true, scratch: false };
     }
     let inner = written.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
     if inner.starts_with('#') {
-        return Open { name: None, guarded: true };
+        return Open { guarded: true, ..Open::default() };
     }
     let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
     let (name, rest) = inner.split_at(end);
@@ -220,7 +236,7 @@ fn open(written: &str) -> Open {
         |rest: &str| rest.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '$' | '"' | '\'' | '`'));
     let guarded =
         rest.starts_with(":?") || rest.strip_prefix(":-").or(rest.strip_prefix(":=")).is_some_and(filled);
-    Open { name: (!name.is_empty()).then(|| name.to_owned()), guarded }
+    Open { name: (!name.is_empty()).then(|| name.to_owned()), guarded, scratch: false }
 }
 
 /// Without the backslashes that take a meaning away.

@@ -14,13 +14,13 @@ impl Template {
     pub fn render_address(&self, scope: &dyn Scope) -> Result<Rendered, RenderError> {
         let mut out = Rendered::default();
         let mut before = String::new();
-        for (number, part) in self.parts.iter().enumerate() {
+        for (number, part) in self.parts().enumerate() {
             match part {
                 Part::Text(text) => {
                     out.push_text(text);
                     before.push_str(text);
                 }
-                Part::Expr { expr, .. } => match expr.evaluate(scope)? {
+                Part::Expr(expr) => match expr.evaluate(scope)? {
                     Evaluated::Value(value) => {
                         let text = as_text(&value);
                         let shapes = number == 0 || is_of_the_environment(expr);
@@ -37,7 +37,7 @@ impl Template {
 }
 
 fn is_of_the_environment(expr: &Expr) -> bool {
-    !expr.refs.is_empty() && expr.refs.iter().all(|path| path.starts_with("vars."))
+    !expr.refs().is_empty() && expr.refs().iter().all(|path| path.starts_with("vars."))
 }
 
 /// Whether what comes next still belongs to the host and port.

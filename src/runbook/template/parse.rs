@@ -1,6 +1,6 @@
 //! How a template is cut into texts and expressions, with every error in it.
 
-use super::{Expr, Part, Template, TemplateError, called, compile};
+use super::{Braced, Expr, Template, TemplateError, called, compile};
 
 impl Template {
     /// # Errors
@@ -24,15 +24,14 @@ impl Template {
     }
 
     fn cut(source: &str, blocks: bool) -> Result<Self, Vec<TemplateError>> {
-        let (mut parts, mut errors) = (Vec::new(), Vec::new());
+        let (mut exprs, mut errors) = (Vec::new(), Vec::new());
         let mut rest = 0;
         while let Some(open) = source[rest..].find(['{']).map(|i| i + rest) {
             match source.as_bytes().get(open + 1) {
                 Some(b'{') => {
-                    push_text(&mut parts, &source[rest..open]);
                     let (expr, end) = braced(source, open);
                     match expr {
-                        Ok(expr) => parts.push(Part::Expr { expr, offset: open }),
+                        Ok(expr) => exprs.push(Braced { expr, at: open..end }),
                         Err(error) => errors.push(error),
                     }
                     rest = end;
@@ -42,14 +41,10 @@ impl Template {
                     errors.push(TemplateError { offset: open, message });
                     rest = open + 2;
                 }
-                _ => {
-                    push_text(&mut parts, &source[rest..=open]);
-                    rest = open + 1;
-                }
+                _ => rest = open + 1,
             }
         }
-        push_text(&mut parts, &source[rest..]);
-        if errors.is_empty() { Ok(Self { source: source.to_owned(), parts }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { source: source.to_owned(), exprs }) } else { Err(errors) }
     }
 }
 
@@ -59,12 +54,12 @@ impl Expr {
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let trimmed = source.trim();
         let refs = if is_path(trimmed) {
-            vec![trimmed.to_owned()]
+            None
         } else {
             let mut refs: Vec<String> = compile(source)?.undeclared_variables(true).into_iter().collect();
             called::indexed(source, &mut refs);
             refs.sort();
-            refs
+            Some(refs)
         };
         Ok(Self { source: trimmed.to_owned(), refs })
     }
@@ -85,17 +80,6 @@ const NO_NAMES: [&str; 7] = ["true", "True", "false", "False", "none", "None", "
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-fn push_text(parts: &mut Vec<Part>, text: &str) {
-    if text.is_empty() {
-        return;
-    }
-    if let Some(Part::Text(last)) = parts.last_mut() {
-        last.push_str(text);
-    } else {
-        parts.push(Part::Text(text.to_owned()));
-    }
 }
 
 /// The expression that opens at `open`, and the offset after its closing braces. Braces inside quotes or inside a

@@ -107,12 +107,12 @@ impl Renaming {
     /// Whether an expression reads under its new names what it read under its own, and nothing else.
     fn keeps(&self, before: &Expr, after: &Expr) -> bool {
         let mut wanted = BTreeSet::new();
-        for path in &before.refs {
+        for path in before.refs() {
             let (root, name) = name_of(path);
             let given = Some(name).filter(|_| root == "inputs").and_then(|name| self.inputs.get(name));
             match (given.map(|given| Expr::parse(given)), self.items.get(root)) {
                 (Some(Ok(given)), _) => {
-                    wanted.extend(given.refs.iter().map(|path| name_of(path)).map(owned));
+                    wanted.extend(given.refs().iter().map(|path| name_of(path)).map(owned));
                 }
                 (None, None) if root == "steps" => {
                     wanted.insert((root.to_owned(), self.id(name)));
@@ -125,7 +125,7 @@ impl Renaming {
                 }
             }
         }
-        let found: BTreeSet<_> = after.refs.iter().map(|path| owned(name_of(path))).collect();
+        let found: BTreeSet<_> = after.refs().iter().map(|path| owned(name_of(path))).collect();
         wanted == found
     }
 }
@@ -203,18 +203,15 @@ pub fn literal(value: &Value) -> String {
 impl Template {
     /// The same text as an expression: a template that is one whole `{{ }}` is that expression.
     pub fn as_expression(&self) -> String {
-        match self.parts.as_slice() {
-            [] => literal(&Value::from("")),
-            [Part::Expr { expr, .. }] => expr.source.clone(),
-            parts => {
-                let piece = |part: &Part| match part {
-                    Part::Text(text) => literal(&Value::from(text.as_str())),
-                    Part::Expr { expr, .. } => format!("({})", expr.source),
-                };
-                let pieces: Vec<String> = parts.iter().map(piece).collect();
-                pieces.join(" ~ ")
-            }
+        if let Some(expr) = self.whole() {
+            return expr.source.clone();
         }
+        let piece = |part: Part<'_>| match part {
+            Part::Text(text) => literal(&Value::from(text)),
+            Part::Expr(expr) => format!("({})", expr.source),
+        };
+        let pieces: Vec<String> = self.parts().map(piece).collect();
+        if pieces.is_empty() { literal(&Value::from("")) } else { pieces.join(" ~ ") }
     }
 
     /// The same text in the names of whoever uses the runbook. `script`: `{%` is text in it.
@@ -226,10 +223,10 @@ impl Template {
             return Ok(self.clone());
         }
         let mut source = String::with_capacity(self.source.len());
-        for part in &self.parts {
+        for part in self.parts() {
             match part {
                 Part::Text(text) => source.push_str(text),
-                Part::Expr { expr, .. } => {
+                Part::Expr(expr) => {
                     source.push_str("{{ ");
                     source.push_str(&by.rewrite(&expr.source));
                     source.push_str(" }}");
@@ -238,13 +235,9 @@ impl Template {
         }
         let parsed = if script { Self::parse_script(&source) } else { Self::parse_all(&source) };
         let renamed = parsed.map_err(|mut errors| errors.swap_remove(0))?;
-        let exprs = |template: &Self| -> Vec<Expr> {
-            let of = |part: &Part| if let Part::Expr { expr, .. } = part { Some(expr.clone()) } else { None };
-            template.parts.iter().filter_map(of).collect()
-        };
-        let (before, after) = (exprs(self), exprs(&renamed));
-        let kept = before.len() == after.len()
-            && before.iter().zip(&after).all(|(before, after)| by.keeps(before, after));
+        let pairs = || self.exprs.iter().zip(&renamed.exprs);
+        let kept = self.exprs.len() == renamed.exprs.len()
+            && pairs().all(|(before, after)| by.keeps(&before.expr, &after.expr));
         if kept { Ok(renamed) } else { Err(ambiguous()) }
     }
 }
@@ -255,7 +248,7 @@ impl Expr {
     /// # Errors
     /// It cannot be read any more.
     pub fn renamed(&self, by: &Renaming) -> Result<Self, TemplateError> {
-        if self.refs.is_empty() {
+        if self.refs().is_empty() {
             return Ok(self.clone());
         }
         let renamed = Self::parse(&by.rewrite(&self.source))?;

@@ -82,8 +82,8 @@ fn is_relative(path: &str) -> bool {
 
 /// What a path begins with, where that is written out.
 fn written(path: &Spanned<Template>) -> Option<(String, Span)> {
-    match path.value.parts().first()? {
+    match path.value.parts().next()? {
         Part::Text(_) => Some((path.value.source().to_owned(), path.span)),
-        Part::Expr { .. } => None,
+        Part::Expr(_) => None,
     }
 }

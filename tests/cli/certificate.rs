@@ -1,0 +1,394 @@
+//! Certificates of rehearsals: made of a good rehearsal alone, for exactly its runbook, and needed where an environment
+//! says so.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use consigne::clock::{Clock, Timestamp, VirtualClock};
+use consigne::engine::certified::NotCertified;
+use consigne::engine::launch::{self, Answering, Host, Hosting, LaunchError, NewRun};
+use consigne::operator::Unattended;
+use consigne::plan::{BuildRequest, Mode, build};
+use consigne::record::certificate::{Certificate, FILE, Refusal};
+use consigne::record::keys::ExecutorKey;
+use consigne::record::trust::Trust;
+use consigne::runbook::check_file;
+use consigne::runbook::environment::Services;
+
+use crate::environment::{Said, TestEnvironment, not_run};
+
+const WIPE: &str = r#"consigne: v1
+id: wipe
+title: {fr: "Effacer", en: "Wipe"}
+steps:
+  - {id: go, confirm: {}, message: "Wipe?"}
+  - {id: wipe, shell: "echo wiped >> @/touched", effect: destructive}
+  - {id: tell, runbook: {use: tell}}
+"#;
+
+const TELL: &str = r#"consigne: v1
+id: tell
+title: "Tell"
+steps:
+  - {id: note, shell: "echo told >> @/touched", effect: write}
+"#;
+
+/// A runbook that destroys something, in an environment that asks for a certificate.
+fn world(rule: &str) -> TestEnvironment {
+    let env = TestEnvironment::new();
+    env.write("wipe.yaml", WIPE);
+    env.write("tell.yaml", TELL);
+    env.write("environments/strict.yaml", &format!("rehearsal_certificate: {rule}\n"));
+    env.write("answers.yaml", "go: yes\n");
+    env
+}
+
+fn rehearse(env: &TestEnvironment, out: &str) -> Said {
+    env.consigne(&["rehearse", "wipe.yaml", "--answers", "answers.yaml", "--out", &at(env, out)])
+}
+
+/// A folder among the runs.
+fn at(env: &TestEnvironment, run: &str) -> String {
+    env.run(run).display().to_string()
+}
+
+/// A rehearsal with its certificate, and the file of that.
+fn certified(env: &TestEnvironment) -> PathBuf {
+    let _rehearsed = rehearse(env, "h1").ends(0);
+    let _made = env.consigne(&["certify", "h1"]).ends(0);
+    kept(env).pop().expect("a certificate")
+}
+
+fn kept(env: &TestEnvironment) -> Vec<PathBuf> {
+    let listing = std::fs::read_dir(env.path("consigne/certificates")).into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> = listing.map(|entry| entry.path()).collect();
+    all.sort();
+    all
+}
+
+fn run(env: &TestEnvironment, id: &str) -> Said {
+    env.consigne(&["run", "wipe.yaml", "--env", "strict", "--answers", "answers.yaml", "--run-id", id])
+}
+
+fn refused(env: &TestEnvironment, why: &str) {
+    let said = run(env, "r9").ends(3);
+    assert!(said.stderr.contains(why) && said.stderr.contains("nothing was started"), "{why}: {said}");
+    assert!(!env.run("r9").exists() && env.touched().is_empty(), "{said}");
+    let looked = env.consigne(&["preflight", "wipe.yaml", "--env", "strict"]).ends(3);
+    let line = looked.stdout.lines().find(|line| line.contains("certif.")).unwrap_or_default();
+    assert!(line.starts_with("MISSING"), "{looked}");
+    let planned = env.consigne(&["plan", "wipe.yaml", "--env", "strict"]).ends(0);
+    assert!(planned.stdout.contains("Rehearsal certificate: "), "{planned}");
+}
+
+/// The certificate, otherwise said and signed anew by the executor of the home.
+fn said_otherwise(env: &TestEnvironment, file: &PathBuf, change: fn(&mut Certificate)) {
+    let (key, trust) = (ExecutorKey::load(&env.path("consigne")).unwrap(), env.path("consigne/trust"));
+    let bytes = std::fs::read(file).unwrap();
+    let now = consigne::clock::SystemClock::new().now();
+    let mut read = Certificate::read(&bytes, &Trust::load(&trust).unwrap(), now).unwrap();
+    change(&mut read.certificate);
+    std::fs::write(file, read.certificate.sign(&read.files, key.signing()).unwrap()).unwrap();
+}
+
+fn earlier(at: Timestamp, days: i64) -> Timestamp {
+    Timestamp::from_millis(at.millis() - days * 86_400_000)
+}
+
+#[test]
+fn a_destructive_runbook_runs_with_the_certificate_of_its_rehearsal() {
+    let env = world("{max_age: 30d, min_coverage: 40}");
+    refused(&env, "there is none for `wipe`");
+    let file = certified(&env);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let said = env.consigne(&["verify", file.to_str().unwrap(), "--runbook", "wipe"]).ends(0).stdout;
+    for line in ["placeholder 2", "tell/note, wipe", "4 / 10, 40 %", "VERIFIED as a rehearsal certificate"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let json = env.consigne(&["verify", file.to_str().unwrap(), "--json"]).ends(0).json();
+    assert_eq!((&json["ok"], &json["certificate"]["rehearsal"]["run"]), (&true.into(), &run_of(&env).into()));
+    let looked = env.consigne(&["preflight", "wipe.yaml", "--env", "strict"]).ends(0);
+    assert!(looked.stdout.contains("wipe: valid until [TIME]"), "{looked}");
+    let planned = env.consigne(&["plan", "wipe.yaml", "--env", "strict", "--lang", "fr"]).ends(0);
+    assert!(planned.stdout.contains("Certificat de répétition : valable jusqu'au [TIME]"), "{planned}");
+    let document = env.consigne(&["plan", "wipe.yaml", "--env", "strict", "--json"]).ends(0).json();
+    assert_eq!(
+        document["certificate"],
+        serde_json::json!({"max_age_ms": 2_592_000_000_u64, "min_coverage": 40})
+    );
+
+    let _done = run(&env, "r1").ends(0);
+    assert_eq!(env.touched(), ["wiped", "told"]);
+    let _verified = env.consigne(&["verify", "r1"]).ends(0);
+    let report = env.consigne(&["report", "r1", "--open"]).ends(0).stdout;
+    assert!(
+        report.contains("rehearsal certificate: ") && report.contains("plan/certificate.dsse.json"),
+        "{report}"
+    );
+    assert_eq!(std::fs::read(env.run("r1").join("plan").join(FILE)).unwrap(), std::fs::read(&file).unwrap());
+}
+
+/// Its id, which its folder does not tell.
+fn run_of(env: &TestEnvironment) -> String {
+    let graph = std::fs::read_to_string(env.run("h1").join("events.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(graph.lines().next().unwrap()).unwrap();
+    first["run"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn stock_tools_say_the_same_of_it() {
+    let env = world("{}");
+    let file = certified(&env);
+    let _done = run(&env, "r1").ends(0);
+    if ["jq", "openssl", "ssh-keygen"]
+        .iter()
+        .any(|tool| env.shell(&format!("command -v {tool}")).code != Some(0))
+    {
+        return not_run("jq, openssl or ssh-keygen is missing");
+    }
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let trust = env.path("consigne/trust");
+    let script = |name: &str, args: &[&str]| {
+        let output = env.command_of("bash").arg(docs.join(name)).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (file, trust) = (file.to_str().unwrap(), trust.to_str().unwrap());
+    let plan = format!("{}/plan", at(&env, "h1"));
+    let (code, said) = script("verify-certificate.sh", &[file, trust, &plan]);
+    assert!(code == Some(0) && said.contains("VERIFIED: rehearsal"), "{said}");
+    let (code, said) = script("verify.sh", &[&at(&env, "r1"), trust]);
+    assert!(code == Some(0) && said.contains("VERIFIED: run r1"), "{said}");
+    // The digest by hand, as docs/certificate.md has it.
+    let by_hand = format!("cd {plan} && LC_ALL=C sha256sum runbook.yaml uses-*.yaml | sha256sum");
+    let by_hand = env.command_of("sh").args(["-c", &by_hand]).output().unwrap();
+    let digest = String::from_utf8(by_hand.stdout).unwrap();
+    let (_, said) = script("verify-certificate.sh", &[file, trust]);
+    assert!(said.contains(&format!("for sha256:{}", &digest[..64])), "{said}");
+}
+
+#[test]
+fn one_that_does_not_count_lets_nothing_begin() {
+    let env = world("{}");
+    let file = certified(&env);
+    let good = std::fs::read(&file).unwrap();
+    let verified = |why: &str| {
+        let said = env.consigne(&["verify", file.to_str().unwrap(), "--runbook", "wipe"]).ends(5);
+        assert!(said.stdout.contains(why) && said.stdout.contains("NOT VERIFIED"), "{why}: {said}");
+    };
+    // One byte of what was signed.
+    let mut torn = good.clone();
+    let payload = torn.windows(11).position(|part| part == br#""payload":""#).unwrap() + 200;
+    torn[payload] = if torn[payload] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&file, &torn).unwrap();
+    refused(&env, "its signature: the signature of the envelope does not match");
+    verified("its signature");
+    std::fs::write(&file, &good).unwrap();
+    // Time has passed.
+    said_otherwise(&env, &file, |made| {
+        made.issued_on = earlier(made.issued_on, 91);
+        made.expires_on = earlier(made.expires_on, 91);
+    });
+    refused(&env, "it expired at [TIME]");
+    verified("it expired");
+    std::fs::write(&file, &good).unwrap();
+    // The runbook that it uses is another one.
+    env.write("tell.yaml", &TELL.replace("told", "tolled"));
+    refused(&env, "it is for another version of the runbook");
+    verified("another version");
+    env.write("tell.yaml", TELL);
+    env.write("wipe.yaml", &format!("{WIPE}# a word more\n"));
+    refused(&env, "it is for another version of the runbook");
+    env.write("wipe.yaml", WIPE);
+    // Who signed it is not trusted (any more).
+    let list = env.path("consigne/trust/allowed_signers");
+    let text = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, text.replace("attest.*", "attest.live.*")).unwrap();
+    refused(&env, "not trusted");
+    verified("not trusted");
+    std::fs::write(&list, text.replace("@consigne.invalid", "@other.example")).unwrap();
+    refused(&env, "not trusted");
+    std::fs::write(&list, text).unwrap();
+    let _done = run(&env, "r1").ends(0);
+}
+
+#[test]
+fn the_environment_says_how_old_and_how_much() {
+    let env = world("{max_age: 30d, min_coverage: 40}");
+    let file = certified(&env);
+    let good = std::fs::read(&file).unwrap();
+    said_otherwise(&env, &file, |made| {
+        made.rehearsal.on = earlier(made.rehearsal.on, 31);
+        made.issued_on = earlier(made.issued_on, 31);
+    });
+    refused(&env, "longer ago than 30 days");
+    std::fs::write(&file, good).unwrap();
+    env.write("environments/strict.yaml", "rehearsal_certificate: {min_coverage: 41}\n");
+    refused(&env, "40 % of the edges were walked, expected 41 %");
+    // A rehearsal of the same version in which somebody says no walks more.
+    env.write("no.yaml", "go: no\n");
+    let _refused =
+        env.consigne(&["rehearse", "wipe.yaml", "--answers", "no.yaml", "--out", &at(&env, "h2")]).ends(1);
+    let made = env.consigne(&["certify", "h1", "--min-coverage", "41", "--json"]).ends(0).json();
+    let coverage = &made["certificate"]["coverage"];
+    assert_eq!((&coverage["walked"], &coverage["byRehearsal"]), (&5.into(), &4.into()), "{made}");
+    assert_eq!(coverage["runs"].as_array().map(Vec::len), Some(2), "{made}");
+    let _done = run(&env, "r1").ends(0);
+}
+
+#[test]
+fn a_rehearsal_that_is_not_good_enough_is_not_certified() {
+    let env = world("{}");
+    let refused = |args: &[&str], code: i32, why: &str| {
+        let said = env.consigne(&[&["certify"], args].concat()).ends(code);
+        assert!(said.stderr.contains(why), "{why}: {said}");
+        assert!(kept(&env).is_empty(), "{said}");
+    };
+    refused(&["h0"], 2, "no run `h0`");
+    let drill = ["drill", "wipe.yaml", "--env", "plain", "--answers", "answers.yaml", "--run-id", "d1"];
+    let _drilled = env.consigne(&drill).ends(0);
+    refused(&["d1"], 2, "a certificate is of a rehearsal");
+    env.write("no.yaml", "go: no\n");
+    let _refused =
+        env.consigne(&["rehearse", "wipe.yaml", "--answers", "no.yaml", "--out", &at(&env, "no")]).ends(1);
+    refused(&["no"], 1, "ended `refused`");
+    let _parked = env.consigne(&["rehearse", "wipe.yaml", "--out", &at(&env, "parked")]).ends(4);
+    refused(&["parked"], 4, "is not over");
+    let _rehearsed = rehearse(&env, "h1").ends(0);
+    refused(&["h1", "--min-coverage", "90"], 1, "expected 90 %");
+    refused(&["h1", "--expires", "0d"], 2, "more than nothing");
+    refused(&["h1", "--runbook", "tell"], 3, "another version");
+    env.write("tell.yaml", &TELL.replace("told", "tolled"));
+    refused(&["h1"], 3, "changed since: uses-tell.yaml");
+    env.write("tell.yaml", TELL);
+    env.write("wipe.yaml", &WIPE.replace("id: wipe", "id: wide"));
+    refused(&["h1"], 3, "--runbook FILE says where");
+    env.write("wipe.yaml", WIPE);
+    let events = env.run("h1").join("events.jsonl");
+    let honest = std::fs::read_to_string(&events).unwrap();
+    std::fs::write(&events, honest.replacen("succeeded", "succeedef", 1)).unwrap();
+    refused(&["h1"], 5, "");
+    std::fs::write(&events, honest).unwrap();
+    let _made = env.consigne(&["certify", "h1", "--expires", "12h"]).ends(0);
+}
+
+#[test]
+fn a_person_certifies_with_a_key_that_is_enrolled() {
+    let env = world("{}");
+    let _rehearsed = rehearse(&env, "h1").ends(0);
+    let _keys = env.consigne(&["keys", "init"]).ends(0);
+    if env.shell("ssh-keygen -q -t ed25519 -N '' -C bob -f bob").code != Some(0) {
+        return not_run("ssh-keygen is missing");
+    }
+    let stranger = env.consigne(&["certify", "h1", "--key", "bob"]).ends(2);
+    assert!(stranger.stderr.contains("is nobody's here"), "{stranger}");
+    let _enrolled =
+        env.consigne(&["keys", "enrol", "bob@example.com", "bob.pub", "--runbook", "other"]).ends(0);
+    let narrow = env.consigne(&["certify", "h1", "--key", "bob"]).ends(2);
+    assert!(narrow.stderr.contains("would not count here: not trusted"), "{narrow}");
+    let _enrolled =
+        env.consigne(&["keys", "enrol", "bob@example.com", "bob.pub", "--runbook", "wipe"]).ends(0);
+    let _made =
+        env.consigne(&["certify", "h1", "--key", "bob", "-o", "wipe.dsse.json", "--lang", "fr"]).ends(0);
+    let said = env.consigne(&["verify", "wipe.dsse.json"]).ends(0).stdout;
+    assert!(said.contains("signed      bob@example.com (consigne.invalid)"), "{said}");
+    let begun = run(&env, "r1").ends(0);
+    assert!(begun.stderr.contains("by bob@example.com, until [TIME]"), "{begun}");
+    let _verified = env.consigne(&["verify", "r1"]).ends(0);
+}
+
+#[test]
+fn only_live_runs_that_destroy_something_need_one() {
+    let env = world("{}");
+    let answered = ["--answers", "answers.yaml"];
+    let _drilled = env
+        .consigne(&[&["drill", "wipe.yaml", "--env", "strict", "--run-id", "d1"], &answered[..]].concat())
+        .ends(0);
+    let _rehearsed =
+        env.consigne(&[&["rehearse", "wipe.yaml", "--env", "strict"], &answered[..]].concat()).ends(0);
+    let _told = env.consigne(&["run", "tell.yaml", "--env", "strict"]).ends(0);
+    let _elsewhere = env.consigne(&[&["run", "wipe.yaml"], &answered[..]].concat()).ends(0);
+    assert_eq!(env.touched(), ["wiped", "told", "told", "wiped", "told"]);
+    refused_once(&env);
+}
+
+fn refused_once(env: &TestEnvironment) {
+    let said = run(env, "r9").ends(3);
+    assert!(said.stderr.contains("there is none for `wipe`"), "{said}");
+}
+
+#[test]
+fn a_run_that_began_goes_on_and_one_that_is_done_again_needs_its_own() {
+    let env = world("{}");
+    let file = certified(&env);
+    let _parked = env.consigne(&["run", "wipe.yaml", "--env", "strict", "--run-id", "r1"]).ends(4);
+    std::fs::remove_file(&file).unwrap();
+    let _done = env.consigne(&["answer", "r1", "go", "yes", "--resume"]).ends(0);
+    let again = ["rerun", "r1", "--from", "tell", "--run-id", "r2", "--answers", "answers.yaml"];
+    let refused = env.consigne(&again).ends(3);
+    assert!(refused.stderr.contains("there is none for `wipe`") && !env.run("r2").exists(), "{refused}");
+    let _made = env.consigne(&["certify", "h1"]).ends(0);
+    let _done = env.consigne(&again).ends(0);
+    assert!(env.run("r2").join("plan").join(FILE).exists());
+    let _verified = env.consigne(&["verify", "r2"]).ends(0);
+}
+
+/// By the clock of whoever begins the run.
+#[tokio::test]
+async fn it_counts_until_its_day_has_come() {
+    let env = world("{}");
+    let _file = certified(&env);
+    let report = check_file(&env.work("wipe.yaml"), Some("strict"));
+    let (document, environment) = (report.document.unwrap(), report.environment.unwrap());
+    let request = BuildRequest {
+        mode: Mode::Live,
+        environment: Some(&environment),
+        others: &[],
+        inputs: &BTreeMap::new(),
+        services: &Services::new(),
+    };
+    let plan = build(&document, &request).unwrap();
+    let own = Arc::new(VirtualClock::at(consigne::clock::SystemClock::new().now()));
+    let clock: Arc<dyn Clock> = own.clone();
+    let host = Host {
+        home: env.path("consigne"),
+        clock,
+        tool: "consigne test".to_owned(),
+        attended: true,
+        alone: true,
+        no_wait: false,
+        prompt_secret: None,
+        key: None,
+    };
+    let begin = async |id: &str, frozen: &[(&str, &str)]| {
+        let bytes = |text: &str| std::fs::read(env.work(text)).unwrap();
+        let new = NewRun {
+            id: id.to_owned(),
+            dir: env.run(id),
+            plan: plan.clone(),
+            hosting: Hosting { base_dir: env.path("work"), services: Vec::new(), surroundings: None },
+            frozen: frozen.iter().map(|(name, file)| ((*name).to_owned(), bytes(file))).collect(),
+            lang: "en".to_owned(),
+            first: Vec::new(),
+            waits: false,
+        };
+        let (_send, replies) = tokio::sync::mpsc::unbounded_channel();
+        launch::begin(new, &host, Answering { operator: Box::new(Unattended::new()), replies }).await
+    };
+    let files = [("runbook.yaml", "wipe.yaml"), ("uses-tell.yaml", "tell.yaml")];
+    own.advance(89 * 86_400_000);
+    assert!(begin("r1", &files).await.is_ok());
+    let less = begin("r2", &files[..1]).await;
+    assert!(matches!(
+        less,
+        Err(LaunchError::NotCertified(NotCertified::Refused { refusal: Refusal::OtherVersion { .. }, .. }))
+    ));
+    own.advance(86_400_000);
+    let late = begin("r3", &files).await;
+    assert!(matches!(
+        late,
+        Err(LaunchError::NotCertified(NotCertified::Refused { refusal: Refusal::Expired(_), .. }))
+    ));
+    assert!(!env.run("r2").exists() && !env.run("r3").exists());
+}
