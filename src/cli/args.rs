@@ -2,6 +2,7 @@
 
 mod certify;
 mod check;
+mod plan;
 mod rehearse;
 mod review;
 mod schema;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use certify::CertifyArgs;
 pub use check::CheckArgs;
+pub use plan::{PlanArgs, PlanMode};
 pub use rehearse::RehearseArgs;
 pub use review::{ReviewArgs, VerdictWord};
 pub use schema::SchemaArgs;
@@ -111,21 +113,6 @@ pub struct ChoiceArgs {
     /// File of inputs (a drill or rehearsal takes NAME.inputs.yaml beside the runbook unless told otherwise)
     #[arg(long = "inputs", value_name = "FILE")]
     pub inputs_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub choice: ChoiceArgs,
-    /// What the run would be (live, unless the environment is one for practice)
-    #[arg(long, value_name = "MODE", value_enum)]
-    pub mode: Option<ModeChoice>,
-    /// Print the plan as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Language of the plan
-    #[arg(long, value_enum)]
-    pub lang: Option<Lang>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

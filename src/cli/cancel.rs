@@ -15,6 +15,9 @@ pub(super) fn cancel(args: &CancelArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
+    if super::rehearse::is_rehearsal(&dir) {
+        return super::rehearse::resume(&dir, &args.common, Answers::new(), Some(args.comment.clone()));
+    }
     let verb = Verb::Cancel { reason: args.comment.clone() };
     let mut reopened = match live::reach(&dir, &home, &verb)? {
         Reached::Taken(news) => {

@@ -36,6 +36,9 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, CliError> {
     let home = Home::find(args.common.runs.as_deref())?;
     let dir = home.run_dir(&args.run)?;
     let answers = answers(args.answers.as_deref())?;
+    if super::rehearse::is_rehearsal(&dir) {
+        return super::rehearse::resume(&dir, &args.common, answers, None);
+    }
     let mut reopened = reopen(&dir, &home)?;
     known_steps(&answers, &reopened.plan)?;
     surroundings(&mut reopened, &args.common, args.accept.accept_environment, ui)?;
@@ -405,8 +408,9 @@ pub(super) fn launch_error(error: LaunchError) -> CliError {
         LaunchError::Surroundings(_) => {
             CliError::new(Exit::Invalid, message).hint(ACCEPT).hint("nothing was started")
         }
-        LaunchError::Rehearsal(_) => CliError::new(Exit::Usage, message)
-            .hint("consigne rehearse FILE does nothing and costs nothing: rehearse again"),
+        LaunchError::Rehearsal(_) => CliError::new(Exit::Usage, message).hint(
+            "`consigne resume RUN` goes on with one that is not over; else rehearse again: it costs nothing",
+        ),
         LaunchError::Random(_) => CliError::new(Exit::Bug, message),
         LaunchError::Interrupted => CliError::new(Exit::RunFailed, message).hint("nothing was done"),
         LaunchError::NeverBegan { .. } | LaunchError::Over => CliError::new(Exit::Usage, message),

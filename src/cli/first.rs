@@ -116,7 +116,8 @@ impl Screen {
     fn head(&self, run: &About, what: &str) -> String {
         let mode = match run.mode {
             Mode::Live => self.word("RÉEL ", "LIVE "),
-            Mode::Drill | Mode::Rehearsal => "",
+            Mode::Rehearsal => self.word("répétition : ", "rehearsal: "),
+            Mode::Drill => "",
         };
         let title = if run.title.is_empty() { &run.runbook } else { &run.title };
         format!("  {mode}{title} · {what}")

@@ -12,8 +12,8 @@ use super::review;
 use super::show::{Seen, look, seen_summary};
 use super::ui::Ui;
 use super::waiting::{self, UNSEALED, standing};
-use crate::core::State;
-use crate::plan::{Mode, Plan};
+use crate::engine::rehearsal::frozen::is_frozen;
+use crate::plan::Mode;
 
 pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
@@ -36,7 +36,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
         };
         let Seen { plan, state, driven } = seen;
         if plan.graph.mode == Mode::Rehearsal {
-            shown += if args.all { rehearsal(&plan, &state, &dir, &id, ui) } else { 0 };
+            shown += rehearsal(&Seen { plan, state, driven }, (&dir, &id), &home, args);
             continue;
         }
         let open = waiting::toggles(&state);
@@ -86,14 +86,26 @@ pub(super) fn list(args: &ListArgs) -> Result<Exit, CliError> {
     Ok(if damaged { Exit::Damaged } else { Exit::Done })
 }
 
-/// A rehearsal. Nothing of it is real: nobody is waited for, and nothing is switched.
-fn rehearsal(plan: &Plan, state: &State, dir: &Path, id: &str, ui: Ui) -> usize {
+/// A rehearsal, if it is to be shown: how many are. Nothing of it is real: nobody is waited for, and nothing is switched.
+/// One that stands still is gone on with by its folder, since several may have the same id.
+fn rehearsal(seen: &Seen, (dir, id): (&Path, &str), home: &Home, args: &ListArgs) -> usize {
+    let (ui, Seen { plan, state, driven }) = (Ui::new(args.json), seen);
+    let goes_on = !driven && state.run.finished.is_none() && is_frozen(dir);
+    if !args.all && !goes_on {
+        return 0;
+    }
     if ui.json {
         ui.json(&seen_summary(state, dir, false));
-    } else {
-        let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
-        let (mode, status) = (plan.graph.mode.name(), state.status().name());
-        ui.listed("", &format!("{id}  {mode:<9} {status:<11} {title}"));
+        return 1;
+    }
+    let title = plan.values.title.in_lang(&state.run.lang).cloned().unwrap_or_default();
+    let (mode, status) = (plan.graph.mode.name(), state.status().name());
+    ui.listed("", &format!("{id}  {mode:<9} {status:<11} {title}"));
+    if goes_on {
+        let usual = home.runs == home.root.join("runs");
+        let name = if usual { id.to_owned() } else { dir.display().to_string() };
+        let how = if state.run.lang == "fr" { "pour continuer :" } else { "goes on with:" };
+        ui.data(&format!("    {how} consigne resume {name}"));
     }
     1
 }

@@ -13,10 +13,11 @@ use super::show::{Seen, look};
 use super::waiting::{self, UNSEALED, standing};
 use crate::clock::Timestamp;
 use crate::core::event::{Reversal, ReversalEnd};
-use crate::core::{AskKind, Status};
+use crate::core::{AskKind, State, Status};
 use crate::engine::identity;
+use crate::engine::rehearsal::frozen::is_frozen;
 use crate::operator::Question;
-use crate::plan::Mode;
+use crate::plan::{Mode, Plan};
 
 /// Length of the moment that the id of a run begins with.
 const STAMP: usize = "20261123t111659".len();
@@ -128,25 +129,18 @@ impl Overview {
 
     fn take(&mut self, seen: Seen, home: &Home, id: &str, name: &str, user: &str) {
         let Seen { plan, state, driven } = seen;
-        if plan.graph.mode == Mode::Rehearsal {
-            // Nothing of it is real: nobody is waited for, and nothing is switched.
-            return;
-        }
         let dir = home.runs.join(id);
         let standing = standing(&state, driven, &dir);
-        let run = About {
-            id: id.to_owned(),
-            // An id finds only what is where runs usually are.
-            name: if home.runs == home.root.join("runs") {
-                name.to_owned()
-            } else {
-                dir.display().to_string()
-            },
-            runbook: plan.graph.runbook.clone(),
-            title: plan.title(&state.run.lang).to_owned(),
-            mode: plan.graph.mode,
-            dir,
-        };
+        let unfinished = state.run.finished.is_none() || standing == UNSEALED;
+        if plan.graph.mode == Mode::Rehearsal {
+            // Nothing of it is real: nobody is waited for, and nothing is switched. But somebody may go on with it.
+            if unfinished && is_frozen(&dir) {
+                let run = About::of(home, id, id, &plan, &state);
+                self.runs.push(Going { run, standing, driven, until: None, questions: 0 });
+            }
+            return;
+        }
+        let run = About::of(home, id, name, &plan, &state);
         let me = identity::actor(&plan.graph.people, user).who;
         let questions: Vec<Question> = waiting::questions(&plan, &state).collect();
         let answer_of = |step: &str, kind: AskKind| {
@@ -182,7 +176,7 @@ impl Overview {
                 reason: step.reason.clone(),
             });
         }
-        if state.run.finished.is_none() || standing == UNSEALED {
+        if unfinished {
             let due = state.places().filter(|at| !state.step(*at).settled);
             let due = due.filter_map(|at| Some((state.shape().node(at).id.clone(), state.step(at).due?)));
             let until = due.min_by_key(|due| due.1);
@@ -239,6 +233,23 @@ impl Overview {
 }
 
 impl About {
+    fn of(home: &Home, id: &str, name: &str, plan: &Plan, state: &State) -> Self {
+        let dir = home.runs.join(id);
+        Self {
+            id: id.to_owned(),
+            // An id finds only what is where runs usually are.
+            name: if home.runs == home.root.join("runs") {
+                name.to_owned()
+            } else {
+                dir.display().to_string()
+            },
+            runbook: plan.graph.runbook.clone(),
+            title: plan.title(&state.run.lang).to_owned(),
+            mode: plan.graph.mode,
+            dir,
+        }
+    }
+
     /// The run, and what is to be said about it.
     fn json(&self, more: Value) -> Value {
         let mut value =

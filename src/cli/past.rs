@@ -1,4 +1,5 @@
-//! What became of the last runs of each runbook, as the ledger of this home has it. Reads only.
+//! What became of the last runs of each runbook, as the ledger of this home has it. Rehearsals stand in no ledger: of them
+//! the folders tell. Reads only.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,14 @@ use super::drive::journal_error;
 use super::error::CliError;
 use super::home::Home;
 use crate::clock::Timestamp;
+use crate::core::Fact;
+use crate::journal::Journal;
 use crate::plan::Mode;
+use crate::record::build::{self, is_complete};
+use crate::record::coverage::written;
 use crate::record::ledger::{Ledger, Moment};
+
+const DAY_MS: u64 = 86_400_000;
 
 /// The last runs, by runbook and mode.
 #[derive(Default)]
@@ -40,6 +47,7 @@ impl Past {
                 (Moment::End | Moment::Unlocked | Moment::Reviewed, _) => {}
             }
         }
+        rehearsals(home, &mut last);
         Ok(Self(last))
     }
 
@@ -48,9 +56,44 @@ impl Past {
     }
 }
 
+/// The last rehearsal of each runbook that came to its end. What cannot be read tells nothing.
+fn rehearsals(home: &Home, last: &mut BTreeMap<(String, &'static str), Last>) {
+    let mut newest: BTreeMap<String, (Timestamp, String)> = BTreeMap::new();
+    for id in home.run_ids().unwrap_or_default() {
+        let dir = home.runs.join(&id);
+        // Each is named so; the graph says whether it is one.
+        let graph = id.starts_with("rehearsal-").then(|| build::graph(&dir).ok()).flatten();
+        let Some(graph) = graph.filter(|graph| graph.mode == Mode::Rehearsal && is_complete(&dir)) else {
+            continue;
+        };
+        let Some(at) = written(&dir) else { continue };
+        if newest.get(&graph.runbook).is_none_or(|(known, _)| *known < at) {
+            newest.insert(graph.runbook, (at, id));
+        }
+    }
+    for (runbook, (at, run)) in newest {
+        let entries = Journal::read(&home.runs.join(&run)).unwrap_or_default();
+        let mut ends = entries.iter().flat_map(|entry| &entry.events).filter_map(|event| match &event.fact {
+            Fact::RunFinished { status, .. } => Some(status.name().to_owned()),
+            _ => None,
+        });
+        let status = ends.next_back();
+        last.insert((runbook, Mode::Rehearsal.name()), Last { run, at, status });
+    }
+}
+
 impl Last {
-    /// The day and how it ended.
-    pub(super) fn shown(&self, french: bool) -> String {
+    /// The day, how it ended, and how long ago that is.
+    pub(super) fn shown(&self, french: bool, now: Timestamp) -> String {
+        let days = now.since(self.at) / DAY_MS;
+        let ago = match (days, french) {
+            (0, true) => "aujourd'hui".to_owned(),
+            (0, false) => "today".to_owned(),
+            (1, true) => "il y a 1 jour".to_owned(),
+            (1, false) => "1 day ago".to_owned(),
+            (days, true) => format!("il y a {days} jours"),
+            (days, false) => format!("{days} days ago"),
+        };
         let at = self.at.to_string();
         let day = at.split('T').next().unwrap_or(&at);
         let status = match (self.status.as_deref(), french) {
@@ -62,7 +105,7 @@ impl Last {
             (Some("cancelled"), true) => "annulé",
             (Some(other), _) => other,
         };
-        format!("{day} {status}")
+        format!("{day} {status} ({ago})")
     }
 
     pub(super) fn json(&self) -> Value {

@@ -1,7 +1,7 @@
 //! `consigne plan`: what a run would do, step by step, and nothing of it done. No effect, no connection, no process,
 //! nothing written. Inputs that are missing are asked where somebody is at the terminal.
 
-use super::args::{ChoiceArgs, Lang, ModeChoice, PlanArgs};
+use super::args::{ChoiceArgs, Lang, PlanArgs, PlanMode};
 use super::certificate;
 use super::chosen::{Chosen, invalid};
 use super::drive;
@@ -20,7 +20,12 @@ use crate::runbook::load::Document;
 
 pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
-    let mode = mode(&args.choice, args.mode)?;
+    let asked = args.mode.map(|mode| match mode {
+        PlanMode::Live => Mode::Live,
+        PlanMode::Drill => Mode::Drill,
+        PlanMode::Rehearsal => Mode::Rehearsal,
+    });
+    let mode = mode(&args.choice, asked)?;
     let practise = |error| or_practise(error, &args.choice, mode);
     let ask = |document: &Document, given: &mut Given| match form::is_attended(args.json) {
         true => form::complete(document, given, drive::spoken(args.lang)),
@@ -59,10 +64,9 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Exit, CliError> {
 }
 
 /// As asked; else a drill where the environment is one for practice, since nothing else can be done there.
-pub(super) fn mode(choice: &ChoiceArgs, asked: Option<ModeChoice>) -> Result<Mode, CliError> {
+pub(super) fn mode(choice: &ChoiceArgs, asked: Option<Mode>) -> Result<Mode, CliError> {
     Ok(match asked {
-        Some(ModeChoice::Live) => Mode::Live,
-        Some(ModeChoice::Drill) => Mode::Drill,
+        Some(mode) => mode,
         None => {
             let file = located(&choice.file)?;
             let named = choice.env.as_ref().and_then(|name| Environment::find(&file, name).ok());

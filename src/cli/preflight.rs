@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{Lang, PreflightArgs};
+use super::args::{Lang, ModeChoice, PreflightArgs};
 use super::chosen::{Chosen, invalid};
 use super::error::CliError;
 use super::exit::Exit;
@@ -20,7 +20,11 @@ const FORMAT: &str = "consigne.preflight/v1";
 pub(super) fn preflight(args: &PreflightArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.json);
     let home = Home::find(args.runs.as_deref())?;
-    let mode = plan::mode(&args.choice, args.mode)?;
+    let asked = args.mode.map(|mode| match mode {
+        ModeChoice::Live => Mode::Live,
+        ModeChoice::Drill => Mode::Drill,
+    });
+    let mode = plan::mode(&args.choice, asked)?;
     let practise = |error| plan::or_practise(error, &args.choice, mode);
     let chosen = Chosen::of_any_inputs(&args.choice, mode, ui).map_err(practise)?;
     let services = plan::undecided(&chosen);

@@ -1,4 +1,4 @@
-//! `consigne runbooks`: the runbooks that there are, with the last drill, the last live run and the day of review.
+//! `consigne runbooks`: the runbooks that there are, with the last rehearsal, drill and live run, and the day of review.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -150,12 +150,16 @@ impl Listing<'_> {
         let mut facts = Vec::new();
         let category = card.category.filter(|_| category).map(names);
         facts.extend(category.map(|[fr, en]| self.word(fr, en).to_owned()));
+        if let Some(last) = self.past.last(&card.id, Mode::Rehearsal) {
+            let shown = last.shown(self.french, self.now);
+            facts.push(format!("{} {shown}", self.word("répétition", "rehearsal")));
+        }
         facts.push(match self.past.last(&card.id, Mode::Drill) {
-            Some(last) => format!("{} {}", self.word("exercice", "drill"), last.shown(self.french)),
+            Some(last) => format!("{} {}", self.word("exercice", "drill"), last.shown(self.french, self.now)),
             None => self.word("jamais exercé", "never drilled").to_owned(),
         });
         if let Some(last) = self.past.last(&card.id, Mode::Live) {
-            facts.push(format!("{} {}", self.word("réel", "live"), last.shown(self.french)));
+            facts.push(format!("{} {}", self.word("réel", "live"), last.shown(self.french, self.now)));
         }
         if let Some(review) = card.review_by {
             let overdue = review.0 < self.today;
@@ -202,6 +206,7 @@ impl Listing<'_> {
             "estimate_ms": card.and_then(|card| card.estimate),
             "last_drill": last(Mode::Drill),
             "last_run": last(Mode::Live),
+            "last_rehearsal": last(Mode::Rehearsal),
             "problems": problems,
             "same_id": namesakes,
         })

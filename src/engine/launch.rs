@@ -131,7 +131,7 @@ pub enum LaunchError {
     #[error("the run in {} never began: its process died before the first step", dir.display())]
     NeverBegan { dir: PathBuf },
     /// Real effects would follow simulated ones.
-    #[error("run {0} is a rehearsal: nobody goes on with it")]
+    #[error("run {0} is a rehearsal, and nothing real can follow it")]
     Rehearsal(String),
     #[error("interrupted before anything was started")]
     Interrupted,

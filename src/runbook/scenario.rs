@@ -221,8 +221,7 @@ fn faults(node: &Node, reader: &mut Reader<'_>) -> Vec<(Fault, Place)> {
     for (key, value) in entries {
         let at: Place = key.span.at(reader.source).into();
         let kinds = reader.value::<Many<FaultKind>>(value).map(|many| many.0).unwrap_or_default();
-        let place = key.text.clone().into_owned();
-        out.extend(kinds.into_iter().map(|kind| (Fault { place: place.clone(), kind }, at.clone())));
+        out.extend(kinds.into_iter().map(|kind| (Fault::at(&key.text, kind), at.clone())));
     }
     out
 }
@@ -386,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_scenario_is_read() {
-        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\nfaults: {a: dropped, b: [failure, clock-back]}\nmay_stay: [b]\n";
+        let text = "start: 2026-01-05T09:00:00+01:00\nseed: 7\nsteps:\n  a: {status: 200, body: {n: 1}}\n  b:\n    do: [{fails: timeout}, {exit: 0, stdout: ok, takes: 2m}]\n    undo: {unknown: true}\n  c:x: {outputs: {name: x, n: [1]}}\nanswers:\n  go: {answer: approve, as: bob}\nabsent: [late]\nfaults: {a: dropped, b.undo: [failure, clock-back]}\nmay_stay: [b]\n";
         let (scenario, problems) = from_source(&Source::new("s.yaml", text));
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(scenario.start.unwrap().to_string(), "2026-01-05T08:00:00.000Z");
@@ -401,7 +400,7 @@ mod tests {
         let ids: Vec<&String> = scenario.ids().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a", "b", "c:x", "go", "late", "a", "b", "b", "b"]);
         let faults: Vec<String> = scenario.faults.iter().map(|(fault, _)| fault.to_string()).collect();
-        assert_eq!(faults, ["a=dropped", "b=failure", "b=clock-back"]);
+        assert_eq!(faults, ["a=dropped", "b.undo=failure", "b.undo=clock-back"]);
         assert!(scenario.may_stay.contains_key("b"));
     }
 

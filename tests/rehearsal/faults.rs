@@ -191,7 +191,7 @@ fn a_scenario_wishes_for_faults_and_what_does_not_fit_is_refused() {
     let wrong = world.write("w.yaml", "faults: {tell: refusal}\n").display().to_string();
     world.rehearse("no", &runbook, &["--scenario", &wrong], 3).says("`tell` cannot meet `refusal`");
     world.rehearse("no", &runbook, &["--fault", "tell=refusal"], 2).says("it can meet: failure, timeout");
-    world.rehearse("no", &runbook, &["--fault", "tell=oops"], 2).says("expected STEP=KIND");
+    world.rehearse("no", &runbook, &["--fault", "tell=oops"], 2).says("expected STEP=KIND or STEP.PART=KIND");
     world.rehearse("no", &runbook, &["--fault", "nowhere=failure"], 2).says("no step `nowhere`");
 }
 
@@ -289,10 +289,15 @@ fn every_fault_at_every_step_of_every_shipped_runbook_leaves_nothing_behind() {
             .filter_map(|one| one["fault"].as_str()?.rsplit_once('=').map(|(_, kind)| kind))
             .collect();
         assert_eq!(kinds.len(), 10, "{name}: {kinds:?}");
+        let part = |one: &&Value| one["fault"].as_str().is_some_and(|fault| fault.contains('.'));
+        let parts: Vec<&Value> = rehearsals.iter().filter(part).collect();
+        assert!(parts.len() > 7 && parts.iter().all(|one| one["met"] == true), "{name}: {parts:?}");
         for one in rehearsals {
             assert_eq!(one["findings"].as_array().unwrap().len(), 0, "{name}: {one}");
             // One of them that is struck itself does nothing.
-            let struck = one["fault"].as_str().is_some_and(|fault| fault.starts_with("tell="));
+            let struck = ["fault", "after"]
+                .iter()
+                .any(|name| one[name].as_str().is_some_and(|at| at.starts_with("tell=")));
             let walked =
                 one["did"]["finally"].as_u64() > Some(0) || struck || one["reason"] == "ending_failed";
             assert!(walked, "{name}: `finally` has its turn: {one}");

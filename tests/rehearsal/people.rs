@@ -84,8 +84,11 @@ fn among_the_runs_it_waits_for_nobody() {
     };
     (0..2).for_each(run);
     let list = |args: &[&str]| said(&world.consigne(args));
-    assert!(list(&["list"]).contains("nothing waits"), "{}", list(&["list"]));
-    let all = list(&["list", "--all"]);
-    assert_eq!(all.matches("rehearsal-waiting-").count(), 2, "each has a folder of its own: {all}");
+    for all in [list(&["list"]), list(&["list", "--all"])] {
+        let folders: Vec<&str> = all.lines().filter(|line| line.starts_with("rehearsal-waiting-")).collect();
+        assert_eq!(folders.len(), 2, "each has a folder of its own: {all}");
+        assert_eq!(all.matches("goes on with: consigne resume rehearsal-waiting-").count(), 2, "{all}");
+        assert!(!all.contains("waits for"), "{all}");
+    }
     assert!(!list(&[]).contains("WAITS"), "{}", list(&[]));
 }

@@ -101,23 +101,27 @@ fn renamed_and_edited_it_is_no_live_run() {
 }
 
 #[test]
-fn nobody_goes_on_with_it() {
+fn nothing_real_follows_it() {
     let world = Rehearsals::new();
     let made = made(&world);
     let parked = world.rehearse("parked", &shipped("suspend"), &[], 4);
     parked.says("the answer go (approve|reject) is missing");
-    for dir in [&made.dir, &parked.dir] {
+    let answer = ["go", "approve", "--as", "bob", "--resume"];
+    for (dir, verbs) in
+        [(&made.dir, &["resume", "cancel", "answer", "rerun"][..]), (&parked.dir, &["answer", "rerun"])]
+    {
         let run = dir.to_str().unwrap();
         let before = files(dir);
-        for args in [
-            &["resume", run][..],
-            &["cancel", run],
-            &["answer", run, "go", "approve", "--as", "bob", "--resume"],
-            &["rerun", run, "--from", "suspend"],
-        ] {
-            let output = world.consigne(args);
-            assert_eq!(output.status.code(), Some(2), "{args:?}: {}", said(&output));
-            assert!(said(&output).contains("rehearsal"), "{args:?}: {}", said(&output));
+        for verb in verbs {
+            let more: &[&str] = match *verb {
+                "cancel" => &["--comment", "x"],
+                "answer" => &answer,
+                "rerun" => &["--from", "suspend"],
+                _ => &[],
+            };
+            let output = world.consigne(&[&[*verb, run], more].concat());
+            assert_eq!(output.status.code(), Some(2), "{verb}: {}", said(&output));
+            assert!(said(&output).contains("rehearsal"), "{verb}: {}", said(&output));
         }
         assert_eq!(files(dir), before);
     }

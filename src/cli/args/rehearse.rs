@@ -13,7 +13,7 @@ pub struct RehearseArgs {
     /// With --every-fault: further runbooks, and folders with runbooks
     #[arg(value_name = "MORE", requires = "every_fault")]
     pub more: Vec<PathBuf>,
-    /// Something that goes wrong at a step; may be given several times (kinds: failure, timeout, wrong, dropped, refusal, absent, crash-before, crash-after, clock-forward, clock-back)
+    /// Something that goes wrong at a step, or at STEP.PART (first, verify, undo, put_back, only_if); may be given several times (kinds: failure, timeout, wrong, dropped, refusal, absent, crash-before, crash-after, clock-forward, clock-back)
     #[arg(long, value_name = "STEP=KIND")]
     pub fault: Vec<String>,
     /// A few things that go wrong, drawn from this number

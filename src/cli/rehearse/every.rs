@@ -123,7 +123,17 @@ fn subject(args: &RehearseArgs, file: &Path, ui: Ui) -> Result<Subject, CliError
 }
 
 fn fault_of(swept: &Swept) -> String {
-    swept.fault.as_ref().map_or_else(|| "without a fault".to_owned(), ToString::to_string)
+    match (&swept.fault, &swept.after) {
+        (None, _) => "without a fault".to_owned(),
+        (Some(fault), None) => fault.to_string(),
+        (Some(fault), Some(first)) => format!("{first} and {fault}"),
+    }
+}
+
+/// Where faults of some kind struck, each place once.
+fn spots<'s>(swept: impl Iterator<Item = &'s Swept>) -> String {
+    let spots: BTreeSet<String> = swept.filter_map(|swept| Some(swept.fault.as_ref()?.spot())).collect();
+    spots.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn ended(swept: &Swept) -> String {
@@ -140,18 +150,20 @@ const NAMED: usize = 4;
 fn tell(subject: &Subject, swept: &[Swept], ui: Ui) {
     let calm = swept.first();
     let met = swept.iter().skip(1).filter(|swept| swept.met).count();
-    let unmet: Vec<String> = swept.iter().skip(1).filter(|swept| !swept.met).map(fault_of).collect();
+    let unmet = || swept.iter().skip(1).filter(|swept| !swept.met);
     ui.line(&format!(
         "{}: {} faults, {met} came to pass; without one: {}",
         subject.name,
         swept.len().saturating_sub(1),
         calm.map(ended).unwrap_or_default()
     ));
-    let places: BTreeSet<&str> =
-        unmet.iter().map(|fault| fault.rsplit_once('=').map_or(fault.as_str(), |(place, _)| place)).collect();
-    if !places.is_empty() {
-        let places = places.into_iter().collect::<Vec<_>>().join(", ");
-        ui.listed("  ", &format!("{} faults found nothing to strike, at: {places}", unmet.len()));
+    let (count, places) = (unmet().count(), spots(unmet()));
+    if count > 0 {
+        ui.listed("  ", &format!("{count} faults found nothing to strike, at: {places}"));
+    }
+    let unnoticed = spots(swept.iter().filter(|swept| swept.unnoticed));
+    if !unnoticed.is_empty() {
+        ui.listed("  ", &format!("a wrong answer went unnoticed at: {unnoticed}"));
     }
     let mut findings: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for swept in swept {
@@ -257,7 +269,9 @@ fn as_json(subjects: &[Subject], swept: &[Vec<Swept>]) -> serde_json::Value {
             .map(|finding| json!({"what": finding.what.name(), "step": finding.place, "why": finding.why}));
         json!({
             "fault": swept.fault.as_ref().map(ToString::to_string),
+            "after": swept.after.as_ref().map(ToString::to_string),
             "met": swept.met,
+            "unnoticed": swept.unnoticed,
             "status": swept.ended.as_ref().map(|(status, _)| status.name()),
             "reason": swept.ended.as_ref().map(|(_, reason)| reason),
             "did": did_json(swept.did),
@@ -265,8 +279,14 @@ fn as_json(subjects: &[Subject], swept: &[Vec<Swept>]) -> serde_json::Value {
         })
     };
     let runbooks = subjects.iter().zip(swept).map(|(subject, swept)| {
+        let unnoticed = swept.iter().filter(|swept| swept.unnoticed);
+        let unnoticed: Vec<String> =
+            unnoticed.filter_map(|swept| Some(swept.fault.as_ref()?.spot())).collect();
         let swept: Vec<_> = swept.iter().map(one).collect();
-        json!({"runbook": subject.plan.graph.runbook, "file": subject.name, "rehearsals": swept})
+        json!({
+            "runbook": subject.plan.graph.runbook, "file": subject.name, "rehearsals": swept,
+            "unnoticed": unnoticed,
+        })
     });
     json!({ "runbooks": runbooks.collect::<Vec<_>>() })
 }

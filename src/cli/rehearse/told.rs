@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::super::args::RehearseArgs;
+use super::super::args::DriveArgs;
 use super::super::drive;
 use super::super::error::CliError;
 use super::super::exit::Exit;
@@ -12,8 +12,10 @@ use super::super::fixture::Drifting;
 use super::super::ui::Ui;
 use super::super::verify::{one_line, verified_as_rehearsal};
 use super::Rehearsed;
+use super::beyond::Beyond;
+use super::resume::name_of;
 use super::wished::Aftermath;
-use crate::core::{Role, RunStatus, Status};
+use crate::core::{Fact, Role, RunStatus, Status};
 use crate::engine::local::Stopped;
 use crate::journal::Journal;
 use crate::record::origin::{self, Origin, Row};
@@ -32,7 +34,7 @@ struct Tally {
 pub(super) fn report(
     rehearsed: &Rehearsed,
     drifting: &Drifting,
-    args: &RehearseArgs,
+    common: &DriveArgs,
     ui: Ui,
 ) -> Result<Exit, CliError> {
     let rest = &rehearsed.rest;
@@ -41,17 +43,18 @@ pub(super) fn report(
     let entries = Journal::read(&rest.dir).map_err(|error| drive::journal_error(&error))?;
     let rows = origin::rows(entries.iter().flat_map(|entry| &entry.events), state);
     let tally = Tally::of(&rows, rehearsed, french);
+    let beyond = Beyond::of(rehearsed);
     let aftermath = Aftermath::of(rehearsed, rest.stopped == Stopped::Finished);
     let exit = match (rest.stopped, state.status()) {
         (Stopped::Finished, RunStatus::Succeeded) => Exit::Done,
         (Stopped::Finished, _) => Exit::RunFailed,
         (Stopped::Parked, _) => Exit::Waiting,
     };
-    if args.json {
+    if ui.json {
         let mut value = super::super::show::summary(state, &rest.dir, Some(&rest.head));
         value["rehearsal"] = json!({
             "from": tally.from, "made_up": tally.made_up, "not_walked": tally.not_walked,
-            "unused": rehearsed.unused, "drifting": drifting.json(),
+            "unused": rehearsed.unused, "beyond": beyond.json(), "drifting": drifting.json(),
         });
         if let Some(aftermath) = &aftermath {
             value["rehearsal"]["faults"] = aftermath.json();
@@ -66,18 +69,10 @@ pub(super) fn report(
                 ui.say(&format!("{}: {open}", pick("encore ouvert", "still open")));
             }
         }
-        None => {
-            ui.say(&format!("{}: {}", state.run.id, pick("personne ne répond", "nobody answers")));
-            for line in super::super::waiting::waits(&rest.plan, state) {
-                ui.told("  ", &line);
-            }
-            ui.hint(pick(
-                "répéter encore, avec la réponse dans --answers ou --scenario, ou à un terminal",
-                "rehearse again, with the answer in --answers or --scenario, or at a terminal",
-            ));
-        }
+        None => stands_still(rehearsed, common, french, ui)?,
     }
     tally.say(&rehearsed.unused, french, ui);
+    beyond.say(french, ui);
     drifting.say(french, ui);
     if let Some(aftermath) = &aftermath {
         aftermath.say(french, ui);
@@ -93,6 +88,34 @@ pub(super) fn report(
     let head = pick("tête du journal", "journal head");
     ui.say(&format!("{head}: {} {}", rest.head.size, rest.head.root_base64()));
     Ok(exit)
+}
+
+/// Why it stands still, what it waits for, and how it goes on.
+fn stands_still(rehearsed: &Rehearsed, common: &DriveArgs, french: bool, ui: Ui) -> Result<(), CliError> {
+    let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
+    let (rest, interrupted) = (&rehearsed.rest, was_interrupted(rehearsed));
+    let why = match interrupted {
+        true => pick("interrompue", "interrupted"),
+        false => pick("personne ne répond", "nobody answers"),
+    };
+    ui.say(&format!("{}: {why}", rest.state.run.id));
+    for line in super::super::waiting::waits(&rest.plan, &rest.state) {
+        ui.told("  ", &line);
+    }
+    let goes_on = format!("consigne resume {}", name_of(&rest.dir, common)?);
+    let how = pick("à un terminal ou avec --answers FICHIER", "at a terminal or with --answers FILE");
+    ui.hint(&if interrupted { goes_on } else { format!("{goes_on}, {how}") });
+    Ok(())
+}
+
+/// Whether it stands still because somebody wanted it to.
+fn was_interrupted(rehearsed: &Rehearsed) -> bool {
+    let events = rehearsed.entries.iter().rev().flat_map(|entry| &entry.events);
+    let mut paused = events.filter_map(|event| match &event.fact {
+        Fact::RunPaused { reason, .. } => Some(reason == "interrupted"),
+        _ => None,
+    });
+    paused.next().unwrap_or(false)
 }
 
 impl Tally {

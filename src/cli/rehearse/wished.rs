@@ -11,12 +11,13 @@ use super::super::ui::Ui;
 use super::Rehearsed;
 use super::every::did_json;
 use crate::diag::Diagnostic;
-use crate::engine::rehearsal::faults::{Fault, FaultKind, Faults, drawn, kinds_at};
+use crate::engine::rehearsal::faults::{Fault, FaultKind, Faults, cannot_meet, drawn};
 use crate::engine::rehearsal::findings;
 use crate::engine::rehearsal::sweep::Did;
 use crate::engine::rehearsal::switched::Switches;
+use crate::engine::rehearsal::unnoticed::is_unnoticed;
 use crate::plan::Plan;
-use crate::runbook::scenario::Scenario;
+use crate::runbook::scenario::{Part, Scenario};
 
 /// Those of the command line, of the scenario, and those that are drawn.
 pub(super) fn faults(
@@ -65,31 +66,32 @@ pub(in crate::cli) fn of_scenario(plan: &Plan, scenario: &Scenario) -> Result<Ve
 }
 
 fn parse(text: &str) -> Result<Fault, CliError> {
-    let parts = text.rsplit_once('=');
-    let fault = parts
-        .and_then(|(place, word)| Some(Fault { place: place.to_owned(), kind: FaultKind::parse(word)? }));
-    fault.ok_or_else(|| {
-        CliError::new(Exit::Usage, format!("`--fault {text}` is no fault, expected STEP=KIND"))
-            .hint(format!("kinds: {}", FaultKind::WORDS.join(", ")))
+    Fault::parse(text).ok_or_else(|| {
+        let message = format!("`--fault {text}` is no fault, expected STEP=KIND or STEP.PART=KIND");
+        CliError::new(Exit::Usage, message).hint(format!("kinds: {}", FaultKind::WORDS.join(", ")))
     })
 }
 
 /// Why a fault cannot come to pass where it is wished for, and what can.
 fn misfit(plan: &Plan, fault: &Fault) -> Option<(String, Option<String>)> {
-    let kinds = kinds_at(plan, &fault.place);
+    let kinds = cannot_meet(plan, fault)?;
+    let Fault { place, part, kind } = fault;
+    if kinds.is_empty() && *part != Part::Own {
+        return Some((format!("the runbook has no step `{place}` with {}", part.name()), None));
+    }
     if kinds.is_empty() {
-        return Some((format!("the runbook has no step `{}` that a fault could strike", fault.place), None));
+        return Some((format!("the runbook has no step `{place}` that a fault could strike"), None));
     }
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    (!kinds.contains(&fault.kind)).then(|| {
-        let message = format!("`{}` cannot meet `{}`", fault.place, fault.kind.name());
-        (message, Some(format!("it can meet: {}", names.join(", "))))
-    })
+    let message = format!("`{}` cannot meet `{}`", fault.spot(), kind.name());
+    Some((message, Some(format!("it can meet: {}", names.join(", ")))))
 }
 
 /// What went wrong, what was done about it, and what must not be and is. Nothing where no fault was wished for.
 pub(super) struct Aftermath {
     faults: Vec<(Fault, bool)>,
+    /// Those of them that are wrong answers, and were taken for good ones.
+    unnoticed: Vec<Fault>,
     did: Did,
     findings: Vec<findings::Finding>,
 }
@@ -102,13 +104,17 @@ impl Aftermath {
         // Whoever waits for an answer is not stuck: somebody can give it.
         let nothing = (Switches::default(), BTreeSet::new());
         let findings = if finished { findings::of(rehearsed, &nothing.0, &nothing.1) } else { Vec::new() };
-        Some(Self { faults: rehearsed.faults.clone(), did: Did::of(rehearsed), findings })
+        let all = rehearsed.faults.iter().map(|(fault, _)| fault.clone());
+        let unnoticed = all.filter(|fault| is_unnoticed(rehearsed, fault)).collect();
+        Some(Self { faults: rehearsed.faults.clone(), unnoticed, did: Did::of(rehearsed), findings })
     }
 
     pub(super) fn say(&self, french: bool, ui: Ui) {
         let pick = |fr: &'static str, en: &'static str| if french { fr } else { en };
         for (fault, met) in &self.faults {
-            let met = if *met {
+            let met = if self.unnoticed.contains(fault) {
+                pick("survenue, et personne ne l'a remarquée", "came to pass, and nobody noticed")
+            } else if *met {
                 pick("survenue", "came to pass")
             } else {
                 pick("jamais survenue", "never came to pass")
@@ -134,7 +140,10 @@ impl Aftermath {
     }
 
     pub(super) fn json(&self) -> Value {
-        let faults = self.faults.iter().map(|(fault, met)| json!({"fault": fault.to_string(), "met": met}));
+        let faults = self.faults.iter().map(|(fault, met)| {
+            let unnoticed = self.unnoticed.contains(fault);
+            json!({"fault": fault.to_string(), "met": met, "unnoticed": unnoticed})
+        });
         let findings = self
             .findings
             .iter()

@@ -181,7 +181,7 @@ fn rehearsal(
         attended: true,
         alone: true,
         absent: absent.filter(here).cloned().collect(),
-        passing: None,
+        interrupts: None,
         reading: None,
         plan,
     };

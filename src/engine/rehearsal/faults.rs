@@ -8,17 +8,21 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::sources::{Asked, Drawn, Imagined, Source, TAKES_MS};
+use super::sources::{Asked, Drawn, Imagined, Source, TAKES_MS, part_of};
 use crate::clock::Timestamp;
 use crate::core::attempt::ABSENT;
 use crate::core::{AskKind, AttemptResult, Decided, Event, Fact, Outcome, Role, State};
 use crate::plan::{Action, Effect, ErrorClass, Kind, Plan};
 use crate::record::origin::Origin;
 pub use crate::runbook::fault::{Fault, FaultKind};
+use crate::runbook::scenario::Part;
 use crate::runner::{Failing, Reply};
 
 /// How far the clock is set.
 pub const CLOCK_STEP_MS: i64 = 3_600_000;
+
+/// What the note of a fault begins with.
+pub(super) const NOTE: &str = "fault: ";
 
 /// The most that are drawn from one seed.
 const DRAWN: u64 = 3;
@@ -28,12 +32,40 @@ const DRAWN: u64 = 3;
 pub struct Faults {
     all: Vec<Fault>,
     met: BTreeSet<usize>,
-    /// Places whose connection was dropped: once each.
-    dropped: BTreeSet<String>,
+    /// Places and parts whose connection was dropped: once each.
+    dropped: BTreeSet<(String, Part)>,
+}
+
+/// What a step does besides itself.
+pub const PARTS: [Part; 5] = [Part::First, Part::Verify, Part::Undo, Part::PutBack, Part::OnlyIf];
+
+/// The kinds that can come to pass at a part of a step; none where the step has no such part.
+fn kinds_of(plan: &Plan, place: &str, part: Part) -> Vec<FaultKind> {
+    use FaultKind::{ClockBack, ClockForward, CrashAfter, CrashBefore, Dropped, Failure, Timeout, Wrong};
+    let id = place.split(':').next().unwrap_or_default();
+    let Some(node) = plan.graph.steps.iter().find(|node| node.id == id) else { return Vec::new() };
+    let reverses = matches!(part, Part::Undo | Part::PutBack);
+    let there = match part {
+        Part::Own => return kinds_at(plan, place),
+        Part::Verify => node.verify.is_some(),
+        Part::First => node.verify.is_some_and(|verify| verify.first),
+        Part::Undo => node.undo,
+        Part::PutBack => node.put_back.is_some(),
+        Part::OnlyIf => node.put_back.is_some_and(|put_back| put_back.only_if),
+    };
+    let all = [Failure, Timeout, Wrong, Dropped, CrashBefore, CrashAfter, ClockForward, ClockBack];
+    // What only asks has no effect that could be lost sight of.
+    all.into_iter().filter(|kind| there && (reverses || *kind != Dropped)).collect()
+}
+
+/// Why a fault cannot come to pass where it is wished for: the kinds that can. None if it can.
+pub fn cannot_meet(plan: &Plan, fault: &Fault) -> Option<Vec<FaultKind>> {
+    let kinds = kinds_of(plan, &fault.place, fault.part);
+    (!kinds.contains(&fault.kind)).then_some(kinds)
 }
 
 /// The kinds that can come to pass at a place: a step, an item of a list of control points, a guard.
-pub fn kinds_at(plan: &Plan, place: &str) -> Vec<FaultKind> {
+fn kinds_at(plan: &Plan, place: &str) -> Vec<FaultKind> {
     use FaultKind::{
         Absent, ClockBack, ClockForward, CrashAfter, CrashBefore, Dropped, Failure, Refusal, Timeout, Wrong,
     };
@@ -74,9 +106,19 @@ pub fn every(plan: &Plan) -> Vec<Fault> {
     let places = steps.chain(items).chain(guards);
     let at = |place: String| {
         let kinds = kinds_at(plan, &place).into_iter();
-        kinds.map(move |kind| Fault { place: place.clone(), kind })
+        kinds.map(move |kind| Fault { place: place.clone(), part: Part::Own, kind })
     };
     places.flat_map(at).collect()
+}
+
+/// The same for what steps do besides themselves.
+pub fn every_part(plan: &Plan) -> Vec<Fault> {
+    let parts = plan.graph.steps.iter().flat_map(|node| PARTS.map(|part| (node.id.clone(), part)));
+    let at = |(place, part): (String, Part)| {
+        let kinds = kinds_of(plan, &place, part).into_iter();
+        kinds.map(move |kind| Fault { place: place.clone(), part, kind })
+    };
+    parts.flat_map(at).collect()
 }
 
 /// A few of them, the same for the same plan and number.
@@ -103,14 +145,26 @@ impl Faults {
         self.all.iter().cloned().enumerate().map(|(at, fault)| (fault, self.met.contains(&at))).collect()
     }
 
+    /// What the journal says of a fault that came to pass: the note of it.
+    pub(super) fn recall(&mut self, note: &str) {
+        let Some(noted) = note.strip_prefix(NOTE).and_then(Fault::parse) else { return };
+        let base = noted.place.split(':').next().unwrap_or_default();
+        let is = |fault: &Fault| {
+            let here = fault.place == noted.place || fault.place == base;
+            here && (fault.part, fault.kind) == (noted.part, noted.kind)
+        };
+        let met = self.all.iter().enumerate().filter(|(_, fault)| is(fault)).map(|(at, _)| at);
+        self.met.extend(met);
+    }
+
     /// A fault of one of these kinds that strikes as something begins in this entry. Each strikes once.
     pub(super) fn strikes(&mut self, state: &State, entry: &Decided, kinds: &[FaultKind]) -> Option<Fault> {
-        let begun: Vec<[String; 2]> =
-            entry.events.iter().filter(|event| begins(event)).filter_map(|event| ids(state, event)).collect();
+        let begun: Vec<(&Event, [String; 2])> =
+            entry.events.iter().filter_map(|event| Some((event, ids(state, event)?))).collect();
         let at = self.all.iter().enumerate().position(|(at, fault)| {
             kinds.contains(&fault.kind)
                 && !self.met.contains(&at)
-                && begun.iter().any(|ids| ids.contains(&fault.place))
+                && begun.iter().any(|(event, ids)| begins(event, fault.part) && ids.contains(&fault.place))
         })?;
         self.met.insert(at);
         Some(self.all[at].clone())
@@ -133,6 +187,22 @@ impl Faults {
         applies
     }
 
+    /// What the outside answers to a part of a step under a fault that is wished for there.
+    fn answers_part(&mut self, kind: FaultKind, asked: Asked<'_>) -> Option<(Imagined, u64)> {
+        let request = asked.request;
+        match kind {
+            FaultKind::Failure => Some((failed(asked), TAKES_MS)),
+            FaultKind::Timeout => {
+                Some((Imagined::Reply(Reply::Trouble(Failing::Timeout)), request.timeout_ms))
+            }
+            FaultKind::Wrong => Some((Imagined::Reply(wrong(&request.probe.action)?), TAKES_MS)),
+            FaultKind::Dropped if self.dropped.insert((asked.label.to_owned(), asked.part())) => {
+                Some((Imagined::Reply(Reply::Trouble(Failing::Reset)), TAKES_MS))
+            }
+            _ => None,
+        }
+    }
+
     /// What the outside answers under a fault.
     fn answers(&mut self, kind: FaultKind, asked: Asked<'_>, met: bool) -> Option<(Imagined, u64)> {
         let request = asked.request;
@@ -146,7 +216,9 @@ impl Faults {
             }
             FaultKind::Timeout | FaultKind::Wrong if disproved => Some((not_done(asked), TAKES_MS)),
             FaultKind::Wrong if own => Some((Imagined::Reply(wrong(&request.probe.action)?), TAKES_MS)),
-            FaultKind::Dropped if request.role == Role::Do && self.dropped.insert(asked.label.to_owned()) => {
+            FaultKind::Dropped
+                if request.role == Role::Do && self.dropped.insert((asked.label.to_owned(), Part::Own)) =>
+            {
                 Some((Imagined::Reply(Reply::Trouble(Failing::Reset)), TAKES_MS))
             }
             _ => None,
@@ -157,14 +229,20 @@ impl Faults {
 impl Source for Faults {
     fn draw(&mut self, asked: Asked<'_>) -> Option<Drawn> {
         let ids = asked.ids();
-        for at in 0..self.all.len() {
-            let kind = self.all[at].kind;
-            if !kind.is_answered() || !ids.contains(&self.all[at].place) {
+        // What is wished for a part goes before what follows for it from a fault of the step itself.
+        let (own, parts): (Vec<usize>, Vec<usize>) =
+            (0..self.all.len()).partition(|at| self.all[*at].part == Part::Own);
+        for at in parts.into_iter().chain(own) {
+            let (kind, part) = (self.all[at].kind, self.all[at].part);
+            let here = part == Part::Own || part == asked.part();
+            if !kind.is_answered() || !here || !ids.contains(&self.all[at].place) {
                 continue;
             }
-            let Some((imagined, takes_ms)) = self.answers(kind, asked, self.met.contains(&at)) else {
-                continue;
+            let answered = match part {
+                Part::Own => self.answers(kind, asked, self.met.contains(&at)),
+                _ => self.answers_part(kind, asked),
             };
+            let Some((imagined, takes_ms)) = answered else { continue };
             self.met.insert(at);
             return Some(Drawn { imagined, takes_ms, origin: Origin::Fault(kind.name().to_owned()) });
         }
@@ -213,8 +291,11 @@ pub(super) const fn no(kind: AskKind) -> Option<&'static str> {
     }
 }
 
-/// Whether something of a step begins with it, or all of a step that has no attempt.
-fn begins(event: &Event) -> bool {
+/// Whether that part of a step begins with it; of the step itself, whatever of it comes first.
+fn begins(event: &Event, part: Part) -> bool {
+    if part != Part::Own {
+        return matches!(&event.fact, Fact::AttemptStarted { role, .. } if part_of(*role) == part);
+    }
     match &event.fact {
         Fact::AttemptStarted { role, .. } => matches!(role, Role::Do | Role::First | Role::Item),
         Fact::AskOpened { kind, .. } => !kind.is_trouble(),

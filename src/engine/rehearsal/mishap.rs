@@ -8,13 +8,15 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Driver;
-use super::faults::{Fault, FaultKind, no};
+use super::beyond::Messages;
+use super::faults::{Fault, FaultKind, NOTE, no};
 use crate::core::state::ItemState;
 use crate::core::{Actor, Answer, AskKind, Decided, How, Input, Phase};
 use crate::engine::book::Book;
 use crate::engine::launch::LaunchError;
 use crate::journal::{Journal, SeededSalt};
 use crate::record::keys::ExecutorKey;
+use crate::runbook::scenario::Part;
 
 impl Driver<'_> {
     /// Carries out what has struck.
@@ -35,7 +37,7 @@ impl Driver<'_> {
         if self.sim.state.phase() == Phase::Finished {
             return Ok(());
         }
-        self.input(Input::Note { actor: Actor::executor(), text: format!("fault: {fault}") })
+        self.input(Input::Note { actor: Actor::executor(), text: format!("{NOTE}{fault}") })
     }
 
     /// The process has died; a new one goes on from the journal.
@@ -53,9 +55,12 @@ impl Driver<'_> {
             self.sim.world.book = Book::new(journal, &opened.entries, key, self.dir, self.sim.world.clock())?;
         }
         self.sim.world.forget();
-        let entries = opened.entries.into_iter().map(|entry| Decided { at: entry.at, events: entry.events });
+        let decided =
+            opened.entries.iter().map(|entry| Decided { at: entry.at, events: entry.events.clone() });
+        let known: Vec<Decided> = decided.collect();
+        self.messages = Messages::of(self.plan, known.iter());
         let corrupt = |what| LaunchError::Corrupt { path: self.dir.to_owned(), what };
-        self.sim.take_up(entries.collect()).map_err(corrupt)?;
+        self.sim.take_up(known).map_err(corrupt)?;
         match self.sim.state.phase() {
             Phase::New => self.input(Input::Begin(self.begin.clone())),
             Phase::Finished => Ok(()),
@@ -104,7 +109,7 @@ impl Driver<'_> {
             let taken = self.sim.input(Input::Answer(Box::new(answer)));
             self.unbroken()?;
             if taken.is_ok() {
-                self.note(&Fault { place, kind: FaultKind::Refusal })?;
+                self.note(&Fault { place, part: Part::Own, kind: FaultKind::Refusal })?;
                 return Ok(true);
             }
         }

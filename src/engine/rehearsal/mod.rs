@@ -11,35 +11,47 @@
 //! - `exchanges`: the HTTP calls of a real run as a HAR file; `matching`: which of them a request is answered by;
 //!   `drift`: what a fixture says that is not so any more.
 //! - `faults`: what goes wrong because somebody wished for it; `mishap` carries out what the outside has no part in.
+//! - `frozen`: what it takes to go on with one; `recalled`: what its sources have said already.
+//! - `beyond`: what would leave the machine in a run, and is noted instead.
+//! - `interrupts`: being asked to end.
 //! - `sweep`: one rehearsal for each fault that a runbook can meet; `findings` says what must not be after any, `switched`
 //!   what was left half way.
 //! - `stage`: the world of the simulator, and the book.
+//! - `unnoticed`: wrong answers that were taken for good ones.
 //! - `trace`: what it did, read off its journal; `verdict` holds that against what a test expects.
 
+pub mod beyond;
 mod draft;
 pub mod drift;
 pub mod exchanges;
 pub mod faults;
 pub mod findings;
+pub mod frozen;
+mod interrupts;
 mod matching;
 mod mishap;
 pub mod past;
 pub mod placeholder;
+mod recalled;
 pub mod sources;
 pub mod stage;
 pub mod sweep;
 pub mod switched;
 pub mod trace;
+pub mod unnoticed;
 pub mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use self::beyond::Messages;
 use self::faults::{Fault, FaultKind};
+pub use self::interrupts::Interrupts;
 use self::stage::{Cast, Stage};
 use super::board::Board;
 use super::book::{Book, BookError};
@@ -50,8 +62,8 @@ use super::narrate;
 use super::sim::Sim;
 use crate::clock::{Clock, Timestamp, VirtualClock};
 use crate::core::state::Timer;
-use crate::core::{Actor, Begin, Decided, Input, Phase, Refused};
-use crate::journal::{Journal, RunLock, SeededSalt};
+use crate::core::{Actor, Begin, Decided, Input, JournalInput, Phase, Refused};
+use crate::journal::{Entry, Journal, Opened, RunLock, SeededSalt};
 use crate::operator::Reply;
 use crate::plan::{Plan, digest};
 use crate::record::keys::ExecutorKey;
@@ -81,14 +93,11 @@ pub struct NewRehearsal {
     pub alone: bool,
     /// Questions that nobody answers, by answer id.
     pub absent: BTreeSet<String>,
-    /// Returns when whoever is there wants to go on after a wait; without it nobody is told of waits.
-    pub passing: Option<Passing>,
+    /// By which it is asked to end. Where somebody can be asked, he is told of waits, and goes on by Enter.
+    pub interrupts: Option<Interrupts>,
     /// What reads that are done for real need of this machine.
     pub reading: Option<Reading>,
 }
-
-/// Lets somebody see that a step waits.
-pub type Passing = Box<dyn FnMut()>;
 
 /// What reads that are done for real need.
 pub struct Reading {
@@ -131,38 +140,72 @@ fn first_of(digest: &[u8]) -> u64 {
 ///
 /// # Errors
 /// Its folder cannot be written, or the core refuses the beginning.
-pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, LaunchError> {
-    let NewRehearsal { dir, id, plan, frozen, lang, tool, seed, clock, cast, actor, .. } = new;
+pub fn rehearse(mut new: NewRehearsal, answering: Answering) -> Result<Rehearsed, LaunchError> {
+    make_folder(&new.dir.join("plan"))?;
+    let _lock = RunLock::acquire(&new.dir, new.clock.now())?;
+    let files = freeze(&new.dir, &new.plan, std::mem::take(&mut new.frozen))?;
+    let journal = Journal::create(&new.dir, &new.id)?;
+    let journal = journal.relaxed().salted(Box::new(SeededSalt::new(new.seed)));
+    let begin = new.begin(digest::digests(&files));
+    perform(
+        new,
+        answering,
+        Opening { journal, entries: Vec::new(), first: vec![Input::Begin(begin.clone())], begin },
+    )
+}
+
+/// Goes on with a rehearsal that was parked, or whose process died. `end`: only to end it.
+///
+/// # Errors
+/// Another process is at it, its journal is damaged or no history of its plan, or it cannot be written.
+pub fn resume(
+    new: NewRehearsal,
+    answering: Answering,
+    end: Option<String>,
+) -> Result<Rehearsed, LaunchError> {
+    let _lock = RunLock::acquire(&new.dir, new.clock.now())?;
+    let Opened { journal, entries, recovered } = Journal::open(&new.dir)?;
+    let begin = new.begin(frozen::digests(&entries));
+    let salt = SeededSalt::new(new.seed.wrapping_add(entries.len() as u64));
+    let journal = journal.relaxed().salted(Box::new(salt));
+    let mut first: Vec<Input> = Vec::new();
+    first.extend(recovered.map(|torn| {
+        Input::Journal(JournalInput::Recovered { bytes: torn.bytes, sha256: torn.sha256.to_string() })
+    }));
+    let (actor, attended, tool) = (begin.actor.clone(), begin.attended, begin.tool.clone());
+    first.push(Input::Resume { actor, attended, tool, end });
+    perform(new, answering, Opening { journal, entries, first, begin })
+}
+
+/// What a process finds of a rehearsal, and says first.
+struct Opening {
+    journal: Journal,
+    entries: Vec<Entry>,
+    begin: Begin,
+    first: Vec<Input>,
+}
+
+fn perform(new: NewRehearsal, answering: Answering, opening: Opening) -> Result<Rehearsed, LaunchError> {
+    let Opening { journal, entries, begin, first } = opening;
+    let NewRehearsal { dir, id, plan, lang, seed, clock, cast, actor, .. } = new;
     let start = clock.now();
-    make_folder(&dir.join("plan"))?;
-    let _lock = RunLock::acquire(&dir, start)?;
-    let files = freeze(&dir, &plan, frozen)?;
-    let journal = Journal::create(&dir, &id)?.relaxed().salted(Box::new(SeededSalt::new(seed)));
-    let key = ExecutorKey::of_rehearsals();
-    let executor = key.signer_key().fingerprint();
     // Nobody signs a decision of a rehearsal with a key of his own, so there is no folder of such keys.
-    let book = Book::new(journal, &[], Arc::new(key), &dir, clock.clone())?;
+    let key = Arc::new(ExecutorKey::of_rehearsals());
+    let book = Book::new(journal, &entries, key, &dir, clock.clone())?;
     let runtime = runtime(new.reading.is_some())?;
     let attempts = Arc::new(VirtualClock::at(start));
     let mut context = context(&id, &dir, &plan, new.reading.as_ref(), &attempts)?;
-    lang.clone_into(&mut context.lang);
+    context.lang = lang;
     let stage = Stage::new((book, answering.operator), cast, (context, attempts), clock, runtime);
     let plan = Arc::new(plan);
-    let template = crate::record::render::TEMPLATE;
-    let begin = Begin {
-        actor: actor.clone(),
-        attended: new.attended,
-        tool,
-        lang,
-        template,
-        plan: digest::digests(&files),
-        executor,
-    };
     let corrupt = |what: String| LaunchError::Corrupt { path: dir.join("plan"), what };
-    let sim = Sim::new(&plan, &id, start, stage).map_err(corrupt)?;
+    stage.recall(&plan, &id, &entries).map_err(corrupt)?;
+    let entries = entries.into_iter().map(|entry| Decided { at: entry.at, events: entry.events }).collect();
+    let sim = Sim::resumed(&plan, &id, entries, start, stage).map_err(corrupt)?;
     let mut driver = Driver {
+        messages: Messages::of(&plan, sim.entries.iter()),
         sim,
-        begin: begin.clone(),
+        begin,
         dir: &dir,
         seed,
         unrefusable: BTreeSet::new(),
@@ -171,12 +214,11 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
         actor,
         alone: new.alone,
         absent: new.absent,
-        passing: new.passing,
+        interrupts: new.interrupts,
         passed: None,
         plan: &plan,
     };
-    let driven =
-        driver.input(Input::Begin(begin)).and_then(|()| driver.notes()).and_then(|()| driver.drive());
+    let driven = driver.open(first).and_then(|()| driver.drive());
     driver.sim.world.operator.close();
     let stopped = driven?;
     let (unused, faults) = (driver.sim.world.unused(), driver.sim.world.faults());
@@ -185,6 +227,20 @@ pub fn rehearse(new: NewRehearsal, answering: Answering) -> Result<Rehearsed, La
     let head = book.sign_head()?;
     let rest = Rest { stopped, plan: plan.clone(), state, dir: dir.clone(), head };
     Ok(Rehearsed { rest, unused, faults, entries })
+}
+
+impl NewRehearsal {
+    fn begin(&self, plan: BTreeMap<String, String>) -> Begin {
+        Begin {
+            actor: self.actor.clone(),
+            attended: self.attended,
+            tool: self.tool.clone(),
+            lang: self.lang.clone(),
+            template: crate::record::render::TEMPLATE,
+            plan,
+            executor: ExecutorKey::of_rehearsals().signer_key().fingerprint(),
+        }
+    }
 }
 
 /// Writes the files of the plan. What this machine is like is none of them.
@@ -246,13 +302,32 @@ struct Driver<'p> {
     actor: Actor,
     alone: bool,
     absent: BTreeSet<String>,
-    passing: Option<Passing>,
+    messages: Messages,
+    interrupts: Option<Interrupts>,
     /// Until when the last wait was that somebody has seen.
     passed: Option<Timestamp>,
     plan: &'p Plan,
 }
 
+/// How long nobody looks whether a question is to be given up.
+const LOOK: Duration = Duration::from_millis(100);
+
 impl Driver<'_> {
+    /// What is said first. A run that is over lacks nothing but its seal.
+    fn open(&mut self, first: Vec<Input>) -> Result<(), LaunchError> {
+        if self.sim.state.phase() == Phase::Finished {
+            return Ok(());
+        }
+        if self.sim.state.phase() != Phase::New {
+            for input in self.sim.world.book.unattested(&self.sim.state)? {
+                self.input(input)?;
+            }
+        }
+        let begins = self.sim.state.phase() == Phase::New;
+        first.into_iter().try_for_each(|input| self.input(input))?;
+        if begins { self.notes() } else { Ok(()) }
+    }
+
     /// What there is to say about the sources stands in the record.
     fn notes(&mut self) -> Result<(), LaunchError> {
         for text in self.sim.world.notes() {
@@ -267,7 +342,11 @@ impl Driver<'_> {
                 self.seal()?;
                 return Ok(Stopped::Finished);
             }
-            if self.refuse()? {
+            if self.interrupts.as_ref().is_some_and(Interrupts::came) {
+                self.take(Reply::Interrupt)?;
+                continue;
+            }
+            if self.tell()? || self.refuse()? {
                 continue;
             }
             let asks = self.show();
@@ -281,11 +360,16 @@ impl Driver<'_> {
                     if self.alone {
                         return self.park();
                     }
-                    let reply = self.sim.world.wait(self.replies.recv());
-                    self.take(reply.unwrap_or(Reply::Hangup))?;
+                    let said = async { tokio::time::timeout(LOOK, self.replies.recv()).await };
+                    if let Ok(reply) = self.sim.world.wait(said) {
+                        self.take(reply.unwrap_or(Reply::Hangup))?;
+                    }
                 }
                 Some(_) if self.sim.state.run.paused.is_none() || !self.sim.in_flight().is_empty() => {
-                    self.pass();
+                    if !self.pass() {
+                        self.take(Reply::Interrupt)?;
+                        continue;
+                    }
                     self.sim.step();
                     self.unbroken()?;
                 }
@@ -294,18 +378,21 @@ impl Driver<'_> {
         }
     }
 
-    /// Where the next thing is that a step has waited long enough, whoever is there says when to go on.
-    fn pass(&mut self) {
-        let (Some(passing), Some((at, true))) = (&mut self.passing, self.sim.next()) else { return };
+    /// Where the next thing is that a step has waited long enough, whoever is there says when to go on. False: he wants
+    /// to stop.
+    fn pass(&mut self) -> bool {
+        let there = self.interrupts.as_ref().filter(|_| !self.alone);
+        let (Some(there), Some((at, true))) = (there, self.sim.next()) else { return true };
         let state = &self.sim.state;
-        let Some((due, Timer::Wait(step))) = state.derived().timers.first().copied() else { return };
+        let Some((due, Timer::Wait(step))) = state.derived().timers.first().copied() else { return true };
         if due > at || due <= self.sim.now() || self.passed == Some(due) {
-            return;
+            return true;
         }
-        self.passed = Some(due);
         let line = narrate::skips(state, step, due.since(self.sim.now()));
         self.sim.world.operator.say(&line);
-        passing();
+        let goes_on = there.enter();
+        self.passed = goes_on.then_some(due);
+        goes_on
     }
 
     /// Shows the questions that somebody is to answer, and says which.
@@ -336,6 +423,7 @@ impl Driver<'_> {
                 }
                 self.unbroken()
             }
+            Reply::Interrupt | Reply::Hangup if self.sim.state.run.paused.is_some() => Ok(()),
             Reply::Interrupt | Reply::Hangup => self.pause("interrupted"),
         }
     }

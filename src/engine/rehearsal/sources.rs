@@ -77,7 +77,8 @@ impl Asked<'_> {
     }
 }
 
-const fn part_of(role: Role) -> Part {
+/// What of a step an attempt is.
+pub(super) const fn part_of(role: Role) -> Part {
     match role {
         Role::Do | Role::Item | Role::Guard => Part::Own,
         Role::First => Part::First,

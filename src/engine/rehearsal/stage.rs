@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
 
+use super::beyond::left;
 use super::faults::{CLOCK_STEP_MS, Fault, FaultKind, Faults};
 use super::placeholder::Placeholders;
 use super::sources::{Asked, Drawn, Imagined, Source};
 use crate::clock::{Clock, Timestamp, VirtualClock};
 use crate::core::{
-    Answer, AttemptKey, AttemptRequest, AttemptResult, Decided, Fact, Input, Json, Outcome, Role, State,
+    Actor, Answer, AttemptKey, AttemptRequest, AttemptResult, Decided, Event, Fact, Input, Json, Outcome,
+    Role, State,
 };
 use crate::engine::book::{Book, BookError};
 use crate::engine::narrate;
@@ -43,13 +45,15 @@ pub struct Stage {
     pub(super) crashed: Option<Fault>,
     /// The fault that sets the clock, and by how much.
     pub(super) clock_step: Option<(Fault, i64)>,
-    cast: Mutex<Cast>,
+    pub(super) cast: Mutex<Cast>,
     /// Its clock is the attempts' own: each begins at the time of the run.
     context: RunContext,
-    attempts: Arc<VirtualClock>,
+    pub(super) attempts: Arc<VirtualClock>,
     clock: Arc<VirtualClock>,
     runtime: Runtime,
     due: Vec<Input>,
+    /// What attempts that are under way would leave, for people.
+    leaves: BTreeMap<AttemptKey, String>,
     /// How people call the places of attempts that are to start.
     labels: BTreeMap<AttemptKey, String>,
     reads: BTreeMap<AttemptKey, bool>,
@@ -83,6 +87,7 @@ impl Stage {
             clock,
             runtime,
             due: Vec::new(),
+            leaves: BTreeMap::new(),
             labels: BTreeMap::new(),
             reads: BTreeMap::new(),
         }
@@ -115,6 +120,11 @@ impl Stage {
         self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.meets(state, ask, kind)
     }
 
+    /// A fault that came to pass before.
+    pub(super) fn recall_fault(&self, note: &str) {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.recall(note);
+    }
+
     fn strikes(&self, state: &State, entry: &Decided, kinds: &[FaultKind]) -> Option<Fault> {
         self.cast.lock().unwrap_or_else(PoisonError::into_inner).faults.strikes(state, entry, kinds)
     }
@@ -126,6 +136,7 @@ impl Stage {
     /// A new process knows nothing of what the dead one was about to do.
     pub(super) fn forget(&mut self) {
         self.due.clear();
+        self.leaves.clear();
         self.labels.clear();
         self.reads.clear();
     }
@@ -135,7 +146,7 @@ impl Stage {
     }
 
     /// One attempt, to its end.
-    fn perform(&self, label: &str, request: &AttemptRequest) -> Outcome {
+    pub(super) fn perform(&self, label: &str, request: &AttemptRequest) -> Outcome {
         let asked = Asked { label, request };
         let live = {
             let cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
@@ -223,6 +234,11 @@ impl Stage {
     }
 }
 
+/// What an attempt was asked to do.
+pub(super) fn requested(event: &Event) -> Option<AttemptRequest> {
+    serde_json::from_str(event.hidden.0.get("request")?).ok()
+}
+
 fn draw(cast: &Mutex<Cast>, asked: Asked<'_>) -> Drawn {
     let mut cast = cast.lock().unwrap_or_else(PoisonError::into_inner);
     let fault = cast.faults.draw(asked);
@@ -291,10 +307,20 @@ impl World for Stage {
             match &event.fact {
                 Fact::AttemptStarted { .. } => {
                     if let Some((at, _)) = state.find_item(step, event.item) {
-                        self.labels.insert(key, state.shape().label(at));
+                        let label = state.shape().label(at);
+                        let leaves = !state.shape().node(at).artifacts.is_empty();
+                        let request = leaves.then(|| requested(event)).flatten();
+                        let left = request.and_then(|request| left(&label, &request));
+                        self.leaves.extend(left.map(|left| (key.clone(), left)));
+                        self.labels.insert(key, label);
                     }
                 }
-                Fact::AttemptFinished { .. } => drop(self.reads.remove(&key)),
+                Fact::AttemptFinished { result, .. } => {
+                    self.reads.remove(&key);
+                    let left = self.leaves.remove(&key).filter(|_| *result == AttemptResult::Succeeded);
+                    let note = |text| Input::Note { actor: Actor::executor(), text };
+                    self.due.extend(left.map(note));
+                }
                 _ => {}
             }
         }

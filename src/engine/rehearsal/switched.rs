@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Rehearsed;
 use super::findings::{Finding, What};
+use super::stage::requested;
 use crate::core::event::ReversalEnd;
 use crate::core::state::Belief;
-use crate::core::{AttemptRequest, AttemptResult, Event, Fact, Role, State};
+use crate::core::{AttemptRequest, AttemptResult, Fact, Role, State};
 use crate::operator::request::{lines, plain};
 use crate::plan::{Action, Body, Effect};
 use crate::runbook::template::{Rendered, Tree};
@@ -142,7 +143,7 @@ fn writes(rehearsed: &Rehearsed) -> Vec<Did> {
         let key = (step.clone(), event.item, event.attempt);
         let sure = match &event.fact {
             Fact::AttemptStarted { role: Role::Do, .. } => {
-                asked.extend(request(event).map(|request| (key, request)));
+                asked.extend(requested(event).map(|request| (key, request)));
                 continue;
             }
             Fact::AttemptFinished { result: AttemptResult::Succeeded, .. } => true,
@@ -160,10 +161,6 @@ fn writes(rehearsed: &Rehearsed) -> Vec<Did> {
         out.push(Did { at, place, touches, sure });
     }
     out
-}
-
-fn request(event: &Event) -> Option<AttemptRequest> {
-    serde_json::from_str(event.hidden.0.get("request")?).ok()
 }
 
 fn touches(action: &Action<Rendered>) -> Vec<Touch> {

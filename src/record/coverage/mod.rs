@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use edges::Edges;
-pub use past::{Past, PastError};
+pub use past::{Past, PastError, written};
 pub use version::Version;
 pub use walk::{Walk, walked};
 

@@ -84,7 +84,12 @@ fn when(dir: &Path, mode: Mode, last: &Entry) -> Timestamp {
     if mode != Mode::Rehearsal {
         return last.at;
     }
-    let written = std::fs::metadata(dir.join(EVENTS)).and_then(|about| about.modified()).ok();
-    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_millis()).ok()).map_or(last.at, Timestamp::from_millis)
+    written(dir).unwrap_or(last.at)
+}
+
+/// When the journal in a folder was last written to, as its file has it.
+pub fn written(dir: &Path) -> Option<Timestamp> {
+    let written = std::fs::metadata(dir.join(EVENTS)).and_then(|about| about.modified()).ok()?;
+    let since = written.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().map(Timestamp::from_millis)
 }
