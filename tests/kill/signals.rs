@@ -171,9 +171,8 @@ fn an_answer_to_a_killed_run_starts_nothing() {
 fn a_cancel_after_a_kill_stops_reads_that_were_to_begin_again() {
     let house = House::new("dead-reader", &[]);
     let script = "echo begun >> book; while [ ! -e go_on ]; do sleep 0.02; done";
-    let runbook = format!(
-        "consigne: v1\nid: reader\ntitle: Reader\nowners: [ops]\nsteps:\n  - {{id: look, effect: read, shell: '{script}'}}\n"
-    );
+    let runbook = "consigne: v1\nid: reader\ntitle: Reader\nowners: [ops]\nsteps:\n  - {id: look, effect: read, argv: [bash, look.sh]}\n";
+    fs::write(house.books().join("look.sh"), script).unwrap();
     fs::write(house.books().join("reader.yaml"), runbook).unwrap();
     let mut drill = house.start(&house.begin("reader.yaml", &[]));
     until("the program", || (book(&house) == ["begun"]).then_some(()));
