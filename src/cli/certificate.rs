@@ -16,7 +16,7 @@ use super::shelf;
 use super::ui::Ui;
 use crate::clock::Timestamp;
 use crate::engine::certified::{self, NotCertified};
-use crate::operator::request::harmless;
+use crate::operator::one_line;
 use crate::plan::{Plan, digest};
 use crate::record::certificate::{Certificate, Read, Refusal, files_of};
 use crate::record::trust::Trust;
@@ -77,7 +77,7 @@ fn told(args: &VerifyArgs, ui: Ui, read: Option<Read>, refusal: Option<&Refusal>
     }
     ui.data(&match refusal {
         None => "VERIFIED as a rehearsal certificate".to_owned(),
-        Some(refusal) => format!("NOT VERIFIED: {}", harmless(&refusal.to_string())),
+        Some(refusal) => format!("NOT VERIFIED: {}", one_line(&refusal.to_string())),
     });
 }
 
@@ -125,7 +125,7 @@ pub(super) fn lines(certificate: &Certificate, lang: Lang) -> Vec<String> {
         ("signé", "signed", format!("{} ({}), {issued_on}", issuer.principal, issuer.org)),
         ("jusqu'au", "until", expires_on.to_string()),
     ];
-    entries.into_iter().map(|(fr, en, text)| format!("{:<11} {}", pick(fr, en), harmless(&text))).collect()
+    entries.into_iter().map(|(fr, en, text)| format!("{:<11} {}", pick(fr, en), one_line(&text))).collect()
 }
 
 /// How a plan stands that needs one, in one line. None where it needs none.
@@ -141,8 +141,9 @@ pub(super) fn standing(
     let home = Home::find(None)?;
     Ok(match certified::standing(plan, frozen, &home.root, now) {
         Ok(None) => None,
-        Ok(Some(standing)) => certified::told(&standing).in_lang(lang.code()).cloned(),
-        Err(error) => Some(error.to_string()),
+        // What it names and what it says may come from anywhere.
+        Ok(Some(standing)) => certified::told(&standing).in_lang(lang.code()).map(|text| one_line(text)),
+        Err(error) => Some(one_line(&error.to_string())),
     })
 }
 

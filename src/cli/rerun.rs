@@ -23,12 +23,16 @@ use super::verify::verified;
 use super::window;
 use crate::core::Input;
 use crate::core::rerun::{again, imports, take_over};
+use crate::diag::has_errors;
 use crate::engine::launch::{self, Hosting, LaunchError, NewRun};
 use crate::plan::service::Service;
-use crate::plan::{Mode, Plan, Rerun};
+use crate::plan::{Mode, Plan, Rerun, rule_of};
 use crate::record::verify::Overall;
-use crate::runbook::environment::{ServiceAt, Services};
+use crate::runbook::environment::{Environment, ServiceAt, Services};
 use crate::runbook::inputs::{Given, GivenValue};
+
+/// The name under which a run freezes its runbook.
+const RUNBOOK: &str = "runbook.yaml";
 
 pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
     let ui = Ui::new(args.common.json);
@@ -53,6 +57,7 @@ pub(super) fn rerun(args: &RerunArgs) -> Result<Exit, CliError> {
         None => (old.clone(), frozen(&old_dir)?),
         Some(file) => mended(args, file, &old, &hosting.services, ui)?,
     };
+    asked_today(&mut plan, &hosting)?;
     let over = again(&plan.graph, &args.from).ok_or_else(|| no_step(&plan, &args.from))?;
     let rerun = Rerun {
         run: state.run.id.clone(),
@@ -94,6 +99,23 @@ fn hosting(dir: &Path) -> Result<Hosting, CliError> {
     Ok(hosting)
 }
 
+/// What the environment asks for before a run begins is asked of this one as it stands today: the plan may be older.
+fn asked_today(plan: &mut Plan, hosting: &Hosting) -> Result<(), CliError> {
+    let Some(name) = &plan.graph.environment else { return Ok(()) };
+    // Where it is gone, what it asked then is asked now.
+    let Ok(path) = Environment::find(&hosting.base_dir.join(RUNBOOK), name) else { return Ok(()) };
+    let (environment, problems) = Environment::load(&path);
+    let Some(environment) = environment.filter(|_| !has_errors(&problems)) else {
+        return Err(CliError::new(Exit::Invalid, format!("environment `{name}` makes no sense today"))
+            .with(problems)
+            .hint("nothing was started"));
+    };
+    if let Some(rule) = rule_of(plan, &environment) {
+        plan.graph.certificate = Some(rule);
+    }
+    Ok(())
+}
+
 /// The YAML that the plan was made of, as the run froze it.
 fn frozen(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
     let folder = dir.join("plan");
@@ -103,7 +125,7 @@ fn frozen(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, CliError> {
         let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let used = name.starts_with(USED) && name.ends_with(".yaml");
-        if used || ["runbook.yaml", "environment.yaml"].contains(&name.as_str()) {
+        if used || [RUNBOOK, "environment.yaml"].contains(&name.as_str()) {
             files.insert(name, std::fs::read(&path).map_err(|error| unreadable(&path, &error))?);
         }
     }

@@ -73,7 +73,7 @@ pub fn build(document: &Document, request: &BuildRequest<'_>) -> Result<Plan, Ve
         Builder { document, flow: Flow::new(&document.runbook), calls: Translators::new(document, known) };
     let mut plan =
         Plan { graph: builder.graph(request, &secrets), values: builder.values(request, &vars, secrets) };
-    plan.graph.certificate = certified::rule(&plan.graph.steps, request);
+    plan.graph.certificate = certified::rule(&plan, request);
     plan.values.hosts = host::of(document, request, &plan.values, &mut problems);
     if has_errors(&problems) {
         return Err(problems);

@@ -28,7 +28,7 @@ pub mod values;
 
 pub use action::{Action, Auth, Body, Fill, HttpCall, Program, ProgramCall, RemoteCall, ShellCall};
 pub use build::{BuildRequest, build, outline};
-pub use certified::CertificateRule;
+pub use certified::{CertificateRule, rule_of};
 pub use graph::{
     ActOf, ArtifactNode, CanaryNode, EachNode, Effect, EndStatus, ErrorClass, Evidence, GateNode, GlassNode,
     Graph, GroupNode, GuardNode, Identity, InputKind, ItemNode, Kind, LimitNode, ManyNode, Mode, OnFailure,

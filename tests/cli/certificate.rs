@@ -392,3 +392,59 @@ async fn it_counts_until_its_day_has_come() {
     ));
     assert!(!env.run("r2").exists() && !env.run("r3").exists());
 }
+
+#[test]
+fn what_takes_a_step_back_may_destroy_too() {
+    let env = world("{}");
+    for (key, back) in [("undo", ""), ("put_back", ", only_if: {shell: \"true\"}")] {
+        let back = format!("{key}: {{shell: \"echo destroyed >> @/touched\", effect: destructive{back}}}");
+        env.write(
+            "back.yaml",
+            &format!(
+                "consigne: v1\nid: back\ntitle: Back\nsteps:\n  - {{id: go, confirm: {{}}, message: \"Make?\"}}\n  - {{id: make, shell: \"echo made >> @/touched\", effect: write, {back}}}\n"
+            ),
+        );
+        let said =
+            env.consigne(&["run", "back.yaml", "--env", "strict", "--answers", "answers.yaml"]).ends(3);
+        assert!(said.stderr.contains("there is none for `back`"), "{key}: {said}");
+        assert!(env.touched().is_empty(), "{key}");
+    }
+}
+
+#[test]
+fn a_rerun_is_asked_what_the_environment_asks_for_today() {
+    let env = world("{}");
+    env.write("environments/strict.yaml", "{}\n");
+    let _before = run(&env, "r1").ends(0);
+    env.write("environments/strict.yaml", "rehearsal_certificate: {}\n");
+    let again =
+        || env.consigne(&["rerun", "r1", "--from", "go", "--answers", "answers.yaml", "--run-id", "r2"]);
+    let said = again().ends(3);
+    assert!(said.stderr.contains("there is none for `wipe`"), "{said}");
+    assert_eq!(env.touched(), ["wiped", "told"]);
+    let _certificate = certified(&env);
+    let _done = again().ends(0);
+    let _verified = env.consigne(&["verify", "r2"]).ends(0);
+}
+
+#[test]
+fn what_lies_beside_a_certificate_neither_stops_a_run_nor_drives_a_terminal() {
+    let env = world("{}");
+    let file = certified(&env);
+    let folder = file.parent().unwrap();
+    std::fs::create_dir(folder.join("wipe.zz.dsse.json")).unwrap();
+    let _done = run(&env, "r1").ends(0);
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = run(&env, "r2").ends(3);
+    assert!(said.stderr.contains("wipe.zz.dsse.json does not count"), "{said}");
+    // Nobody has signed the name of a key.
+    let mut envelope: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    envelope["signatures"][0]["keyid"] = "\u{1b}[2J\nVERIFIED".into();
+    std::fs::write(&file, format!("{envelope}\n")).unwrap();
+    let planned = env.consigne(&["plan", "wipe.yaml", "--env", "strict"]).ends(0).stdout;
+    assert!(planned.contains("no key in allowed_signers") && !planned.contains('\u{1b}'), "{planned}");
+    assert!(!planned.contains("\nVERIFIED"), "{planned}");
+    let judged = env.consigne(&["verify", file.to_str().unwrap()]).ends(5).stdout;
+    assert!(judged.contains("NOT VERIFIED") && !judged.contains("\nVERIFIED"), "{judged}");
+}

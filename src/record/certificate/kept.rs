@@ -49,7 +49,7 @@ pub fn keep(home: &Path, certificate: &Certificate, bytes: &[u8]) -> Result<Path
 /// The certificate that counts longest, else why the best of those there are does not.
 ///
 /// # Errors
-/// A file cannot be read.
+/// The folder cannot be read.
 pub fn standing(home: &Path, trust: &Trust, wanted: &Wanted<'_>) -> Result<Standing, JournalError> {
     let mut best: Option<Kept> = None;
     let mut refused: Option<(PathBuf, Refusal)> = None;
@@ -59,8 +59,10 @@ pub fn standing(home: &Path, trust: &Trust, wanted: &Wanted<'_>) -> Result<Stand
             continue;
         }
         let path = home.join(FOLDER).join(name);
-        let bytes = files::read_if_there(&path)?.unwrap_or_default();
-        let judged = Certificate::read(&bytes, trust, wanted.at).and_then(|read| {
+        // One that cannot be read keeps nobody from another that counts.
+        let found = files::read_if_there(&path).map_err(|error| Refusal::Unreadable(error.to_string()));
+        let bytes = found.as_ref().ok().cloned().flatten().unwrap_or_default();
+        let judged = found.and_then(|_| Certificate::read(&bytes, trust, wanted.at)).and_then(|read| {
             read.serves(wanted)?;
             Ok(read)
         });
@@ -90,7 +92,7 @@ pub fn standing(home: &Path, trust: &Trust, wanted: &Wanted<'_>) -> Result<Stand
 /// How far a certificate came: what is wrong with the last of them is what somebody wants to know.
 const fn closeness(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::Malformed(_) | Refusal::OtherType { .. } => 0,
+        Refusal::Unreadable(_) | Refusal::Malformed(_) | Refusal::OtherType { .. } => 0,
         Refusal::UnknownKeyId(_) | Refusal::OtherFiles | Refusal::Signature(_) => 1,
         Refusal::NotAllowed(_) | Refusal::OtherPrincipal { .. } | Refusal::OtherOrg { .. } => 2,
         Refusal::OtherRunbook { .. } | Refusal::OtherVersion { .. } => 3,

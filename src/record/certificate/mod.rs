@@ -94,6 +94,8 @@ pub struct Counted {
 /// Why a certificate does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    #[error("{0}")]
+    Unreadable(String),
     #[error("not a certificate: {0}")]
     Malformed(Malformed),
     #[error("not trusted: no key in allowed_signers has the key id {0}")]
