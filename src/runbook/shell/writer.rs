@@ -26,14 +26,12 @@ pub(super) fn writes(name: &str, rest: &[Word], here: bool, scratch: &dyn Fn(&Wo
         "rsync" if tries(rest) => false,
         "sort" => named(rest, &["-o", "--output"], 'o').any(|file| !scratch(&file)),
         "find" => {
-            let files = ["-fprint", "-fprint0", "-fprintf", "-fls"];
-            let named = rest.windows(2).filter(|pair| pair[0].is_one_of(&files)).map(|pair| &pair[1]);
-            foreign(&named.collect::<Vec<_>>())
+            let printed = |pair: &&[Word]| pair[0].is_one_of(&["-fprint", "-fprint0", "-fprintf", "-fls"]);
+            foreign(&rest.windows(2).filter(printed).map(|pair| &pair[1]).collect::<Vec<_>>())
         }
         "cp" | "ln" | "install" | "scp" | "rsync" => {
             let all = operands(rest, &["-m", "-o", "-g", "-e", "-i", "-P", "-F", "--exclude", "--include"]);
-            let into = value(rest, &["-t", "--target-directory"]);
-            match into {
+            match value(rest, &["-t", "--target-directory"]) {
                 Some(folder) => !scratch(folder),
                 None => all.len() > 1 && last(&all),
             }
