@@ -153,7 +153,12 @@ impl Look {
         for (at, hazard) in hazards(words) {
             if let Hazard::Code(reader) = hazard {
                 let text = words[at..].iter().map(Word::text).collect::<Vec<_>>().join(" ");
-                let script = if reader == "ssh" || reader == "eval" { text } else { words[at].text() };
+                let script = match reader.as_str() {
+                    "ssh" | "eval" => text,
+                    // This shell runs it, with the variables that it has.
+                    "trap" => words[at].as_script(),
+                    _ => words[at].text(),
+                };
                 if SHELLS.contains(&reader.as_str())
                     || matches!(
                         reader.as_str(),
@@ -181,7 +186,7 @@ impl Look {
                 r"\b(dropDatabase|deleteMany|deleteOne)\b|\.drop\(",
                 r"\b[a-z]+:(delete|destroy)\b",
                 r"\b(rmtree|removedirs|unlinkSync|rmSync|rm_rf)\b|\b(os\.(remove|rmdir)|unlink)\s*\(",
-                r"(?i)\b(UPDATE\s+\S+\s+SET|INSERT\s+INTO|ALTER\s+(TABLE|DATABASE|ROLE))\b",
+                r"(?i)\b(UPDATE\s+\S+\s+SET|(INSERT|REPLACE)\s+INTO|ALTER\s+(TABLE|DATABASE|ROLE))\b",
             ])
             .ok()
         });
@@ -267,12 +272,12 @@ fn program(words: &[Word], at: usize, scratch: &Scratch, place: usize) -> Option
         "truncate" if writer::writes(&name, rest, false, &|word| scratch.has(word, place)) => removes(""),
         "find" if has("-delete") => removes("-delete"),
         "crontab" if has("-r") => removes("-r"),
-        "rsync" if begins("--del") => removes("--delete"),
+        "rsync" if begins("--del") && !writer::tries(rest) => removes("--delete"),
         "curl" | "wget" | "http" | "https" | "xh" if call(rest).is_some() => match call(rest)? {
             (Level::Removes, method) => removes(&method),
             (Level::Changes, method) => changes(&method),
         },
-        "sed" | "perl" if begins("-i") || has("--in-place") => {
+        "sed" | "perl" if writer::is_in_place(&name, rest) => {
             if rest.last().is_some_and(|word| scratch.has(word, place)) { None } else { changes("-i") }
         }
         "git" => git(rest).and_then(|(level, what)| match level {
@@ -456,6 +461,8 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         }
         // A signal to oneself, or to what one started, is nobody else's matter.
         "kill" if own(rest) => None,
+        // Signal 0 asks whether a process is there.
+        "kill" if rest.first().is_some_and(|word| word.is("-0")) => None,
         "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
             Some((Level::Changes, format!("`{name}`")))
         }
@@ -465,12 +472,14 @@ fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
 
 /// Programs that look after packages, machines, disks and queues.
 fn manager(name: &str, rest: &[Word]) -> Option<(Level, String)> {
+    const SIMULATES: [&str; 5] = ["-s", "--simulate", "--just-print", "--dry-run", "--no-act"];
     let plain: Vec<String> = rest.iter().filter(|word| !word.is_option()).filter_map(Word::whole).collect();
     let first = |count: usize, verbs: &[&str]| {
         plain.iter().take(count).find(|word| verbs.contains(&word.as_str())).cloned()
     };
     let said = |level: Level, verb: Option<String>| verb.map(|verb| (level, format!("`{name} {verb}`")));
     match name {
+        "apt" | "apt-get" if rest.iter().any(|word| word.is_one_of(&SIMULATES)) => None,
         "apt" | "apt-get" | "yum" | "dnf" | "zypper" | "pip" | "pip3" | "npm" | "snap" | "flatpak"
         | "apk" => said(
             Level::Removes,

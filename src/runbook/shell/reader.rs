@@ -131,9 +131,20 @@ fn code(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
         "trap" => all(vec![past_options(words, at + 1, &[])]),
         "watch" => all((past_options(words, at + 1, &["-n", "--interval"])..words.len()).collect()),
         "env" => all(after(words, at, &["-S", "--split-string"])),
-        "su" | "runuser" | "flock" | "script" => all(after(words, at, &["-c", "--command"])),
-        "psql" | "cockroach" => all(after(words, at, &["-c", "--command", "-e", "--execute"])),
-        "mysql" | "mariadb" => all(after(words, at, &["-e", "--execute", "--init-command"])),
+        "su" | "runuser" | "flock" | "script" => {
+            let together = bundled(words, at, 'c', "aeFflmnopqsux");
+            all(after(words, at, &["-c", "--command"]).into_iter().chain(together).collect())
+        }
+        "psql" | "cockroach" => {
+            let together = bundled(words, at, 'c', "aAbeEHlnqsStVwWxXz01");
+            let given = after(words, at, &["-c", "--command", "-e", "--execute"]);
+            all(given.into_iter().chain(together).collect())
+        }
+        "mysql" | "mariadb" => {
+            let together = bundled(words, at, 'e', "ABbCcEfGHijLlmNnoqrsTtvVwX");
+            let given = after(words, at, &["-e", "--execute", "--init-command"]);
+            all(given.into_iter().chain(together).collect())
+        }
         "sqlite3" => all((past_options(words, at + 1, &["-cmd", "-separator"]) + 1..words.len()).collect()),
         "mongosh" | "mongo" => all(after(words, at, &["--eval"])),
         "python" | "python3" => interpreted(words, at, all(after(words, at, &["-c"])), &["-W", "-X"]),
@@ -216,6 +227,19 @@ fn after(words: &[Word], from: usize, flags: &[&str]) -> Vec<usize> {
         if joined { Some(at) } else { flags.contains(&text.as_str()).then_some(at + 1) }
     };
     (from + 1..words.len()).filter_map(place).collect()
+}
+
+/// The words that a short option takes that stands behind others in one word, none of which takes a value itself:
+/// `-Atc TEXT`, `-AtcTEXT`.
+fn bundled<'w>(words: &'w [Word], from: usize, flag: char, plain: &str) -> impl Iterator<Item = usize> + 'w {
+    let plain = plain.to_owned();
+    (from + 1..words.len()).filter_map(move |at| {
+        let word = &words[at];
+        let letters = word.start().strip_prefix('-')?;
+        let before = letters.find(|letter| !plain.contains(letter)).filter(|before| *before > 0)?;
+        let behind = letters[before..].strip_prefix(flag)?;
+        Some(if behind.is_empty() && word.pieces.len() == 1 { at + 1 } else { at })
+    })
 }
 
 fn naming(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {

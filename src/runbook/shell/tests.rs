@@ -157,6 +157,11 @@ fn rule_19_a_value_that_another_reader_takes_as_code_is_refused() {
         ("ssh host \"ls {{ inputs.x }}\"", code("ssh")),
         ("ssh host ls {{ inputs.x }}", code("ssh")),
         ("psql -c \"select '{{ inputs.x }}'\"", code("psql")),
+        ("psql -Atc \"select '{{ inputs.x }}'\"", code("psql")),
+        ("psql -AtXc\"select '{{ inputs.x }}'\"", code("psql")),
+        ("sudo -u postgres psql -d db -tAc \"select {{ inputs.x }}\"", code("psql")),
+        ("mysql -Ne \"select {{ inputs.x }}\"", code("mysql")),
+        ("su - web -lc \"ls {{ inputs.x }}\"", code("su")),
         ("kubectl exec pod -- sh -c \"echo {{ inputs.x }}\"", code("sh")),
         ("docker exec db mysql -e \"select {{ inputs.x }}\"", code("mysql")),
         ("python3 -c \"print({{ inputs.x }})\"", code("python3")),
@@ -219,6 +224,7 @@ fn dangers(script: &str) -> Vec<(Level, String)> {
 
 #[rustfmt::skip]
 const REMOVES: &[&str] = &[
+        "w=$(mktemp -d); trap \"rm -rf $HOME\" EXIT",
         "rm -rf x",
         "sudo rm --recursive x",
         "kubectl -n x delete pod y",
@@ -345,6 +351,12 @@ const CHANGES: &[&str] = &[
         "(cd /tmp && rm x); rm y",
         "sed -i s/a/b/ x",
         "cat <<E | tee x\na\nE",
+        "sed -Ei s/a/b/ x", "sed -ni.bak p x", "sed --in-place=.bak p x", "perl -pi -e s/a/b/ x",
+        "perl -0777pi.bak -e s/a/b/ x", "sort -o x x", "sort -uo x x", "sort --output=x x",
+        "find . -fprint x", "curl -ox http://y", "curl -sox http://y", "curl --output=x http://y",
+        "curl -o /tmp/a http://y -o x http://z", "wget -qOx http://y", "tar --create --file=x.tar y",
+        "tar -cfx.tar y", "tar -czf x.tar.gz y", "rsync -av a b", "psql -c 'replace into a values (1)'",
+        "kill -9 0 1",
 ];
 
 #[rustfmt::skip]
@@ -395,6 +407,13 @@ const HARMLESS: &[&str] = &[
         "grep unlink x",
         "aws s3 sync s3://b a",
         "curl -sS http://x",
+        "sed -ne s/-i//p x", "sed -n -e /i/p -f pi x", "perl -ne 'print if /i/' x",
+        "sort -u -o /tmp/x x", "sort -no/tmp/x x", "find . -fprint /tmp/x", "curl -o/tmp/x http://y",
+        "curl --output=/dev/null http://y", "wget -O- http://x", "wget -qO/tmp/x http://y",
+        "tar -cf/tmp/x.tar y", "tar --create --file=/tmp/x.tar y", "tar --create --file=- y",
+        "rsync -anv --delete a/ web-01:b/", "rsync --dry-run -a --delete a/ b/", "kill -0 123",
+        "apt-get -s upgrade", "apt-get install --dry-run nginx",
+        "w=$(mktemp -d); trap \"rm -rf \\\"$w\\\"\" EXIT",
 ];
 
 #[test]

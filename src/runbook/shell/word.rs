@@ -100,6 +100,15 @@ impl Word {
         texts.collect()
     }
 
+    /// As [`Word::text`], with the names of variables that are filled in.
+    pub(super) fn as_script(&self) -> String {
+        let texts = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Open(open) => open.name.as_ref().map_or_else(String::new, |name| format!("${{{name}}}")),
+        });
+        texts.collect()
+    }
+
     /// This shell, its group, or what it started last: `$$`, `-$$`, `$!`, `0`.
     pub(super) fn own_process(&self) -> bool {
         let group = |text: &str| text.is_empty() || text == "-";

@@ -23,12 +23,17 @@ pub(super) fn writes(name: &str, rest: &[Word], here: bool, scratch: &dyn Fn(&Wo
             let mode = all.first().is_some_and(|_| !rest.first().is_some_and(is_mode));
             foreign(&all[usize::from(mode).min(all.len())..])
         }
+        "rsync" if tries(rest) => false,
+        "sort" => named(rest, &["-o", "--output"], 'o').any(|file| !scratch(&file)),
+        "find" => {
+            let printed = |pair: &&[Word]| pair[0].is_one_of(&["-fprint", "-fprint0", "-fprintf", "-fls"]);
+            foreign(&rest.windows(2).filter(printed).map(|pair| &pair[1]).collect::<Vec<_>>())
+        }
         "cp" | "ln" | "install" | "scp" | "rsync" => {
             let all = operands(rest, &["-m", "-o", "-g", "-e", "-i", "-P", "-F", "--exclude", "--include"]);
-            let into = value(rest, &["-t", "--target-directory"]);
-            match into {
+            match value(rest, &["-t", "--target-directory"]) {
                 Some(folder) => !scratch(folder),
-                None => !has(&["-n", "--dry-run"]) && all.len() > 1 && last(&all),
+                None => all.len() > 1 && last(&all),
             }
         }
         "gzip" | "gunzip" | "bzip2" | "bunzip2" | "xz" | "unxz" | "zstd" | "unzstd" => {
@@ -48,18 +53,17 @@ pub(super) fn writes(name: &str, rest: &[Word], here: bool, scratch: &dyn Fn(&Wo
             if all.len() < 2 { !here } else { last(&all) }
         }
         "patch" => !has(&["--dry-run"]) && !here,
-        "curl" => fetched(rest, &["-o", "--output"], 'o').map_or_else(
-            || {
-                (has(&["--remote-name", "--remote-name-all"]) || rest.iter().any(|word| short(word, &['O'])))
-                    && !here
-            },
-            |file| !file.is("-") && !scratch(file),
-        ),
+        "curl" => {
+            let by_itself = has(&["--remote-name", "--remote-name-all"])
+                || rest.iter().any(|word| short(word, &['O']) && !word.start().starts_with("-o"));
+            (by_itself && !here)
+                || named(rest, &["-o", "--output"], 'o').any(|file| !file.is("-") && !scratch(&file))
+        }
         "wget" => {
-            let to = fetched(rest, &["-O", "--output-document"], 'O').or_else(|| value(rest, &["-P"]));
-            let stays = has(&["--spider", "--version", "--help"])
-                || rest.iter().any(|word| word.is("-qO-") || word.is("-O-"));
-            !stays && to.map_or(!here, |file| !file.is("-") && !scratch(file))
+            let to = named(rest, &["-O", "--output-document"], 'O').next();
+            let to = to.or_else(|| named(rest, &["-P", "--directory-prefix"], 'P').next());
+            let stays = has(&["--spider", "--version", "--help"]);
+            !stays && to.map_or(!here, |file| !file.is("-") && !scratch(&file))
         }
         "crontab" => !has(&["-l"]),
         "at" | "batch" => !has(&["-l", "-c"]),
@@ -111,14 +115,47 @@ fn value<'w>(rest: &'w [Word], flags: &[&str]) -> Option<&'w Word> {
     rest.get(at + 1)
 }
 
-/// The same where short options stand in one word, of which the last takes the next: `-so FILE`.
-fn fetched<'w>(rest: &'w [Word], flags: &[&str], last: char) -> Option<&'w Word> {
-    value(rest, flags).or_else(|| {
-        let at = rest.iter().position(|word| {
-            let text = word.text();
-            text.len() > 2 && short(word, &[last]) && text.ends_with(last)
-        })?;
-        rest.get(at + 1)
+/// What the options name: behind one, joined to it (`--output=FILE`), or where short options stand in one word, of which
+/// the last takes what is left of it, or the next: `-so FILE`, `-oFILE`.
+fn named<'w>(rest: &'w [Word], flags: &'w [&str], last: char) -> impl Iterator<Item = Word> + 'w {
+    rest.iter().enumerate().filter_map(move |(at, word)| {
+        let next = || rest.get(at + 1).cloned();
+        if word.is_one_of(flags) {
+            return next();
+        }
+        let joined = flags.iter().filter(|flag| flag.starts_with("--")).map(|flag| format!("{flag}="));
+        if let Some(prefix) = joined.into_iter().find(|prefix| word.start().starts_with(prefix)) {
+            return Some(word.behind(&prefix));
+        }
+        let letters = word.start().strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+        let to = letters.find(|letter: char| letter == last || !letter.is_ascii_alphabetic())?;
+        let before = &word.start()[..=to + last.len_utf8()];
+        letters[to..]
+            .starts_with(last)
+            .then(|| if word.is(before) { next() } else { Some(word.behind(before)) })?
+    })
+}
+
+/// Whether `rsync` says what it would do, and does nothing.
+pub(super) fn tries(rest: &[Word]) -> bool {
+    let short = |word: &Word| {
+        let letters = word.start().strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+        // Behind these stands a value.
+        letters.is_some_and(|letters| {
+            letters.split(['e', 'f', 'B', 'M', 'T']).next().is_some_and(|own| own.contains('n'))
+        })
+    };
+    rest.iter().take_while(|word| !word.is("--")).any(|word| word.is("--dry-run") || short(word))
+}
+
+/// Whether `sed` or `perl` writes the files that it reads: `-i`, `-Ei`, `-pi.bak`.
+pub(super) fn is_in_place(name: &str, rest: &[Word]) -> bool {
+    // What is left of a word behind these is their value.
+    let takes = if name == "sed" { "efl" } else { "eEIMmxFCD" };
+    rest.iter().take_while(|word| !word.is("--")).any(|word| {
+        let letters = word.start().strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+        let own = letters.and_then(|letters| letters.split(|letter| takes.contains(letter)).next());
+        word.start().starts_with("--in-place") || own.is_some_and(|own| own.contains('i'))
     })
 }
 
@@ -126,15 +163,14 @@ fn fetched<'w>(rest: &'w [Word], flags: &[&str], last: char) -> Option<&'w Word>
 fn archive(rest: &[Word], here: bool, scratch: &dyn Fn(&Word) -> bool) -> bool {
     let Some(first) = rest.first() else { return false };
     let letters = |letter: char| {
-        rest.iter().any(|word| short(word, &[letter]))
+        // Behind `f` stands the name of a file.
+        let own = |word: &Word| word.start().split('f').next().is_some_and(|own| own.contains(letter));
+        rest.iter().any(|word| short(word, &[letter]) && own(word))
             || (!first.is_option() && first.text().contains(letter))
     };
     let has = |flags: &[&str]| rest.iter().any(|word| word.is_one_of(flags));
-    let file = rest.iter().position(|word| {
-        let bundle = word.text();
-        word.is("--file") || (bundle.ends_with('f') && (short(word, &['f']) || std::ptr::eq(word, first)))
-    });
-    let file = file.and_then(|at| rest.get(at + 1));
+    let old = rest.get(1).filter(|_| !first.is_option() && first.text().ends_with('f')).cloned();
+    let file = old.or_else(|| named(rest, &["--file"], 'f').next());
     if letters('t') || has(&["--list"]) {
         false
     } else if letters('x') || has(&["--extract", "--get"]) {
@@ -142,6 +178,6 @@ fn archive(rest: &[Word], here: bool, scratch: &dyn Fn(&Word) -> bool) -> bool {
             && !has(&["--to-stdout"])
             && value(rest, &["-C", "--directory"]).map_or(!here, |to| !scratch(to))
     } else {
-        file.is_some_and(|file| !file.is("-") && !scratch(file))
+        file.is_some_and(|file| !file.is("-") && !scratch(&file))
     }
 }
