@@ -276,6 +276,12 @@ pub fn from_source(source: &Arc<Source>) -> (Option<Tests>, Vec<Diagnostic>) {
             let help = "expect a path, steps, questions, requests or an ending";
             problems.push(Diagnostic::error("empty", case.expect.span.at(source), message).help(help));
         }
+        for key in case.expect.empty() {
+            let span = case.expect.keys.get(key).unwrap_or(case.expect.span);
+            let message =
+                format!("`{key}` is empty: nothing is expected by it, and it holds whatever happens");
+            problems.push(Diagnostic::error("empty", span.at(source), message).help("leave the key out"));
+        }
     }
     (Some(Tests { source: Arc::clone(source), decl }), problems)
 }
@@ -295,6 +301,20 @@ impl CaseDecl {
         let requests = expect.requests.iter().flatten().filter_map(|request| request.step.as_ref());
         let named = points.chain(steps).chain(asked).chain(requests);
         named.map(|name| (step_of(&name.value).to_owned(), name.span)).collect()
+    }
+}
+
+impl ExpectDecl {
+    /// The keys that are there and say nothing. An empty `whole_path` says that nothing is walked.
+    fn empty(&self) -> Vec<&'static str> {
+        let all = [
+            ("path", self.path.as_ref().is_some_and(Vec::is_empty)),
+            ("steps", self.steps.as_ref().is_some_and(|steps| steps.iter().next().is_none())),
+            ("asked", self.asked.as_ref().is_some_and(Vec::is_empty)),
+            ("requests", self.requests.as_ref().is_some_and(Vec::is_empty)),
+            ("ending", self.ending.as_ref().is_some_and(|ending| ending.keys.iter().next().is_none())),
+        ];
+        all.into_iter().filter_map(|(key, empty)| empty.then_some(key)).collect()
     }
 }
 
@@ -444,6 +464,11 @@ mod tests {
         assert_eq!(case("{requests: [{that: '.a =='}]}")[0].0, "bad-filter");
         assert_eq!(case("{ending: {status: won}}")[0].0, "bad-value");
         assert_eq!(case("{}")[0].0, "empty");
+        for nothing in ["path: []", "steps: {}", "asked: []", "requests: []", "ending: {}"] {
+            let found = case(&format!("{{whole_path: [a], {nothing}}}"));
+            assert_eq!((found.len(), found[0].0), (1, "empty"), "{nothing}: {found:?}");
+        }
+        assert_eq!(case("{whole_path: []}"), []);
         assert_eq!(read("cases: []\n").1[0].0, "empty");
         assert_eq!(read("inputs: {}\n").1[0].0, "missing-key");
         let twice = "cases: [{name: x, expect: {path: [a]}}, {name: x, expect: {path: [a]}}]\n";

@@ -138,10 +138,9 @@ pub fn from_text(name: &str, text: &str) -> (Scenario, Vec<Diagnostic>) {
         let message = format!("it has {} entries, at most {MAX_ENTRIES} are possible", har.log.entries.len());
         return (out, vec![Diagnostic::about("limit", name, message)]);
     }
-    let mut wanted = BTreeMap::new();
+    let (mut wanted, mut reached) = (BTreeMap::new(), Reached::of(text));
     for raw in &har.log.entries {
-        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-        let at = position(text, start);
+        let at = reached.go_to(raw.get().as_ptr() as usize - text.as_ptr() as usize);
         let entry: Entry = match serde_json::from_str(raw.get()) {
             Ok(entry) => entry,
             Err(error) => {
@@ -240,12 +239,32 @@ fn body(content: Option<Content>) -> Result<String, String> {
     Ok(body)
 }
 
-/// Where a byte stands: line and column, from 1.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-    (line, column)
+/// How far a text was gone through. Entries stand one behind the other, and no byte is counted twice.
+struct Reached<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: usize,
+    /// Where its line begins.
+    line_at: usize,
+}
+
+impl<'t> Reached<'t> {
+    const fn of(text: &'t str) -> Self {
+        Self { text: text.as_bytes(), at: 0, line: 1, line_at: 0 }
+    }
+
+    /// Line and column of a byte further on, from 1.
+    fn go_to(&mut self, to: usize) -> (usize, usize) {
+        let to = to.clamp(self.at, self.text.len());
+        for (passed, byte) in self.text[self.at..to].iter().enumerate() {
+            if *byte == b'\n' {
+                self.line += 1;
+                self.line_at = self.at + passed + 1;
+            }
+        }
+        self.at = to;
+        (self.line, to - self.line_at + 1)
+    }
 }
 
 /// What the parser says, without what it read. `from` is where the text that it was given begins.
@@ -314,6 +333,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_gone_through_once_however_many_entries_it_has() {
+        let mut reached = Reached::of("a\nbc\nd");
+        assert_eq!(
+            [0, 1, 3, 5, 5, 9].map(|at| reached.go_to(at)),
+            [(1, 1), (1, 2), (2, 2), (3, 1), (3, 1), (3, 2)]
+        );
+        assert_eq!(reached.go_to(0), (3, 2), "it never goes back, so it never counts again");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place_and_without_its_values() {
         let request = r#"{"method": "GET", "url": "u"}"#;
         let with = |response: &str| log(&format!("{{\"request\": {request},\n \"response\": {response}}}"));
@@ -355,7 +384,11 @@ mod tests {
             assert!(found[0].1.contains(says), "`{says}` is not in {found:?}");
             assert!(!found[0].1.contains("s3cret"), "{found:?}");
         }
-        let two = log("{\"request\": 1},\n{\"response\": 2}");
-        assert_eq!(problems(&two).len(), 2, "every bad entry is said");
+        let two = problems(&log("{\"request\": 1},\n  {\"response\": 2}"));
+        assert_eq!(two.len(), 2, "every bad entry is said");
+        assert!(
+            two[0].1.starts_with("line 2, column 13") && two[1].1.starts_with("line 3, column "),
+            "{two:?}"
+        );
     }
 }

@@ -50,7 +50,7 @@ pub use notify::SENT_BEFORE;
 pub use remote::answers;
 pub use sealed::{SealError, Sealed};
 pub use secrets::{PromptSecret, SHORTEST_SECRET, SecretError, Secrets};
-pub use sensitive::is_sensitive;
+pub use sensitive::{is_sensitive, struck_within};
 pub use service::{LivingService, living_services};
 pub use simulated::{Failing, Reply, Teller, invented_text, simulate, succeed};
 pub use sweep::{OwnedProcess, become_subreaper};

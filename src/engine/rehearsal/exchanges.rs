@@ -19,7 +19,7 @@ use crate::plan::{Action, Auth, Body, ErrorClass, HttpCall, requests};
 use crate::runbook::har::MAX_BODY;
 use crate::runbook::scenario::base_of;
 use crate::runbook::template::{Rendered, Segment, Tree};
-use crate::runner::{MASK, NOT_KEPT, is_sensitive};
+use crate::runner::{MASK, NOT_KEPT, is_sensitive, struck_within};
 
 /// What stands where a fact is not known, as browsers have it.
 const UNKNOWN: &str = "unknown";
@@ -42,7 +42,7 @@ pub fn har(real: &Real, tool: &str) -> Result<(Value, usize), JournalError> {
         let (id, part) = place_of(&attempt.label, attempt.role, attempt.part.as_deref());
         let mut of_step = json!({"step": id, "part": part.name()});
         if let Some(wanted) = wanted.get(&(base_of(&id), part)) {
-            of_step["wanted"] = wanted.to_string().into();
+            of_step["wanted"] = struck_within(&wanted.to_string()).into();
         }
         let Outcome { started, finished, .. } = &attempt.outcome;
         let took = finished.since(*started);
@@ -117,10 +117,7 @@ fn sent(request: &AttemptRequest, call: &HttpCall<Rendered>) -> Value {
 /// The whole address. A secret in it, or what is one by its name, is struck out.
 pub(super) fn url(call: &HttpCall<Rendered>) -> String {
     let written = masked(&call.url);
-    let Some(mut url) = parsed(&written) else { return written };
-    if url.password().is_some() {
-        let _no_host_no_password = url.set_password(Some(MASK));
-    }
+    let Some(mut url) = parsed(&written) else { return struck_within(&written).into_owned() };
     let pairs: Vec<(String, String)> = url
         .query_pairs()
         .map(|(name, value)| (name.to_string(), struck(&name, &value).into_owned()))
@@ -130,7 +127,8 @@ pub(super) fn url(call: &HttpCall<Rendered>) -> String {
     if !pairs.is_empty() {
         url.query_pairs_mut().extend_pairs(pairs);
     }
-    url.to_string()
+    // Who asks, and what stands behind `#`.
+    struck_within(url.as_str()).into_owned()
 }
 
 /// An address; in a plan without its services their host or port is no host or port yet.
@@ -154,7 +152,9 @@ fn posted(body: &Body<Rendered>) -> Option<Value> {
                 fields.iter().map(|(name, value)| named(name, &shown(name, value))).collect();
             json!({"mimeType": "application/x-www-form-urlencoded", "params": params})
         }
-        Body::Text(text) => json!({"mimeType": "text/plain; charset=utf-8", "text": masked(text)}),
+        Body::Text(text) => {
+            json!({"mimeType": "text/plain; charset=utf-8", "text": without_secrets_in(masked(text))})
+        }
         Body::File(path) => json!({
             "mimeType": "application/octet-stream", "text": "",
             "comment": format!("the content of {}", masked(path)),
@@ -182,7 +182,7 @@ fn response(attempt: &Attempt, blobs: &Blobs) -> Result<Option<Value>, JournalEr
     let mut headers = Map::new();
     for line in attempt.excerpt("headers").unwrap_or_default().lines() {
         if let Some((name, value)) = line.split_once(": ") {
-            headers.insert(name.to_owned(), value.into());
+            headers.insert(name.to_owned(), struck_within(value).into());
         }
     }
     let content = content(attempt, blobs, headers.get(CONTENT_TYPE.as_str()))?;
@@ -212,11 +212,7 @@ fn content(attempt: &Attempt, blobs: &Blobs, kind: Option<&Value>) -> Result<Val
     let json: Option<Value> = serde_json::from_str(&text).ok().filter(|json: &Value| !json.is_string());
     let guessed = if json.is_some() { "application/json" } else { "text/plain" };
     let kind = kind.cloned().unwrap_or_else(|| guessed.into());
-    // Its spelling stays where there is nothing to strike out.
-    let text = match json {
-        Some(json) if names_secrets(&json) => without_secrets(json).to_string(),
-        _ => text,
-    };
+    let text = without_secrets_in(text);
     let mut content = json!({"size": text.len(), "mimeType": kind, "text": text});
     if let Some(why) = missing {
         content["comment"] = why.into();
@@ -248,7 +244,7 @@ fn named(name: &str, value: &str) -> Value {
 }
 
 fn struck<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
-    if is_sensitive(name) && !value.ends_with(MASK) { MASK.into() } else { value.into() }
+    if is_sensitive(name) && !value.ends_with(MASK) { MASK.into() } else { struck_within(value) }
 }
 
 fn shown(name: &str, value: &Rendered) -> String {
@@ -278,18 +274,15 @@ fn tree(body: &Tree<Rendered>) -> Value {
     }
 }
 
-fn names_secrets(json: &Value) -> bool {
-    match json {
-        Value::Array(list) => list.iter().any(names_secrets),
-        Value::Object(map) => map.iter().any(|(name, value)| is_secret(name, value) || names_secrets(value)),
-        _ => false,
+/// A body, of whatever form. Its spelling stays where there is nothing to strike out.
+fn without_secrets_in(text: String) -> String {
+    match serde_json::from_str::<Value>(&text) {
+        Ok(json) if !json.is_string() => {
+            let struck = without_secrets(json.clone());
+            if struck == json { text } else { struck.to_string() }
+        }
+        _ => struck_within(&text).into_owned(),
     }
-}
-
-/// By its name; what is masked is masked, and a list or an object is looked into.
-fn is_secret(name: &str, value: &Value) -> bool {
-    let plain = matches!(value, Value::Number(_)) || value.as_str().is_some_and(|text| text != MASK);
-    plain && is_sensitive(name)
 }
 
 fn without_secrets(mut json: Value) -> Value {
@@ -302,14 +295,29 @@ fn strike_out(json: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(strike_out),
         Value::Object(map) => {
             for (name, value) in map {
-                if is_secret(name, value) {
-                    *value = MASK.into();
+                if is_sensitive(name) {
+                    strike_plain(value);
                 } else {
                     strike_out(value);
                 }
             }
         }
+        Value::String(text) => {
+            if let Cow::Owned(struck) = struck_within(text) {
+                *text = struck;
+            }
+        }
         _ => {}
+    }
+}
+
+/// What has the name of a secret: itself, or all of a list; an object is looked into.
+fn strike_plain(json: &mut Value) {
+    match json {
+        Value::Array(list) => list.iter_mut().for_each(strike_plain),
+        Value::Object(_) => strike_out(json),
+        Value::String(_) | Value::Number(_) => *json = MASK.into(),
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
@@ -330,13 +338,16 @@ mod tests {
     fn what_is_a_secret_by_its_name_is_struck_out_and_nothing_else() {
         let body =
             json!({"password": "x", "list": [{"api_key": "y", "n": 1}], "token": {"id": 7}, "ok": true});
-        assert!(names_secrets(&body));
         let struck = without_secrets(body);
         assert_eq!(
             struck,
             json!({"password": "***", "list": [{"api_key": "***", "n": 1}], "token": {"id": 7}, "ok": true})
         );
-        assert!(!names_secrets(&struck));
+        assert_eq!(without_secrets(struck.clone()), struck);
+        let listed = json!({"password": ["a", 1], "next": "/p?token=b"});
+        assert_eq!(without_secrets(listed), json!({"password": ["***", "***"], "next": "/p?token=***"}));
+        assert_eq!(without_secrets_in("{ \"n\":  1 }".to_owned()), "{ \"n\":  1 }", "its spelling stays");
+        assert_eq!(without_secrets_in("a=1&password=b".to_owned()), "a=1&password=***");
         assert_eq!(named("Authorization", "Bearer abc")["value"], "***");
         assert_eq!(named("authorization", "Bearer ***")["value"], "Bearer ***");
     }

@@ -36,7 +36,8 @@ pub enum About {
 pub fn judge(expect: &ExpectDecl, trace: &Trace, values: &Values) -> Vec<Miss> {
     let mut out = Vec::new();
     out.extend(expect.path.as_deref().and_then(|path| in_order(path, trace)));
-    out.extend(expect.whole_path.as_deref().and_then(|path| whole(path, trace)));
+    let whole_at = expect.keys.get("whole_path").unwrap_or(expect.span);
+    out.extend(expect.whole_path.as_deref().and_then(|path| whole(path, whole_at, trace)));
     out.extend(expect.steps.iter().flat_map(Entries::iter).filter_map(|(name, fate)| {
         let point = PointDecl { name: name.clone(), fate: Some(fate.clone()) };
         step(&point, trace)
@@ -95,7 +96,8 @@ fn in_order(path: &[PointDecl], trace: &Trace) -> Option<Miss> {
     None
 }
 
-fn whole(path: &[PointDecl], trace: &Trace) -> Option<Miss> {
+/// An empty path is one, too: nothing was walked.
+fn whole(path: &[PointDecl], empty_at: Span, trace: &Trace) -> Option<Miss> {
     let mut points = trace.points.iter().filter(|point| point.walked);
     for wanted in path {
         let rest: Vec<String> = points.clone().map(Point::shown).collect();
@@ -104,13 +106,8 @@ fn whole(path: &[PointDecl], trace: &Trace) -> Option<Miss> {
         }
     }
     let rest: Vec<String> = points.map(Point::shown).collect();
-    let last = path.last()?;
-    (!rest.is_empty()).then(|| Miss {
-        about: About::Path,
-        at: last.name.span,
-        expected: "-".to_owned(),
-        found: rest,
-    })
+    let at = path.last().map_or(empty_at, |last| last.name.span);
+    (!rest.is_empty()).then(|| Miss { about: About::Path, at, expected: "-".to_owned(), found: rest })
 }
 
 fn miss(about: About, wanted: &PointDecl, found: Vec<String>) -> Miss {
@@ -233,6 +230,15 @@ fn is_wanted(wanted: &RequestDecl, made: &Request, globals: &Globals) -> bool {
         let mut pairs = pairs.iter().flat_map(Entries::iter);
         pairs.all(|(key, value)| of(name).and_then(|map| map.get(&key.value)?.as_str()) == Some(value))
     };
+    // Capital letters or small ones, it is the same header and the same method.
+    let headers = || {
+        let mut pairs = wanted.headers.iter().flat_map(Entries::iter);
+        pairs.all(|(key, value)| {
+            let all = of("headers").and_then(Value::as_object).into_iter().flatten();
+            let mut of_name = all.filter(|(name, _)| name.eq_ignore_ascii_case(&key.value));
+            of_name.any(|(_, found)| found.as_str() == Some(value))
+        })
+    };
     let holds = |filter: &str| {
         let document = Document::parse(&made.document.to_string());
         document.is_ok_and(|document| extract::holds(filter, &document, globals) == Ok(true))
@@ -240,10 +246,13 @@ fn is_wanted(wanted: &RequestDecl, made: &Request, globals: &Globals) -> bool {
     let argv = wanted.argv.as_ref().map(|argv| Value::from(argv.clone()));
     wanted.step.as_ref().is_none_or(|step| step.value == made.step)
         && wanted.part.is_none_or(|part| part.name() == made.part)
-        && wanted.method.as_deref().is_none_or(|method| text("method") == Some(method))
+        && wanted
+            .method
+            .as_deref()
+            .is_none_or(|method| text("method").is_some_and(|made| made.eq_ignore_ascii_case(method)))
         && wanted.url.as_deref().is_none_or(|url| text("url").is_some_and(|made| is_at(url, made)))
         && contains("query", &wanted.query)
-        && contains("headers", &wanted.headers)
+        && headers()
         && wanted.body.as_ref().is_none_or(|body| of("body") == Some(&body.literal()))
         && argv.is_none_or(|argv| of("argv") == Some(&argv))
         && wanted.shell.as_ref().is_none_or(|part| text("shell").is_some_and(|script| script.contains(part)))
