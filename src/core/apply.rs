@@ -257,8 +257,10 @@ impl State {
         if node.kind == Kind::Revert {
             let next = self.open_among(step);
             need(status != Status::Succeeded || next.is_none(), "something is not reversed yet")?;
+            // One that never began reverses nothing: what is under way there is somebody else's.
+            let began = state.compound.as_ref().is_some_and(|compound| compound.entered);
             let busy = next.is_some_and(|next| self.steps[self.reversals[next].step].running.is_some());
-            need(!busy || self.run.ending.is_some(), "something is being reversed")?;
+            need(!began || !busy || self.run.ending.is_some(), "something is being reversed")?;
         }
         if node.kind.runs() {
             let did = state.last.as_ref().is_some_and(|last| last.result == AttemptResult::Succeeded);
