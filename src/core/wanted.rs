@@ -41,6 +41,10 @@ pub fn wanted(state: &State) -> BTreeSet<Command> {
         // have come without an entry to show it.
         let full = !state.has_slot();
         let next = state.derived().timers.iter().find(|(_, timer)| match timer {
+            // A reversal of which the run has ended waits for the newer ones.
+            Timer::Retry(step) if state.step(*step).settled => {
+                !full && state.due_reversal(*step, None).is_some()
+            }
             Timer::Retry(step) => !full && !state.waits_for_a_gate(*step) && !state.waits_for_a_guard(*step),
             Timer::Guard(guard) => !full && state.may_watch(*guard),
             _ => true,

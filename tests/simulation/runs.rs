@@ -82,7 +82,7 @@ fn every_crash(seed: u64, plan: &Plan) -> Result<u64, String> {
     Ok(runs)
 }
 
-fn kept_seeds(kind: &str) -> impl Iterator<Item = u64> {
+pub fn kept_seeds(kind: &str) -> impl Iterator<Item = u64> {
     SEEDS.lines().filter_map(move |line| line.strip_prefix(kind)?.trim().parse().ok())
 }
 

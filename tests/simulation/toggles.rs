@@ -7,7 +7,7 @@ use consigne::plan::*;
 use crate::drive::{Driven, judged, swarm};
 use crate::nests;
 use crate::rng::Rng;
-use crate::runs::{all, setting};
+use crate::runs::{all, kept_seeds, setting};
 
 /// What became of the toggles of a run, seen from its events alone: `(switched, put back, left)`.
 fn toggles(plan: &Plan, driven: &Driven) -> Result<(u64, u64, u64), String> {
@@ -51,20 +51,25 @@ fn toggles(plan: &Plan, driven: &Driven) -> Result<(u64, u64, u64), String> {
     Ok((switched, back, left))
 }
 
+fn switched(seed: u64) -> Result<u64, String> {
+    let mut rng = Rng::stream(seed, 41);
+    let most = rng.pick(&[2, 4, 6, 10]);
+    let plan = nests::toggles(&mut rng, most);
+    let driven = judged(seed, &plan, || swarm(&plan, seed))?;
+    let (switched, back, left) = toggles(&plan, &driven).map_err(|why| format!("{why}\nseed {seed}"))?;
+    if back + left > switched {
+        return Err(format!("{switched} switched, and {back} put back, {left} left\nseed {seed}"));
+    }
+    Ok(switched)
+}
+
 #[test]
 fn rule_10_no_toggle_is_left_open_undecided_and_none_is_put_back_while_it_may_not_be() {
     let count = setting("CONSIGNE_SIM_RUNS").unwrap_or(1_000);
     let first = setting("CONSIGNE_SIM_SEED").unwrap_or(1);
-    let switched = all(first, count, |seed| {
-        let mut rng = Rng::stream(seed, 41);
-        let most = rng.pick(&[2, 4, 6, 10]);
-        let plan = nests::toggles(&mut rng, most);
-        let driven = judged(seed, &plan, || swarm(&plan, seed))?;
-        let (switched, back, left) = toggles(&plan, &driven).map_err(|why| format!("{why}\nseed {seed}"))?;
-        if back + left > switched {
-            return Err(format!("{switched} switched, and {back} put back, {left} left\nseed {seed}"));
-        }
-        Ok(switched)
-    });
-    assert!(switched > count / 2, "{switched} toggles in {count} runs");
+    for seed in kept_seeds("toggles ") {
+        switched(seed).unwrap_or_else(|why| panic!("{why}"));
+    }
+    let toggles = all(first, count, switched);
+    assert!(toggles > count / 2, "{toggles} toggles in {count} runs");
 }
