@@ -109,6 +109,9 @@ jq -r '.signatures[0].sig' record.dsse.json | base64 -d > "$T/sig"
 by_executor "$T/pae" "$T/sig" || fail "record.dsse.json: not signed by executor@$HOST"
 [ "$(openssl pkey -pubin -in "$KEY" -outform DER | sha256sum | cut -c1-64)" = "$(jq -r '.signatures[0].keyid' record.dsse.json)" ] ||
   fail "record.dsse.json: it names another key"
+FINGERPRINT=$({ printf '\0\0\0\13ssh-ed25519\0\0\0\40'; openssl pkey -pubin -in "$KEY" -outform DER | tail -c 32; } | openssl dgst -sha256 -binary | base64)
+[ "SHA256:${FINGERPRINT%%=*}" = "$(head -n1 events.jsonl | jq -r '.events[] | select(.type == "run.started") | .data.executor')" ] ||
+  fail "record.dsse.json: line 1 of the journal names another key of the executor"
 kind=run; [ "$MODE" = live ] || kind=$MODE
 [ "$(jq -r .predicateType "$T/payload")" = "https://$ORG/attestation/runbook-$kind/v1" ] || fail "record.dsse.json: not about a $MODE run"
 jq -e --argjson n "$n" --arg root "$ROOT" '.predicate.runDetails.journal | .lines == $n and .root == $root' "$T/payload" > /dev/null ||
@@ -145,6 +148,9 @@ fi
 
 # Approvals: the text, who signed it, and the head it quotes.
 jq -c '.seq as $seq | .at as $at | .events[] | {seq: $seq, at: $at} + .' events.jsonl > "$T/events"
+[ "$MODE" = rehearsal ] || jq -es 'all(.[]; .type != "attempt.finished"
+  or (.data.worker | test("^(scenario|fixture|placeholder|live|run [^;]*|fault [^;]*)(; |$)") | not))' "$T/events" > /dev/null ||
+  fail "events.jsonl: something in it was simulated, and this is a $MODE record"
 withheld=0; approvals=0
 field() { sed -n "s/^$1: //p" "$2" | head -n1; }
 while IFS=$'\t' read -r ask file digest personal; do

@@ -72,7 +72,8 @@ pub struct RecordKeeper {
 impl RecordKeeper {
     /// # Errors
     /// The tree heads that are there cannot be read, or one is not of this journal: its lines were changed after they
-    /// were signed, and nothing may be done because of them.
+    /// were signed, and nothing may be done because of them. Or nobody has signed how it begins, although it went on:
+    /// this executor signs line 1 before anything follows it, and would now sign what somebody else has written.
     pub fn new(journal: &Journal, key: Arc<ExecutorKey>) -> Result<Self, RecordError> {
         let (dir, run) = (journal.dir().to_owned(), journal.run().to_owned());
         let mut keeper = Self {
@@ -87,6 +88,12 @@ impl RecordKeeper {
         for size in layout::head_sizes(&keeper.dir)? {
             keeper.check_head(journal, size)?;
             keeper.signed.insert(size);
+        }
+        if journal.size() > 1 && !keeper.signed.contains(&1) {
+            let path = keeper.dir.join(layout::HEADS).join(layout::head_name(1));
+            let what =
+                format!("it is missing, and the journal has {} lines: nobody signed line 1", journal.size());
+            return Err(JournalError::damaged(&path, Malformed::start(what)).into());
         }
         Ok(keeper)
     }

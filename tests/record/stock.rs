@@ -68,6 +68,22 @@ fn the_script_refuses_a_drill_as_live() {
 }
 
 #[test]
+fn the_script_refuses_what_was_simulated_and_another_key_in_line_1() {
+    if !tools() {
+        return;
+    }
+    for (kind, reason) in [
+        (Kindness { worker: "placeholder", ..USUAL }, "was simulated"),
+        (Kindness { worker: "scenario; name=placeholder", ..USUAL }, "was simulated"),
+        (Kindness { executor: Some("SHA256:other"), ..USUAL }, "names another key"),
+    ] {
+        let run = Run::sealed(kind);
+        let output = script(&run.dir, &run.home.path().join("trust"), None);
+        assert!(!output.status.success() && said(&output).contains(reason), "{reason}: {}", said(&output));
+    }
+}
+
+#[test]
 fn the_script_takes_the_key_of_rehearsals_for_rehearsals_alone() {
     if !tools() {
         return;

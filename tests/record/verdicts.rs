@@ -204,6 +204,42 @@ fn the_key_that_everybody_has_seals_rehearsals_alone() {
 }
 
 #[test]
+fn what_was_simulated_is_no_record_of_a_run() {
+    for mode in [Mode::Live, Mode::Drill] {
+        for worker in ["placeholder", "fixture; name=run r0", "run r0", "fault dropped"] {
+            let said = failures(&Run::sealed(Kindness { mode, worker, ..USUAL }).verify()).join("\n");
+            assert!(
+                said.contains("`before` was simulated") && said.contains(mode.name()),
+                "{worker}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn line_1_names_the_key_that_sealed() {
+    let said = failures(&Run::sealed(Kindness { executor: Some("SHA256:other"), ..USUAL }).verify());
+    assert!(said.iter().any(|what| what.contains("names the executor's key SHA256:other")), "{said:?}");
+}
+
+/// Else the executor would sign what somebody else has written, such as a rehearsal that calls itself live.
+#[test]
+fn a_journal_whose_beginning_nobody_signed_is_not_gone_on_with() {
+    let mut run = Run::new(USUAL);
+    run.reach_gate();
+    assert!(build::RecordKeeper::new(&run.journal, run.key()).is_ok());
+    std::fs::remove_dir_all(run.dir.join("heads")).unwrap();
+    let refused = build::RecordKeeper::new(&run.journal, run.key()).err().expect("a refusal").to_string();
+    assert!(refused.contains("000001.note") && refused.contains("nobody signed line 1"), "{refused}");
+    let begun = Run::new(USUAL);
+    std::fs::remove_dir_all(begun.dir.join("heads")).unwrap();
+    assert!(
+        build::RecordKeeper::new(&begun.journal, begun.key()).is_ok(),
+        "a crash behind line 1 leaves this"
+    );
+}
+
+#[test]
 fn an_unknown_signer_fails_authorisation_alone() {
     let (run, other) = (Run::sealed(USUAL), Run::sealed(USUAL));
     let found = verify_in(&run.dir, &other.trust());

@@ -38,6 +38,10 @@ pub struct Kindness {
     /// What is isolated is decided later: what the filter was asked about.
     pub judged: Option<&'static str>,
     pub certificate: Certified,
+    /// Who did the attempts.
+    pub worker: &'static str,
+    /// The key that line 1 names, where it is not that of the executor.
+    pub executor: Option<&'static str>,
 }
 
 /// Whether the environment asks for a certificate of a rehearsal, and what the run relied upon.
@@ -59,6 +63,8 @@ pub const USUAL: Kindness = Kindness {
     identity: Identity::Any,
     judged: None,
     certificate: Certified::NotAsked,
+    worker: "local",
+    executor: None,
 };
 
 pub struct Run {
@@ -69,6 +75,7 @@ pub struct Run {
     pub state: State,
     pub clock: i64,
     judged: Option<&'static str>,
+    worker: &'static str,
 }
 
 pub fn bob() -> FileKey {
@@ -262,7 +269,16 @@ impl Run {
         }
         let keeper = RecordKeeper::new(&journal, key.clone()).unwrap();
         let state = State::new(Shape::new(graph).unwrap().into(), "r1");
-        let mut run = Self { home, dir, journal, keeper, state, clock: BEGINS, judged: kind.judged };
+        let mut run = Self {
+            home,
+            dir,
+            journal,
+            keeper,
+            state,
+            clock: BEGINS,
+            judged: kind.judged,
+            worker: kind.worker,
+        };
         let fact = Fact::RunStarted {
             semantics: 1,
             mode: kind.mode,
@@ -273,7 +289,7 @@ impl Run {
             lang: kind.lang.into(),
             template: consigne::record::render::TEMPLATE,
             attended: true,
-            executor: key.signer_key().fingerprint(),
+            executor: kind.executor.map_or_else(|| key.signer_key().fingerprint(), str::to_owned),
         };
         let begin = Event { hidden: hidden(&[("inputs", "{\"tenant_id\":\"acme-42\"}")]), ..of_run(fact) };
         run.entry(vec![by("alice", begin), started("before")]);
@@ -302,7 +318,7 @@ impl Run {
             retry_after_ms: None,
             started: at,
             finished: at.plus(40),
-            worker: "local".into(),
+            worker: self.worker.into(),
             outputs: [("state".to_owned(), "\"active\"".to_owned())].into(),
             sealed: Vec::new(),
             artifacts: std::collections::BTreeMap::new(),

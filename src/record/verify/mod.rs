@@ -11,6 +11,7 @@ mod gates;
 mod limits;
 mod lines;
 mod seal;
+mod simulated;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -173,6 +174,7 @@ pub fn verify(dir: &Path, trust: &Trust, options: Options) -> Result<Verificatio
     files::check(&mut checker, &read, story.as_ref().map(|s| &s.public))?;
     if let Some(story) = &story {
         certificate::check(&mut checker, &story.public, names)?;
+        simulated::check(&mut checker, &story.public);
     }
     let mode = story.as_ref().map(|story| story.public.graph().mode);
     if mode == Some(Mode::Rehearsal) {

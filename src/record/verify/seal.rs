@@ -93,6 +93,14 @@ fn check_seal(
     if let Err(untrusted) = checker.trust.executor(key, &namespace, host, history.last_at()) {
         checker.fail(Aspect::Authorisation, layout::SEAL, None, untrusted.to_string());
     }
+    let sealed_by = signature.key().fingerprint();
+    if let Some(Fact::RunStarted { executor, .. }) = history.start()
+        && *executor != sealed_by
+    {
+        let what =
+            format!("line 1 of the journal names the executor's key {executor}, and {sealed_by} sealed it");
+        checker.fail(Aspect::Authorisation, layout::SEAL, None, what);
+    }
 }
 
 fn check_envelope(
