@@ -23,6 +23,7 @@ use minijinja::{Environment, Expression, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use called::tokens;
 pub use rename::{Renaming, literal};
 
 /// The name of the run's scratch folder.

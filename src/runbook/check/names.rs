@@ -210,15 +210,7 @@ fn read(checker: &mut Checker<'_>, reader: Reader, text: &TextRef<'_>) {
                 ("ask", Some(name)) if matches!(reader, Reader::Ask) => {
                     declared(checker, "name of the question", name, site, ASK_NAMES.into_iter());
                 }
-                ("step", Some(name)) => match reader {
-                    Reader::Step(at) if checker.steps[at].runs() => {
-                        declared(checker, "name of the step", name, site, STEP_NAMES.into_iter());
-                    }
-                    _ => {
-                        let message = "`step` is known only inside a step that is run";
-                        checker.fail("unknown-name", site.span(checker), message);
-                    }
-                },
+                ("step", Some(name)) => of_own_step(checker, reader, text.place, name, site),
                 ("steps", Some(id)) => of_step(checker, reader, text, &expr, (id, names.next()), site),
                 _ => {
                     let problem = checker.error(
@@ -293,6 +285,21 @@ fn of_run(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, sit
         }
     } else {
         declared(checker, "name of the run", name, site, RUN_NAMES.into_iter());
+    }
+}
+
+/// `step.name`.
+fn of_own_step(checker: &mut Checker<'_>, reader: Reader, place: Use, name: &str, site: Site<'_>) {
+    let runs = matches!(reader, Reader::Step(at) if checker.steps[at].runs());
+    if !runs {
+        let message = "`step` is known only inside a step that is run";
+        checker.fail("unknown-name", site.span(checker), message);
+    } else if declared(checker, "name of the step", name, site, STEP_NAMES.into_iter())
+        && matches!(place, Use::Condition | Use::List)
+    {
+        let message = format!("`step.{name}` is not known before the step begins");
+        let problem = checker.error("unknown-name", site.span(checker), message);
+        checker.push(problem.help("`run.started_at` is known here"));
     }
 }
 

@@ -28,7 +28,7 @@ impl Expr {
 /// Names behind `|`, and behind `is` or `is not` (then `true`), outside of quoted texts.
 fn called(source: &str) -> Vec<(&str, bool)> {
     let mut out = Vec::new();
-    let mut tokens = tokens(source).into_iter().peekable();
+    let mut tokens = joined(source).into_iter().peekable();
     while let Some(token) = tokens.next() {
         let is_test = token == "is";
         if is_test {
@@ -94,8 +94,23 @@ pub(super) fn is_indexed(source: &str, path: &str) -> bool {
         .is_some_and(|index| index == format!("\"{id}\"]") || index == format!("'{id}']"))
 }
 
+/// Names, numbers, quoted texts, and single characters.
+pub fn tokens(source: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    for token in joined(source) {
+        match token.starts_with(['"', '\'']) {
+            true => out.push(token),
+            false => out.extend(token.split_inclusive('.').flat_map(|part| {
+                let name = part.strip_suffix('.').unwrap_or(part);
+                [name, &part[name.len()..]].into_iter().filter(|token| !token.is_empty())
+            })),
+        }
+    }
+    out
+}
+
 /// Names with what is joined to them by dots, quoted texts, and single characters.
-fn tokens(source: &str) -> Vec<&str> {
+fn joined(source: &str) -> Vec<&str> {
     let mut out = Vec::new();
     let mut rest = source.trim_start();
     while let Some(first) = rest.chars().next() {
