@@ -94,6 +94,17 @@ pub(super) fn is_indexed(source: &str, path: &str) -> bool {
         .is_some_and(|index| index == format!("\"{id}\"]") || index == format!("'{id}']"))
 }
 
+/// Operations of an expression that may stand one within the other, counted with those that do not.
+pub(super) fn operations(source: &str) -> usize {
+    const WORDS: [&str; 6] = ["not", "and", "or", "if", "is", "in"];
+    let count = |token: &str| match token.chars().next() {
+        Some('"' | '\'' | ',' | ':' | ')' | ']' | '}') | None => 0,
+        Some(first) if begins_name(first) => token.matches('.').count() + usize::from(WORDS.contains(&token)),
+        Some(first) => usize::from(!first.is_ascii_digit()),
+    };
+    tokens(source).into_iter().map(count).sum()
+}
+
 /// Names with what is joined to them by dots, quoted texts, and single characters.
 fn tokens(source: &str) -> Vec<&str> {
     let mut out = Vec::new();
