@@ -8,6 +8,7 @@
 mod called;
 mod carried;
 mod danger;
+mod interpreter;
 mod lower;
 mod reader;
 mod refusal;
@@ -23,7 +24,7 @@ mod writer;
 use serde::{Deserialize, Serialize};
 
 pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
-pub use carried::{Carried, carried};
+pub use carried::{Carried, carried, carried_by};
 pub use danger::{Danger, Level, in_argv, in_script};
 pub use lower::{Lowered, Lowering, PREFIX, lower};
 pub use reader::{Hazard, hazards};
