@@ -8,14 +8,17 @@
 mod called;
 mod carried;
 mod danger;
+mod git;
 mod interpreter;
 mod lower;
 mod reader;
 mod refusal;
 mod scratch;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verb;
 mod wipe;
 mod word;
 mod wrapper;
