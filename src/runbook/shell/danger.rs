@@ -321,7 +321,7 @@ fn service(name: &str, rest: &[Word], scratch: &dyn Fn(&Word) -> bool) -> Option
             if rest.iter().find(|word| !word.is_option()).is_some_and(|word| word.is("cp")) =>
         {
             let to = rest.iter().rfind(|word| !word.is_option());
-            if to.is_some_and(|to| scratch(to)) { None } else { changes(" cp") }
+            if to.is_some_and(scratch) { None } else { changes(" cp") }
         }
         "ifconfig" if rest.len() > 1 => changes(""),
         "init" if rest.first().is_some_and(|word| word.text().len() == 1) => changes(""),
