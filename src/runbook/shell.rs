@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
 pub use carried::{Carried, carried, carried_by};
 pub use danger::{Danger, Level, in_argv, in_script};
+pub use interpreter::steers;
 pub use lower::{Lowered, Lowering, PREFIX, lower};
 pub use reader::{Hazard, hazards};
 pub use refusal::{Refusal, Refused};

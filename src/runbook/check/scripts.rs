@@ -45,6 +45,7 @@ impl<'a> Code<'a> {
 /// `words`: those of its `argv`.
 pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word], code: Option<&Code<'_>>) {
     reserved(checker, act);
+    steered(checker, act);
     if let Some(code) = code {
         placed(checker, code);
         carried(checker, act, code);
@@ -65,6 +66,16 @@ fn reserved(checker: &mut Checker<'_>, act: Act<'_>) {
         let message = format!("variables that begin with `{PREFIX}` carry the values of scripts");
         let problem = checker.error("shell-template", name.span, message);
         checker.push(problem.help("give the variable another name"));
+    }
+}
+
+/// Variables by which bash and others choose what they run: `BASH_ENV` is even expanded.
+fn steered(checker: &mut Checker<'_>, act: Act<'_>) {
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    for (name, value) in env.filter(|(name, value)| shell::steers(&name.value) && is_foreign(&value.value)) {
+        let message = format!("`{}` says what is run, so no value may stand in it", name.value);
+        let problem = checker.error("shell-template", value.span, message);
+        checker.push(problem.help("write it out, or take it from `vars`"));
     }
 }
 

@@ -208,7 +208,7 @@ pub(super) fn is_told(name: &str) -> bool {
 }
 
 /// Variables by which a program, or what it loads, is chosen.
-pub(super) fn steers(name: &str) -> bool {
+pub fn steers(name: &str) -> bool {
     const STEERING: [&str; 24] = [
         "PATH",
         "IFS",
@@ -237,6 +237,7 @@ pub(super) fn steers(name: &str) -> bool {
     ];
     STEERING.contains(&name)
         || name.starts_with("LD_")
-        || name.starts_with("GIT_")
+        || (name.starts_with("GIT_")
+            && !["GIT_AUTHOR_", "GIT_COMMITTER_"].iter().any(|who| name.starts_with(who)))
         || name.starts_with("BASH_")
 }
