@@ -160,6 +160,13 @@ impl Source {
         })
     }
 
+    /// Bytes of the line that holds a byte.
+    fn line_length(&self, offset: u32) -> usize {
+        let line = self.line_of(offset);
+        let start = self.starts().get(line).map_or(0, |start| *start as usize);
+        self.starts().get(line + 1).map_or(self.text.len(), |start| *start as usize).saturating_sub(start)
+    }
+
     /// Index of the line that holds a byte.
     fn line_of(&self, offset: u32) -> usize {
         self.starts().partition_point(|start| *start <= offset).saturating_sub(1)

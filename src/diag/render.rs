@@ -44,11 +44,20 @@ pub fn render(diagnostic: &Diagnostic, how: Rendering) -> String {
         out = format!("{shown}\n");
     }
     let mut text: String = out.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    for label in foreign(diagnostic) {
-        let (line, column) = label.at.source.position(label.at.span.start);
-        text.push_str(&format!("  note: {} ({}:{line}:{column})\n", label.text, label.at.source.name()));
+    let drawn = is_drawn(diagnostic);
+    if !drawn && !diagnostic.label.is_empty() {
+        text.push_str(&format!("  note: {}\n", diagnostic.label));
+    }
+    for label in diagnostic.labels.iter().filter(|label| !drawn || !same_file(diagnostic, &label.at)) {
+        text.push_str(&format!("  note: {} ({})\n", label.text, named(&label.at)));
     }
     text
+}
+
+/// `file:line:column`.
+fn named(at: &Place) -> String {
+    let (line, column) = at.source.position(at.span.start);
+    format!("{}:{line}:{column}", at.source.name())
 }
 
 /// Every diagnostic as text, at most `limit` of them, and how many were left out.
@@ -88,9 +97,15 @@ fn place(at: &Place) -> Value {
     })
 }
 
-/// Labels in other files than the diagnostic itself: they cannot share its excerpt.
-fn foreign(diagnostic: &Diagnostic) -> impl Iterator<Item = &super::Label> {
-    diagnostic.labels.iter().filter(|label| !same_file(diagnostic, &label.at))
+/// The longest line of which an excerpt is drawn: nobody reads a longer one, and a caret beyond it cannot be drawn.
+const LINE: usize = 1_000;
+
+/// Whether the lines that are meant can be shown. Labels in other files cannot share an excerpt, and are said apart.
+fn is_drawn(diagnostic: &Diagnostic) -> bool {
+    let Some(at) = &diagnostic.at else { return false };
+    let own =
+        diagnostic.labels.iter().filter(|label| same_file(diagnostic, &label.at)).map(|label| &label.at);
+    std::iter::once(at).chain(own).all(|at| at.source.line_length(at.span.start) <= LINE)
 }
 
 fn same_file(diagnostic: &Diagnostic, place: &Place) -> bool {
@@ -121,10 +136,11 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnostic { code, severity, message, .. } = self.diagnostic;
         write!(f, "{}[{code}]: {message}", severity.name())?;
-        if self.diagnostic.at.is_none() {
-            write!(f, " ({})", self.diagnostic.file)?;
+        match &self.diagnostic.at {
+            None => write!(f, " ({})", self.diagnostic.file),
+            Some(at) if !is_drawn(self.diagnostic) => write!(f, " ({})", named(at)),
+            Some(_) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -143,11 +159,12 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.diagnostic.at.as_ref().map(|at| &*at.source as &dyn miette::SourceCode)
+        let at = self.diagnostic.at.as_ref().filter(|_| is_drawn(self.diagnostic))?;
+        Some(&*at.source as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let at = self.diagnostic.at.as_ref()?;
+        let at = self.diagnostic.at.as_ref().filter(|_| is_drawn(self.diagnostic))?;
         let text = Some(self.diagnostic.label.clone()).filter(|text| !text.is_empty());
         let primary = LabeledSpan::new_primary_with_span(text, on_one_line(at));
         let rest = self.diagnostic.labels.iter().filter(|label| same_file(self.diagnostic, &label.at));
@@ -205,6 +222,21 @@ mod tests {
                 .label("here")
                 .help("did you mean `steps`?");
         insta::assert_snapshot!(render(&diagnostic, Rendering::default()));
+    }
+
+    #[test]
+    fn a_place_in_an_endless_line_is_named() {
+        let text = format!("{}{{x: 1}}{}", " ".repeat(80_000), " ".repeat(80_000));
+        let source = Source::new("b.yaml", &text);
+        let at = |start: usize| Place::from(Span::new(start, start + 1).at(&source));
+        let diagnostic = Diagnostic::error("unknown-key", at(80_001), "unknown key `x`")
+            .label("here")
+            .also(at(80_004), "there")
+            .help("leave it out");
+        assert_eq!(
+            render(&diagnostic, Rendering::default()),
+            "  x error[unknown-key]: unknown key `x` (b.yaml:1:80002)\n  help: leave it out\n  note: here\n  note: there (b.yaml:1:80005)\n"
+        );
     }
 
     #[test]

@@ -294,6 +294,15 @@ impl Data {
         }
     }
 
+    /// Whether a key holds what would be an expression in a text.
+    pub fn names_values(&self) -> bool {
+        match self {
+            Self::List(list) => list.iter().any(Self::names_values),
+            Self::Map(map) => map.iter().any(|(key, data)| key.contains("{{") || data.names_values()),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+        }
+    }
+
     pub fn tree(&self) -> Tree<Template> {
         match self {
             Self::Null => Tree::Null,

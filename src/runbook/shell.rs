@@ -8,13 +8,17 @@
 mod called;
 mod carried;
 mod danger;
+mod git;
+mod interpreter;
 mod lower;
 mod reader;
 mod refusal;
 mod scratch;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verb;
 mod wipe;
 mod word;
 mod wrapper;
@@ -23,8 +27,9 @@ mod writer;
 use serde::{Deserialize, Serialize};
 
 pub use called::{Called, Pointed, called_by, called_by_script, is_builtin};
-pub use carried::{Carried, carried};
+pub use carried::{Carried, carried, carried_by};
 pub use danger::{Danger, Level, in_argv, in_script};
+pub use interpreter::steers;
 pub use lower::{Lowered, Lowering, PREFIX, lower};
 pub use reader::{Hazard, hazards};
 pub use refusal::{Refusal, Refused};

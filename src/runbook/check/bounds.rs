@@ -5,7 +5,7 @@ use super::Checker;
 use crate::diag::Span;
 use crate::runbook::act::Act;
 use crate::runbook::decode::Spanned;
-use crate::runbook::scalar::Entries;
+use crate::runbook::scalar::{Data, Entries};
 
 /// Characters of one name: it stands on lines of a screen, in names of files and in each entry about it.
 const NAME: usize = 128;
@@ -35,6 +35,24 @@ pub(super) fn locks(checker: &mut Checker<'_>) {
             let first = first.span.at(checker.source);
             checker.push(problem.also(first, "first here").help("name each target once"));
         }
+    }
+}
+
+/// Names of headers and fields are sent as they are written.
+pub(super) fn fields(checker: &mut Checker<'_>, act: Act<'_>) {
+    let Some(http) = act.http else { return };
+    let named = [&http.headers, &http.query, &http.form].into_iter().flatten().flat_map(Entries::iter);
+    let mut found: Vec<Span> =
+        named.filter(|(name, _)| name.value.contains("{{")).map(|(name, _)| name.span).collect();
+    if http.json.as_ref().is_some_and(Data::names_values) {
+        found.extend(act.kinds().next().map(|(_, span)| span));
+    }
+    for span in found {
+        let message = "a name is taken as it is, an expression in it would never be read";
+        let problem = checker.error("unknown-name", span, message);
+        checker.push(
+            problem.help("write the name out; a whole object can be a value: \"{{ steps.x.object }}\""),
+        );
     }
 }
 

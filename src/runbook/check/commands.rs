@@ -29,6 +29,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 pub(super) fn of_act(checker: &mut Checker<'_>, act: Act<'_>, probe: bool) {
     let words = words(act);
     bounds::handed(checker, act);
+    bounds::fields(checker, act);
     let lowering = act.shell.map(|script| Lowering::of(&script.value));
     let code = act.shell.zip(lowering.as_ref()).map(|(script, lowering)| Code::new(script, lowering));
     scripts::check(checker, act, &words, code.as_ref());

@@ -1,7 +1,7 @@
 //! What stands in the text of scripts and in the arguments of programs: values where they would be more than values,
 //! lines that YAML changed, names that would remove too much if they were empty.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::Checker;
@@ -45,6 +45,7 @@ impl<'a> Code<'a> {
 /// `words`: those of its `argv`.
 pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word], code: Option<&Code<'_>>) {
     reserved(checker, act);
+    steered(checker, act);
     if let Some(code) = code {
         placed(checker, code);
         carried(checker, act, code);
@@ -54,6 +55,7 @@ pub(super) fn check(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word], cod
         wiped(checker, act, code);
     }
     arguments(checker, act, words);
+    carried_on(checker, act, words);
 }
 
 /// Variables of this name carry the values of scripts.
@@ -64,6 +66,16 @@ fn reserved(checker: &mut Checker<'_>, act: Act<'_>) {
         let message = format!("variables that begin with `{PREFIX}` carry the values of scripts");
         let problem = checker.error("shell-template", name.span, message);
         checker.push(problem.help("give the variable another name"));
+    }
+}
+
+/// Variables by which bash and others choose what they run: `BASH_ENV` is even expanded.
+fn steered(checker: &mut Checker<'_>, act: Act<'_>) {
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    for (name, value) in env.filter(|(name, value)| shell::steers(&name.value) && is_foreign(&value.value)) {
+        let message = format!("`{}` says what is run, so no value may stand in it", name.value);
+        let problem = checker.error("shell-template", value.span, message);
+        checker.push(problem.help("write it out, or take it from `vars`"));
     }
 }
 
@@ -108,7 +120,8 @@ fn carried(checker: &mut Checker<'_>, act: Act<'_>, code: &Code<'_>) {
         let span = code.span(checker, &carried.at);
         let code = if carried.why.is_second_reader() { "second-shell" } else { "shell-template" };
         let from = origin.map_or("a value", Template::source);
-        let message = format!("`{}` holds {from}: {}", carried.name, carried.why);
+        let sign = if carried.name.starts_with(|c: char| c.is_alphabetic() || c == '_') { "" } else { "$" };
+        let message = format!("`{sign}{}` holds {from}: {}", carried.name, carried.why);
         let problem = checker.error(code, span, message);
         let problem = match carried.why {
             Refused::Calculated(_) => problem
@@ -117,6 +130,34 @@ fn carried(checker: &mut Checker<'_>, act: Act<'_>, code: &Code<'_>) {
             why => why.help().into_iter().fold(problem, |problem, help| problem.help(help)),
         };
         checker.push(problem);
+    }
+}
+
+/// Values that a second shell of an `argv` gets as arguments or variables, and takes as code.
+fn carried_on(checker: &mut Checker<'_>, act: Act<'_>, words: &[Word]) {
+    let Some(argv) = act.argv else { return };
+    let env = act.env.into_iter().flat_map(Entries::iter);
+    let env: Vec<(String, &Template)> = env.map(|(name, value)| (name.value.clone(), &value.value)).collect();
+    let named: Vec<String> =
+        env.iter().filter(|(_, value)| is_foreign(value)).map(|(name, _)| name.clone()).collect();
+    let foreign = argv.value.iter().enumerate().filter(|(_, arg)| is_foreign(&arg.value));
+    let values: BTreeMap<usize, String> = foreign.map(|(at, _)| (at, at.to_string())).collect();
+    if named.is_empty() && values.is_empty() {
+        return;
+    }
+    for carried in shell::carried_by(words, &values, &named) {
+        let variable = env.iter().find(|(name, _)| *name == carried.origin).map(|(_, value)| *value);
+        let numbered = || carried.origin.parse::<usize>().ok().and_then(|at| argv.value.get(at));
+        let origin = variable.or_else(|| Some(&numbered()?.value));
+        let calculated = matches!(carried.why, Refused::Calculated(_));
+        if calculated && origin.is_some_and(|value| is_number(checker, value)) {
+            continue;
+        }
+        let span = argv.value.get(carried.at.start).map_or(argv.span, |arg| arg.span);
+        let from = origin.map_or("a value", Template::source);
+        let message = format!("`${}` holds {from} here: {}", carried.name, carried.why);
+        let problem = checker.error("second-shell", span, message);
+        checker.push(carried.why.help().into_iter().fold(problem, |problem, help| problem.help(help)));
     }
 }
 

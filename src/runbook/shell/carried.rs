@@ -9,9 +9,10 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
-use super::reader::{Hazard, hazards, piped_into, reads_input};
+use super::reader::{Hazard, SHELLS, hazards, piped_into, reads_input};
 use super::refusal::Refused;
 use super::tree::{self, Reading, children, commands, opening, words};
+use super::word::Word;
 
 /// A variable that is read where its value would be more than a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +28,99 @@ pub struct Carried {
 /// Rounds in which values go on from variable to variable.
 const ROUNDS: usize = 8;
 
+/// Scripts within scripts that values are followed into.
+const SCRIPTS: usize = 64;
+
+/// What holds a value, by name, each with where that came in.
+type Holds = BTreeMap<String, String>;
+
 /// Where the values of `origins`, and of what is assigned from them, are taken as code. What the variables of `{{ }}`
 /// themselves stand in is judged by lowering.
 pub fn carried(script: &Reading<'_>, origins: &[String], lowered: &str) -> Vec<Carried> {
-    let (text, Some(root)) = (script.text, script.root.filter(|_| !origins.is_empty())) else {
+    if origins.is_empty() {
         return Vec::new();
-    };
-    let mut holds: BTreeMap<String, String> =
-        origins.iter().map(|name| (name.clone(), name.clone())).collect();
+    }
+    let holds = origins.iter().map(|name| (name.clone(), name.clone())).collect();
+    let (mut found, holds) = followed(script, holds, lowered);
+    let inner =
+        script.commands.iter().flat_map(|command| handed_on(&command.words, &held_by(&holds), &holds));
+    found.extend(within(inner.collect(), lowered));
+    found
+}
+
+/// The same of a program's arguments, some of which hold a value: their number, and what they came in by.
+pub fn carried_by(words: &[Word], values: &BTreeMap<usize, String>, env: &[String]) -> Vec<Carried> {
+    let holds = env.iter().map(|name| (name.clone(), name.clone())).collect();
+    let numbered: Vec<Word> =
+        words.iter().enumerate().map(|(at, word)| Word { range: at..at + 1, ..word.clone() }).collect();
+    let value = |word: &Word| values.get(&word.range.start).cloned();
+    within(handed_on(&numbered, &value, &holds), super::PREFIX)
+}
+
+/// A script that a second shell is given with arguments of its own.
+struct Inner {
+    text: String,
+    holds: Holds,
+    /// Its bytes in the script that it stands in.
+    at: Range<usize>,
+}
+
+/// Follows values into scripts that are handed on, as they are written.
+fn within(open: Vec<Inner>, lowered: &str) -> Vec<Carried> {
+    let (mut found, mut open, mut read) = (Vec::new(), open, 0);
+    while let Some(Inner { text, holds, at }) = open.pop().filter(|_| read < SCRIPTS) {
+        read += 1;
+        let tree = tree::parse(&text);
+        let script = Reading::new(&text, tree.as_ref());
+        let (inside, holds) = followed(&script, holds, lowered);
+        found.extend(inside.into_iter().map(|carried| Carried { at: at.clone(), ..carried }));
+        let value = held_by(&holds);
+        let inner = script.commands.iter().flat_map(|command| handed_on(&command.words, &value, &holds));
+        open.extend(inner.map(|inner| Inner { at: at.clone(), ..inner }));
+    }
+    found
+}
+
+/// Where the value that a word expands to came in.
+fn held_by(holds: &Holds) -> impl Fn(&Word) -> Option<String> {
+    |word| word.names().find_map(|name| holds.get(name).cloned())
+}
+
+/// The scripts that the words of a command hand to a second shell. It knows variables by their name, and its arguments.
+fn handed_on(words: &[Word], value: &dyn Fn(&Word) -> Option<String>, holds: &Holds) -> Vec<Inner> {
+    let mut out = Vec::new();
+    for (at, hazard) in hazards(words) {
+        let Hazard::Code(reader) = hazard else { continue };
+        let is_shell = SHELLS.contains(&reader.as_str());
+        let same = ["eval", "trap", "su", "runuser", "script", "flock", "watch"].contains(&reader.as_str());
+        let Some(text) = words[at].whole().filter(|_| is_shell || same) else { continue };
+        let named =
+            holds.iter().filter(|(name, _)| !name.starts_with(|c: char| !c.is_alphabetic() && c != '_'));
+        let mut known: Holds = named.map(|(name, origin)| (name.clone(), origin.clone())).collect();
+        // `env NAME=value sh -c …`
+        for word in &words[..at] {
+            let name = word.start().split_once('=').map(|(name, _)| name.to_owned());
+            known.extend(name.zip(value(word)));
+        }
+        for (number, word) in words[at + 1..].iter().enumerate().filter(|_| is_shell) {
+            if let Some(origin) = value(word) {
+                known.insert(number.to_string(), origin.clone());
+                // `$0` is none of them.
+                if number > 0 {
+                    known.extend(["@", "*"].map(|all| (all.to_owned(), origin.clone())));
+                }
+            }
+        }
+        if !known.is_empty() {
+            out.push(Inner { text, holds: known, at: words[at].range.clone() });
+        }
+    }
+    out
+}
+
+/// Where values are taken as code in a script, and what holds one in the end.
+fn followed(script: &Reading<'_>, mut holds: Holds, lowered: &str) -> (Vec<Carried>, Holds) {
+    let (text, Some(root)) = (script.text, script.root) else { return (Vec::new(), holds) };
     for _ in 0..ROUNDS {
         let before = holds.len();
         pass_on(root, text, &mut holds);
@@ -58,15 +144,18 @@ pub fn carried(script: &Reading<'_>, origins: &[String], lowered: &str) -> Vec<C
         } else if own.starts_with("${!") {
             Some(Refused::Variable("${!…}".to_owned()))
         } else {
+            // `"$@"` runs what stands first in it.
+            let first = !["@", "*"].contains(&name.as_str()) || holds.contains_key("1");
             judged(node, above, text, expands, keyed)
+                .filter(|why| first || *why != Refused::Names("what is run"))
         };
         found.extend(why.map(|why| Carried { name, origin: origin.clone(), why, at: node.byte_range() }));
     });
-    found
+    (found, holds)
 }
 
 /// One step further: what is assigned from a variable that holds a value holds it too.
-fn pass_on(root: Node<'_>, text: &str, holds: &mut BTreeMap<String, String>) {
+fn pass_on(root: Node<'_>, text: &str, holds: &mut Holds) {
     let functions: Vec<String> = tree_names(root, text);
     tree::walk(root, |node, above| {
         let from = || held(node, text, holds);
@@ -90,7 +179,7 @@ fn pass_on(root: Node<'_>, text: &str, holds: &mut BTreeMap<String, String>) {
                 names.filter(|word| !word.is_option()).filter_map(|word| word.whole()).collect()
             }
             "command" => {
-                let called = words(node, text).first().and_then(super::Word::whole);
+                let called = words(node, text).first().and_then(Word::whole);
                 let takes = called.is_some_and(|name| name == "set" || functions.contains(&name));
                 let places = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "@", "*"];
                 if takes { places.map(str::to_owned).to_vec() } else { return }
@@ -115,7 +204,7 @@ fn tree_names(root: Node<'_>, text: &str) -> Vec<String> {
 }
 
 /// Where a value that is expanded somewhere below came in.
-fn held(node: Node<'_>, text: &str, holds: &BTreeMap<String, String>) -> Option<String> {
+fn held(node: Node<'_>, text: &str, holds: &Holds) -> Option<String> {
     let mut origin = None;
     tree::walk(node, |node, _| {
         if matches!(node.kind(), "expansion" | "simple_expansion") {

@@ -4,19 +4,19 @@
 //! in the text that a second shell or a database client gets. Meant to catch the forgotten declaration, not the
 //! determined author. A script that cannot be read is judged by its words alone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use regex::RegexSet;
 use tree_sitter::Node;
 
+use super::git;
 use super::reader::{Hazard, SHELLS, WORDS, hazards, piped_into, reads_input};
 use super::scratch::Scratch;
+use super::statement;
 use super::tree::{self, Command, Reading};
 use super::word::Word;
 use super::wrapper::{is_repeated, past_options, programs};
-use super::writer;
+use super::{verb, writer};
 
 /// How much a command does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,12 @@ pub struct Danger {
     /// Its bytes in the script; nothing for a program without a shell.
     pub range: Range<usize>,
 }
+
+/// What hands a script on, besides shells.
+const RUNS: [&str; 20] = [
+    "ssh", "eval", "su", "runuser", "flock", "trap", "watch", "env", "script", "parallel", "tmux", "screen",
+    "gcloud", "az", "fly", "flyctl", "ansible", "salt", "heroku", "socat",
+];
 
 /// Scripts within scripts that are looked at.
 const SCRIPTS: usize = 64;
@@ -121,7 +127,12 @@ impl Look {
         let document = above.iter().rev().find(|above| above.kind() == "heredoc_redirect");
         let reader = commands.iter().find_map(|command| reads_input(&command.words));
         let reader = reader.or_else(|| document.and_then(|document| piped_into(*document, text)));
-        if reader.is_some_and(|name| SHELLS.contains(&name.as_str()) || name == "ssh") {
+        if let Some(name) = reader.as_ref().filter(|name| statement::is_read(name)) {
+            self.code(name, own, &node.byte_range());
+        }
+        if reader.is_some_and(|name| {
+            SHELLS.contains(&name.as_str()) || ["ssh", "at", "batch"].contains(&name.as_str())
+        }) {
             self.inner.push((
                 own.trim_start_matches("<<<").trim().trim_matches(['"', '\'']).to_owned(),
                 node.byte_range(),
@@ -150,23 +161,30 @@ impl Look {
                 self.say(level, what, range.clone());
             }
         }
+        let mut told = BTreeSet::new();
         for (at, hazard) in hazards(words) {
-            if let Hazard::Code(reader) = hazard {
-                let text = words[at..].iter().map(Word::text).collect::<Vec<_>>().join(" ");
-                let script = match reader.as_str() {
-                    "ssh" | "eval" => text,
-                    // This shell runs it, with the variables that it has.
-                    "trap" => words[at].as_script(),
-                    _ => words[at].text(),
-                };
-                if SHELLS.contains(&reader.as_str())
-                    || matches!(
-                        reader.as_str(),
-                        "ssh" | "eval" | "su" | "runuser" | "flock" | "trap" | "watch" | "env"
-                    )
-                {
-                    self.inner.push((script, range.clone()));
+            let Hazard::Code(reader) = hazard else { continue };
+            if statement::is_read(&reader) {
+                // What stands behind its code are its arguments.
+                if told.insert(reader.clone()) {
+                    self.code(&reader, &words[at].text(), &range);
                 }
+                continue;
+            }
+            let script = match reader.as_str() {
+                "ssh" | "eval" | "parallel" | "heroku" | "salt" | "tmux" | "screen" => {
+                    words[at..].iter().map(Word::text).collect::<Vec<_>>().join(" ")
+                }
+                // This shell runs it, with the variables that it has.
+                "trap" => words[at].as_script(),
+                _ => words[at].text(),
+            };
+            if SHELLS.contains(&reader.as_str()) || RUNS.contains(&reader.as_str()) {
+                let joined = script
+                    .strip_prefix("--")
+                    .and_then(|rest| rest.split_once('='))
+                    .map(|(_, code)| code.to_owned());
+                self.inner.push((joined.unwrap_or(script), range.clone()));
             }
         }
         if heard {
@@ -177,26 +195,17 @@ impl Look {
 
     /// What database clients are told.
     fn statements(&mut self, text: &str, range: Range<usize>) {
-        static STATEMENTS: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
-            RegexSet::new([
-                r"(?i)\bDROP\s+(TABLE|DATABASE|SCHEMA|KEYSPACE|INDEX|VIEW|USER|ROLE|COLLECTION|FUNCTION|TRIGGER|COLUMN)\b",
-                r"(?i)\bTRUNCATE\s+(TABLE\s+)?\w",
-                r"(?i)\bDELETE\s+FROM\b",
-                r"(?i)\b(FLUSHALL|FLUSHDB)\b",
-                r"\b(dropDatabase|deleteMany|deleteOne)\b|\.drop\(",
-                r"\b[a-z]+:(delete|destroy)\b",
-                r"\b(rmtree|removedirs|unlinkSync|rmSync|rm_rf)\b|\b(os\.(remove|rmdir)|unlink)\s*\(",
-                r"(?i)\b(UPDATE\s+\S+\s+SET|(INSERT|REPLACE)\s+INTO|ALTER\s+(TABLE|DATABASE|ROLE))\b",
-            ])
-            .ok()
-        });
-        const NAMES: [&str; 8] =
-            ["DROP", "TRUNCATE", "DELETE FROM", "FLUSHALL", "delete", "…:delete", "unlink", "UPDATE"];
-        let Some(statements) = STATEMENTS.as_ref() else { return };
-        for at in statements.matches(text) {
-            let level = if at + 1 == NAMES.len() { Level::Changes } else { Level::Removes };
-            self.say(level, format!("`{}`", NAMES[at]), range.clone());
+        for (level, what) in statement::statements(text) {
+            self.say(level, what, range.clone());
         }
+    }
+
+    /// What an interpreter is given.
+    fn code(&mut self, name: &str, text: &str, range: &Range<usize>) {
+        for (level, what) in statement::of_code(name, text) {
+            self.say(level, what, range.clone());
+        }
+        self.inner.extend(statement::commands_of(name, text).into_iter().map(|text| (text, range.clone())));
     }
 
     /// A script that cannot be read: its lines, cut where commands may begin.
@@ -259,12 +268,8 @@ fn program(words: &[Word], at: usize, scratch: &Scratch, place: usize) -> Option
         "rm" | "unlink" | "rmdir" if foreign() => removes(""),
         "tar" if has("--remove-files") => removes("--remove-files"),
         "chmod" | "chown" | "chgrp" if is_recursive(rest) => changes("-R"),
-        "iptables" | "ip6tables" if has("-F") || has("-X") || has("--flush") => removes("-F"),
         "fdisk" | "sfdisk" | "parted" if !has("-l") && !has("--list") && !has("print") => changes(""),
         "journalctl" if begins("--vacuum") => removes("--vacuum"),
-        "umount" | "swapoff" => changes(""),
-        "shred" | "wipefs" | "mkswap" | "userdel" | "groupdel" | "dropdb" | "dropuser" | "lvremove"
-        | "vgremove" | "pvremove" | "sgdisk" => removes(""),
         name if name.starts_with("mkfs") => removes(""),
         "dd" if rest.iter().any(|word| !scratch.has(&word.behind("of="), place) && begins("of=")) => {
             removes("of=")
@@ -273,25 +278,59 @@ fn program(words: &[Word], at: usize, scratch: &Scratch, place: usize) -> Option
         "find" if has("-delete") => removes("-delete"),
         "crontab" if has("-r") => removes("-r"),
         "rsync" if begins("--del") && !writer::tries(rest) => removes("--delete"),
-        "curl" | "wget" | "http" | "https" | "xh" if call(rest).is_some() => match call(rest)? {
+        "gh" if !has("api") => verb::verb(&name, rest),
+        "curl" | "wget" | "http" | "https" | "xh" | "gh" if call(rest).is_some() => match call(rest)? {
             (Level::Removes, method) => removes(&method),
             (Level::Changes, method) => changes(&method),
         },
         "sed" | "perl" if writer::is_in_place(&name, rest) => {
-            if rest.last().is_some_and(|word| scratch.has(word, place)) { None } else { changes("-i") }
+            let files = writer::rewritten(&name, rest);
+            let ours = !files.is_empty() && files.iter().all(|word| scratch.has(word, place));
+            if ours { None } else { changes("-i") }
         }
-        "git" => git(rest).and_then(|(level, what)| match level {
+        "git" => git::git(rest, &|word| scratch.has(word, place)).and_then(|(level, what)| match level {
             Level::Removes => removes(what),
             Level::Changes => changes(what),
         }),
-        "kubectl" | "oc" | "helm" | "flux" => cluster(&name, rest),
+        "kubectl" | "oc" | "helm" | "flux"
+            if !rest.iter().find(|word| !word.is_option()).is_some_and(|word| word.is("cp")) =>
+        {
+            cluster(&name, rest)
+        }
         _ if writer::writes(&name, rest, scratch.has(&Word::literal("x"), place), &|word| {
             scratch.has(word, place)
         }) =>
         {
             changes("")
         }
-        _ => verb(&name, rest),
+        // A signal to oneself, or to what one started, is nobody else's matter; signal 0 asks whether one is there.
+        "kill" if self::own(rest) || rest.first().is_some_and(|word| word.is("-0")) => None,
+        "kill" => changes(""),
+        _ => service(&name, rest, &|word| scratch.has(word, place)),
+    }
+}
+
+/// What programs do to this machine, and to others.
+fn service(name: &str, rest: &[Word], scratch: &dyn Fn(&Word) -> bool) -> Option<(Level, String)> {
+    let has = |text: &str| rest.iter().any(|word| word.is(text));
+    let begins = |text: &str| rest.iter().any(|word| word.start().starts_with(text));
+    let changes = |what: &str| Some((Level::Changes, format!("`{name}{what}`")));
+    match name {
+        "awk" | "gawk" if has("inplace") => changes(" -i inplace"),
+        "kubectl" | "oc" | "docker" | "podman" | "nerdctl"
+            if rest.iter().find(|word| !word.is_option()).is_some_and(|word| word.is("cp")) =>
+        {
+            let to = rest.iter().rfind(|word| !word.is_option());
+            if to.is_some_and(scratch) { None } else { changes(" cp") }
+        }
+        "ifconfig" if rest.len() > 1 => changes(""),
+        "init" if rest.first().is_some_and(|word| word.text().len() == 1) => changes(""),
+        "modprobe" if !rest.is_empty() && !has("-n") && !has("--dry-run") && !has("-c") => changes(""),
+        "nvme" if has("format") || has("sanitize") => Some((Level::Removes, format!("`{name} format`"))),
+        "ansible-playbook" if !has("--check") && !has("-C") && !begins("--list") && !begins("--syntax") => {
+            changes("")
+        }
+        _ => verb::verb(name, rest),
     }
 }
 
@@ -332,43 +371,23 @@ fn call(rest: &[Word]) -> Option<(Level, String)> {
         None if rest.iter().any(|word| word.is("-G") || word.is("--get")) => None,
         None => rest
             .iter()
-            .any(|word| sends.iter().any(|flag| word.start().starts_with(flag)))
+            .any(|word| sends.iter().any(|flag| word.start().starts_with(flag)) || sends_bundled(word))
             .then(|| (Level::Changes, "POST".to_owned())),
     }
+}
+
+/// `-sSd DATA`: short options in one word, the last of which sends what is given.
+fn sends_bundled(word: &Word) -> bool {
+    let letters = word.start().strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+    let behind =
+        letters.map(|letters| letters.trim_start_matches(|c| "sSfLkvigGqnNOJRalp0123456".contains(c)));
+    behind.is_some_and(|behind| behind.starts_with(['d', 'F', 'T']))
 }
 
 /// Whether signals go to this shell, its children and its jobs alone.
 fn own(rest: &[Word]) -> bool {
     let mut targets = rest.iter().filter(|word| word.own_process() || !word.is_option()).peekable();
     targets.peek().is_some() && targets.all(|word| word.own_process() || word.start().starts_with('%'))
-}
-
-fn git(rest: &[Word]) -> Option<(Level, &'static str)> {
-    let at = past_options(rest, 0, &["-C", "-c", "--git-dir", "--work-tree"]);
-    let (verb, rest) = (rest.get(at)?.whole()?, &rest[at + 1..]);
-    let has = |texts: &[&str]| rest.iter().any(|word| word.is_one_of(texts));
-    let begins = |text: &str| rest.iter().any(|word| word.start().starts_with(text));
-    match verb.as_str() {
-        "push"
-            if has(&["-f", "--mirror", "--delete", "-d", "--prune"])
-                || begins("--force")
-                || begins("+")
-                || begins(":") =>
-        {
-            Some((Level::Removes, "push --force"))
-        }
-        "push" => Some((Level::Changes, "push")),
-        "reset" if has(&["--hard"]) => Some((Level::Removes, "reset --hard")),
-        "clean" if begins("-f") || begins("-d") || begins("-x") || has(&["--force"]) => {
-            Some((Level::Removes, "clean"))
-        }
-        "branch" if has(&["-D", "-d", "--delete"]) => Some((Level::Removes, "branch -D")),
-        "stash" if has(&["drop", "clear"]) => Some((Level::Removes, "stash drop")),
-        "rm" | "restore" => Some((Level::Changes, "rm")),
-        "checkout" if has(&["--", "-f", "."]) => Some((Level::Changes, "checkout --")),
-        "filter-branch" | "filter-repo" => Some((Level::Removes, "filter-branch")),
-        _ => None,
-    }
 }
 
 /// Clusters: verbs that remove, and those that change.
@@ -408,113 +427,30 @@ fn cluster(name: &str, rest: &[Word]) -> Option<(Level, String)> {
         {
             Level::Changes
         }
-        ("helm", "install" | "upgrade" | "rollback") => Level::Changes,
+        ("kubectl", "config")
+            if rest
+                .first()
+                .is_some_and(|word| !word.is_one_of(&["view", "current-context", "get-contexts"])) =>
+        {
+            Level::Changes
+        }
+        ("oc", "adm") if rest.first().is_some_and(|word| word.is_one_of(&["drain", "prune"])) => {
+            Level::Removes
+        }
+        ("oc", "adm")
+            if rest.first().is_some_and(|word| word.is_one_of(&["cordon", "uncordon", "taint"])) =>
+        {
+            Level::Changes
+        }
+        (
+            "oc",
+            "new-app" | "new-project" | "start-build" | "import-image" | "tag" | "policy" | "process"
+            | "rsync",
+        ) => Level::Changes,
+        ("helm", "install" | "upgrade" | "rollback" | "push" | "test") => Level::Changes,
         ("flux", "suspend" | "resume" | "reconcile" | "create") => Level::Changes,
         _ => return None,
     };
     let zero = if verb == "scale" && level == Level::Removes { " --replicas=0" } else { "" };
     Some((level, format!("`{name} {verb}{zero}`")))
-}
-
-/// Programs whose verb says it.
-fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
-    const CLOUDS: [&str; 12] =
-        ["gcloud", "gsutil", "aws", "az", "doctl", "bq", "gh", "s3cmd", "mc", "rclone", "hcloud", "ibmcloud"];
-    let plain: Vec<String> = rest.iter().filter(|word| !word.is_option()).filter_map(Word::whole).collect();
-    let first = |count: usize, verbs: &[&str]| {
-        plain.iter().take(count).find(|word| verbs.contains(&word.as_str())).cloned()
-    };
-    let said = |level: Level, verb: Option<String>| verb.map(|verb| (level, format!("`{name} {verb}`")));
-    match name {
-        _ if CLOUDS.contains(&name) => {
-            let removing = |word: &&String| {
-                matches!(word.as_str(), "delete" | "rm" | "rb" | "del" | "destroy" | "purge" | "remove")
-                    || word.starts_with("delete-")
-                    || word.starts_with("terminate-")
-            };
-            let mirrors = plain.iter().any(|word| word == "sync" || word == "rsync")
-                && (name == "rclone" || rest.iter().any(|word| word.is_one_of(&["--delete", "-d"])));
-            let mirrors = mirrors.then(|| "sync --delete".to_owned());
-            said(Level::Removes, plain.iter().take(8).find(removing).cloned().or(mirrors))
-        }
-        "terraform" | "tofu" | "terragrunt" | "pulumi" | "vagrant" => {
-            let whole = rest.iter().any(|word| word.is_one_of(&["-destroy", "--destroy"]));
-            let destroy = first(1, &["destroy"]).or_else(|| whole.then(|| "destroy".to_owned()));
-            said(Level::Removes, destroy).or_else(|| said(Level::Changes, first(1, &["apply", "up"])))
-        }
-        "docker" | "podman" | "nerdctl" | "docker-compose" => {
-            said(Level::Removes, first(2, &["rm", "rmi", "prune", "down"]))
-                .or_else(|| said(Level::Changes, first(2, &["stop", "kill", "restart", "push", "up"])))
-        }
-        "zfs" | "zpool" => said(Level::Removes, first(1, &["destroy", "rollback"])),
-        "restic" | "borg" => said(Level::Removes, first(2, &["forget", "prune", "delete"])),
-        "vault" | "consul" | "etcdctl" => said(Level::Removes, first(2, &["delete", "destroy", "del"])),
-        "redis-cli" => {
-            said(Level::Removes, first(9, &["del", "DEL", "unlink", "UNLINK", "flushall", "flushdb"]))
-        }
-        "rabbitmqctl" => said(
-            Level::Removes,
-            first(1, &["reset", "delete_queue", "purge_queue", "delete_vhost", "delete_user"]),
-        ),
-        "systemctl" | "service" => {
-            said(Level::Changes, first(2, &["stop", "disable", "mask", "restart", "start", "enable", "kill"]))
-        }
-        // A signal to oneself, or to what one started, is nobody else's matter.
-        "kill" if own(rest) => None,
-        // Signal 0 asks whether a process is there.
-        "kill" if rest.first().is_some_and(|word| word.is("-0")) => None,
-        "reboot" | "shutdown" | "poweroff" | "halt" | "kill" | "pkill" | "killall" => {
-            Some((Level::Changes, format!("`{name}`")))
-        }
-        _ => manager(name, rest),
-    }
-}
-
-/// Programs that look after packages, machines, disks and queues.
-fn manager(name: &str, rest: &[Word]) -> Option<(Level, String)> {
-    const SIMULATES: [&str; 5] = ["-s", "--simulate", "--just-print", "--dry-run", "--no-act"];
-    let plain: Vec<String> = rest.iter().filter(|word| !word.is_option()).filter_map(Word::whole).collect();
-    let first = |count: usize, verbs: &[&str]| {
-        plain.iter().take(count).find(|word| verbs.contains(&word.as_str())).cloned()
-    };
-    let said = |level: Level, verb: Option<String>| verb.map(|verb| (level, format!("`{name} {verb}`")));
-    match name {
-        "apt" | "apt-get" if rest.iter().any(|word| word.is_one_of(&SIMULATES)) => None,
-        "apt" | "apt-get" | "yum" | "dnf" | "zypper" | "pip" | "pip3" | "npm" | "snap" | "flatpak"
-        | "apk" => said(
-            Level::Removes,
-            first(2, &["remove", "purge", "autoremove", "erase", "uninstall", "unpublish", "del"]),
-        )
-        .or_else(|| said(Level::Changes, first(2, &["install", "upgrade", "dist-upgrade"]))),
-        "openstack" | "velero" | "linode-cli" | "virsh" | "VBoxManage" | "vboxmanage" | "btrfs"
-        | "cryptsetup" | "mysqladmin" | "nft" | "ufw" | "influx" | "rabbitmqadmin" | "crictl" | "ctr" => {
-            said(
-                Level::Removes,
-                first(
-                    4,
-                    &[
-                        "delete",
-                        "destroy",
-                        "undefine",
-                        "unregistervm",
-                        "luksFormat",
-                        "erase",
-                        "drop",
-                        "flush",
-                        "reset",
-                        "rm",
-                        "rmi",
-                        "purge",
-                        "linodes-delete",
-                    ],
-                ),
-            )
-        }
-        "nomad" => said(Level::Changes, first(2, &["stop", "run", "purge"])),
-        "kafka-topics" | "kafka-topics.sh" | "kafka-consumer-groups.sh" | "kafka-configs.sh" => {
-            let deletes = rest.iter().any(|word| word.is("--delete")).then(|| "--delete".to_owned());
-            said(Level::Removes, deletes)
-        }
-        _ => None,
-    }
 }

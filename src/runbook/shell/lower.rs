@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use tree_sitter::{Node, Tree};
 
+use super::interpreter::steers;
 use super::reader::{Hazard, hazards, is_operator, reads_input};
 use super::refusal::{Refusal, Refused, VALUES};
 use super::tree::{self, Reading, children, commands, opening, words};
@@ -477,40 +478,6 @@ fn begins(word: &Range<usize>, text: &str, at: usize) -> bool {
     before.chars().all(|c| matches!(c, '"' | '\'' | '{' | '}'))
         || before.starts_with('$')
         || before.starts_with("\"$")
-}
-
-/// Variables by which a program, or what it loads, is chosen.
-fn steers(name: &str) -> bool {
-    const STEERING: [&str; 24] = [
-        "PATH",
-        "IFS",
-        "ENV",
-        "BASH_ENV",
-        "PS4",
-        "PROMPT_COMMAND",
-        "SHELLOPTS",
-        "BASHOPTS",
-        "CDPATH",
-        "GLOBIGNORE",
-        "EDITOR",
-        "VISUAL",
-        "PAGER",
-        "BROWSER",
-        "PERL5OPT",
-        "PERL5LIB",
-        "PYTHONSTARTUP",
-        "PYTHONPATH",
-        "NODE_OPTIONS",
-        "RUBYOPT",
-        "RUBYLIB",
-        "SHELL",
-        "HOME",
-        "EXECIGNORE",
-    ];
-    STEERING.contains(&name)
-        || name.starts_with("LD_")
-        || name.starts_with("GIT_")
-        || name.starts_with("BASH_")
 }
 
 /// `[ … ]` takes its operators from its words, `[[ … ]]` calculates some of its operands.

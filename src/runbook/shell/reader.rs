@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::interpreter::{self, Interpreter, interpreter, steers};
 use super::tree;
 use super::word::Word;
 use super::wrapper::{is_wrapper, past_options, programs};
@@ -44,8 +45,10 @@ const NAMING: [&str; 13] = [
     "printf",
 ];
 /// Programs of which an option runs a program, or writes or removes what nobody named.
-const OBEDIENT: [&str; 11] =
-    ["ssh", "scp", "sftp", "rsync", "tar", "git", "find", "curl", "wget", "set", "sed"];
+const OBEDIENT: [&str; 17] = [
+    "ssh", "scp", "sftp", "rsync", "tar", "git", "find", "curl", "wget", "set", "sed", "sort", "psql",
+    "mysql", "mariadb", "mongosh", "mongo",
+];
 /// Programs for which an option in the place of a name is a mishap.
 const CAREFUL: [&str; 13] = [
     "rm", "rmdir", "mv", "cp", "ln", "chmod", "chown", "chgrp", "shred", "truncate", "kill", "pkill",
@@ -56,7 +59,37 @@ const SSH_VALUES: [&str; 18] = [
     "-b", "-c", "-D", "-E", "-e", "-F", "-I", "-i", "-J", "-L", "-l", "-m", "-o", "-p", "-Q", "-R", "-W",
     "-w",
 ];
-const VALUES: [(&str, &[&str]); 8] = [
+const SQL_VALUES: [&str; 24] = [
+    "-h",
+    "-U",
+    "-p",
+    "-d",
+    "-v",
+    "-P",
+    "-F",
+    "-R",
+    "-o",
+    "-u",
+    "-D",
+    "-T",
+    "--host",
+    "--port",
+    "--dbname",
+    "--username",
+    "--user",
+    "--variable",
+    "--set",
+    "--pset",
+    "--output",
+    "--database",
+    "--password",
+    "--socket",
+];
+const VALUES: [(&str, &[&str]); 12] = [
+    ("psql", &SQL_VALUES),
+    ("mysql", &SQL_VALUES),
+    ("mariadb", &SQL_VALUES),
+    ("sort", &["-k", "-t", "-o", "-T", "-S", "--key", "--output"]),
     ("ssh", &SSH_VALUES),
     ("scp", &["-c", "-F", "-i", "-J", "-l", "-P"]),
     ("sftp", &["-b", "-c", "-F", "-i", "-J", "-l", "-P"]),
@@ -97,6 +130,7 @@ pub fn hazards(words: &[Word]) -> Vec<(usize, Hazard)> {
         found.push((at, Hazard::Program));
         let Some(name) = words[at].program() else { continue };
         found.extend(code(words, at, &name));
+        found.extend(told(words, at, &name));
         found.extend(naming(words, at, &name));
         let end = programs.get(number + 1).copied().unwrap_or(words.len());
         found.extend(options(words, at..end, &name));
@@ -121,16 +155,38 @@ fn code(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
             Some((script, true)) => vec![(script, reads())],
             Some((file, false)) => vec![(file, Hazard::Program)],
             None => Vec::new(),
-        },
+        }
+        .into_iter()
+        .chain(after(words, at, &["--rcfile", "--init-file"]).into_iter().map(|at| (at, Hazard::Program)))
+        .collect(),
         "source" | "." => vec![(past_options(words, at + 1, &[]), Hazard::Program)],
         "ssh" => {
             let host = past_options(words, at + 1, &SSH_VALUES);
             all((host + 1..words.len()).collect())
         }
+        "autossh" | "mosh" => {
+            let host = past_options(words, at + 1, &SSH_VALUES);
+            all((host + 1..words.len()).collect())
+        }
+        "pdsh" | "pssh" | "parallel-ssh" | "clush" => {
+            let own = ["-w", "-h", "-H", "-l", "-p", "-t", "-g", "-x", "-R", "-f", "-u"];
+            all((past_options(words, at + 1, &own)..words.len()).collect())
+        }
+        // A field that begins with `@` or `<` is the name of a file.
+        "curl" => {
+            let fields = after(words, at, &["-F", "--form"]).into_iter();
+            let begins = |at: &usize| words.get(*at).is_some_and(|word| word.start().ends_with('='));
+            all(fields.filter(begins).collect())
+        }
         "eval" | "alias" | "bind" | "complete" | "compgen" | "enable" | "parallel" | "hash" => all(behind()),
         "trap" => all(vec![past_options(words, at + 1, &[])]),
         "watch" => all((past_options(words, at + 1, &["-n", "--interval"])..words.len()).collect()),
-        "env" => all(after(words, at, &["-S", "--split-string"])),
+        "env" | "sudo" | "doas" => {
+            let runs = |at: &usize| words[*at].start().split_once('=').is_some_and(|(name, _)| steers(name));
+            let steered = (at + 1..words.len()).filter(runs).map(|at| (at, Hazard::Program));
+            steered.chain(all(after(words, at, &["-S", "--split-string"]))).collect()
+        }
+        "tmux" | "screen" | "socat" => all(behind()),
         "su" | "runuser" | "flock" | "script" => {
             let together = bundled(words, at, 'c', "aeFflmnopqsux");
             all(after(words, at, &["-c", "--command"]).into_iter().chain(together).collect())
@@ -145,41 +201,91 @@ fn code(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
             let given = after(words, at, &["-e", "--execute", "--init-command"]);
             all(given.into_iter().chain(together).collect())
         }
-        "sqlite3" => all((past_options(words, at + 1, &["-cmd", "-separator"]) + 1..words.len()).collect()),
-        "mongosh" | "mongo" => all(after(words, at, &["--eval"])),
-        "python" | "python3" => interpreted(words, at, all(after(words, at, &["-c"])), &["-W", "-X"]),
-        "perl" => interpreted(words, at, all(after(words, at, &["-e", "-E", "-ne", "-pe", "-i -pe"])), &[]),
-        "ruby" | "node" => {
-            interpreted(words, at, all(after(words, at, &["-e", "--eval", "-p", "--print"])), &["-r", "-I"])
+        "sqlite3" | "duckdb" => {
+            all((past_options(words, at + 1, &["-cmd", "-separator"]) + 1..words.len()).collect())
         }
-        "deno" => all(after(words, at, &["-e", "--eval", "-p", "--print"])),
-        "php" => interpreted(words, at, all(after(words, at, &["-r"])), &["-d", "-c"]),
-        "awk" | "gawk" | "mawk" => {
+        "mongosh" | "mongo" => all(after(words, at, &["--eval"])),
+        _ => language(words, at, name),
+    }
+}
+
+/// Programs that are given one in a language of their own.
+fn language(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
+    let all = |places: Vec<usize>| -> Vec<(usize, Hazard)> {
+        places.into_iter().map(|at| (at, Hazard::Code(name.to_owned()))).collect()
+    };
+    let behind = || (at + 1..words.len()).collect::<Vec<_>>();
+    match name {
+        "awk" | "gawk" | "mawk" | "nawk" => {
             let from_file = (at + 1..words.len()).any(|at| words[at].start().starts_with("-f"));
             let program = past_options(words, at + 1, &["-v", "-F"]);
             let files = after(words, at, &["-f", "--file"]).into_iter().map(|at| (at, Hazard::Program));
+            let runs = ["system(", "| getline", "|getline"];
+            if words[at..].iter().any(|word| runs.iter().any(|call| word.text().contains(call))) {
+                // What is in its variables may be what it runs.
+                return all(behind());
+            }
             if from_file { files.collect() } else { all(vec![program]) }
         }
-        "sed" => {
+        "sed" | "gsed" => {
             let given = after(words, at, &["-e", "--expression"]);
             if given.is_empty() { all(vec![past_options(words, at + 1, &["-f"])]) } else { all(given) }
         }
         "jq" | "yq" => all(vec![filter(words, at)]),
         // `--eval=`, and `NAME=$(shell …)`: whatever it is given is read as a makefile is.
         "make" | "gmake" => all(behind()),
-        "redis-cli" => all(after(words, at, &["eval", "EVAL"])),
-        _ => Vec::new(),
+        _ => interpreter(name).map_or_else(Vec::new, |own| interpreted(words, at, name, own)),
     }
 }
 
+/// What stands behind options that take code, or that take any setting, and behind verbs that do.
+fn told(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
+    let options: Vec<&str> = interpreter::code_options(name).collect();
+    let mut found = if options.is_empty() { Vec::new() } else { after(words, at, &options) };
+    if let Some((option, runs)) = interpreter::settings(name) {
+        // Behind the verb of `git` it is another option.
+        let own = ["-c", "-C", "--git-dir", "--work-tree"];
+        let end = if name == "git" { past_options(words, at + 1, &own) } else { words.len() };
+        let given = after(&words[..end], at, &[option]).into_iter();
+        found.extend(given.filter(|at| words.get(*at).is_some_and(&runs)));
+    }
+    let verb = (at + 1..words.len()).find(|at| words[*at].is_one_of(interpreter::code_verbs(name)));
+    found.extend(verb.into_iter().flat_map(|verb| verb + 1..words.len()));
+    found.into_iter().map(|at| (at, Hazard::Code(name.to_owned()))).collect()
+}
+
 /// An interpreter that is not given its program takes the name of its file first.
-fn interpreted(
-    words: &[Word],
-    at: usize,
-    given: Vec<(usize, Hazard)>,
-    with_value: &[&str],
-) -> Vec<(usize, Hazard)> {
-    if given.is_empty() { vec![(past_options(words, at + 1, with_value), Hazard::Program)] } else { given }
+fn interpreted(words: &[Word], at: usize, name: &str, own: &Interpreter) -> Vec<(usize, Hazard)> {
+    let last = |flag: &&&str| flag.len() == 2;
+    let together = own.code.iter().filter(last).filter_map(|flag| flag.chars().nth(1));
+    let together = together.flat_map(|flag| bundled(words, at, flag, own.plain));
+    let code: Vec<usize> = after(words, at, own.code).into_iter().chain(together).collect();
+    let runs = after(words, at, own.runs);
+    let named = runs.iter().copied().chain(after(words, at, own.loads));
+    let mut found: Vec<_> = named.map(|at| (at, Hazard::Program)).collect();
+    if name.starts_with("perl") {
+        // `<>` opens what it is given as bash does a line: `cmd |` is run.
+        let opens = (at + 1..words.len()).find(|at| opens_operands(&words[*at]));
+        found.extend(
+            opens
+                .into_iter()
+                .flat_map(|at| at + 1..words.len())
+                .map(|at| (at, Hazard::Code(name.to_owned()))),
+        );
+    }
+    if code.is_empty() && runs.is_empty() {
+        let with_value = own.with_value.iter().chain(own.loads).copied().collect::<Vec<_>>();
+        found.push((past_options(words, at + 1, &with_value), Hazard::Program));
+    }
+    found.extend(code.into_iter().map(|at| (at, Hazard::Code(name.to_owned()))));
+    found
+}
+
+/// `perl -n`, `perl -p`, or code that reads from `<>`.
+fn opens_operands(word: &Word) -> bool {
+    let letters = word.start().strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+    let own = letters.and_then(|letters| letters.split(|letter| "eEIMmxFCDi".contains(letter)).next());
+    own.is_some_and(|own| own.contains(['n', 'p'])) || word.text().contains("<>")
 }
 
 /// What a shell takes first that is no option, and whether it is the script itself (`-c`) or a file of it.
@@ -201,7 +307,9 @@ fn script(words: &[Word], shell: usize) -> Option<(usize, bool)> {
 
 /// The filter of `jq`: its first word that is neither an option nor the name or value of a variable.
 fn filter(words: &[Word], jq: usize) -> usize {
-    let mut at = jq + 1;
+    let verbs = ["e", "eval", "ea", "eval-all"];
+    let verb = words.get(jq + 1).is_some_and(|word| words[jq].is("yq") && word.is_one_of(&verbs));
+    let mut at = jq + 1 + usize::from(verb);
     while let Some(word) = words.get(at).filter(|word| word.is_option()) {
         at += match word.text().as_str() {
             "--arg" | "--argjson" | "--slurpfile" | "--rawfile" => 3,
@@ -216,6 +324,9 @@ fn filter(words: &[Word], jq: usize) -> usize {
 fn after(words: &[Word], from: usize, flags: &[&str]) -> Vec<usize> {
     let place = |at: usize| {
         let text = words[at].text();
+        if flags.contains(&text.as_str()) && words[at].pieces.len() == 1 {
+            return Some(at + 1);
+        }
         let joined = flags.iter().any(|flag| {
             let short = !flag.starts_with("--");
             text.strip_prefix(flag).is_some_and(|rest| {
@@ -224,7 +335,7 @@ fn after(words: &[Word], from: usize, flags: &[&str]) -> Vec<usize> {
                     || (short && words[at].pieces.len() > 1 && text == *flag)
             })
         });
-        if joined { Some(at) } else { flags.contains(&text.as_str()).then_some(at + 1) }
+        joined.then_some(at)
     };
     (from + 1..words.len()).filter_map(place).collect()
 }
@@ -298,11 +409,12 @@ fn options(words: &[Word], own: Range<usize>, name: &str) -> Vec<(usize, Hazard)
     let values =
         VALUES.iter().find(|(program, _)| *program == name).map_or(&[] as &[&str], |(_, values)| values);
     let behind = own.start + 1..own.end;
-    let ends = |at: &usize| words[*at].is_one_of(&["--", "--end-of-options"]);
+    // What `find` tests and does stands behind its `--` as well.
+    let ends = |at: &usize| name != "find" && words[*at].is_one_of(&["--", "--end-of-options"]);
     let border = behind.clone().find(ends).unwrap_or(own.end);
     let takes_value = |before: &Word| {
         before.is_one_of(values)
-            || (name == "find" && before.is_option())
+            || (name == "find" && before.is_option() && !before.is("--"))
             || (is_wrapper(name) && before.is_option())
     };
     let open = (behind.start..border).filter(|at| !takes_value(&words[*at - 1]));
@@ -340,15 +452,19 @@ pub(super) fn reads_input(words: &[Word]) -> Option<String> {
                 script(words, at).is_none() || from_input
             }
             "source" | "." => words.get(at + 1).is_some_and(|word| word.start().starts_with("/dev/")),
-            "psql" | "mysql" | "mariadb" | "mongosh" | "mongo" | "cockroach" => {
-                code(words, at, &name).is_empty()
+            name if interpreter::is_told(name) => {
+                code(words, at, name).is_empty()
+                    && told(words, at, name).is_empty()
                     && !words[at + 1..].iter().any(|word| word.start().starts_with("-f"))
             }
-            "sqlite3" | "redis-cli" | "at" | "batch" | "parallel" => true,
+            "sqlite3" | "redis-cli" | "valkey-cli" | "at" | "batch" | "parallel" | "sftp" | "ftp"
+            | "lftp" | "ed" | "ex" | "vi" | "vim" | "dc" | "gdb" | "nsupdate" => true,
             "crontab" => words[at + 1..].iter().any(|word| word.is("-")),
-            "python" | "python3" | "perl" | "ruby" | "node" | "php" => {
-                options_only(&[]) || words[at + 1..].iter().any(|word| word.is("-"))
+            "awk" | "gawk" | "mawk" | "nawk" | "sed" | "gsed" | "jq" | "yq" | "make" | "gmake" => {
+                let taken = after(words, at, &["-f", "--file", "--from-file"]);
+                taken.iter().filter_map(|at| words.get(*at)).any(is_input)
             }
+            name if interpreter(name).is_some() => options_only(&[]) || words[at + 1..].iter().any(is_input),
             "ssh" => {
                 let host = past_options(words, at + 1, &SSH_VALUES);
                 host + 1 >= words.len()
@@ -356,9 +472,7 @@ pub(super) fn reads_input(words: &[Word]) -> Option<String> {
                         .iter()
                         .any(|word| word.text().split(' ').any(|part| SHELLS.contains(&part)))
             }
-            "xargs" => words[at + 1..].iter().any(|word| {
-                word.program().is_some_and(|name| SHELLS.contains(&name.as_str()) || name == "ssh")
-            }),
+            "xargs" => words[at + 1..].iter().any(|word| word.program().is_some_and(|name| obeys(&name))),
             _ => false,
         };
         if found {
@@ -366,4 +480,19 @@ pub(super) fn reads_input(words: &[Word]) -> Option<String> {
         }
     }
     None
+}
+
+/// Standard input, as the name of a file.
+fn is_input(word: &Word) -> bool {
+    let text = word.text();
+    ["-", "-f-"].contains(&text.as_str()) || text.ends_with("=-") || text.contains("/dev/stdin")
+}
+
+/// Whether a word too many, of which nobody knows what it is, makes the program run another one.
+fn obeys(name: &str) -> bool {
+    SHELLS.contains(&name)
+        || OBEDIENT.contains(&name)
+        || (is_wrapper(name) && name != "xargs")
+        || interpreter(name).is_some()
+        || name == "eval"
 }

@@ -18,6 +18,8 @@ const ROUNDS: usize = 4;
 pub struct Scratch {
     /// Variables that hold the path of one.
     names: BTreeSet<String>,
+    /// Variables that hold the name of one in whatever folder the script is in.
+    below: BTreeSet<String>,
     /// The folder that it begins in is one.
     here: bool,
     /// Where it goes to another folder: from there on, within what, and whether that is scratch.
@@ -29,7 +31,7 @@ impl Scratch {
     pub fn new<'t>(variables: impl Iterator<Item = (&'t str, &'t Template)>, cwd: Option<&Template>) -> Self {
         let names = variables.filter(|(_, value)| begins_in_scratch(value)).map(|(name, _)| name.to_owned());
         let names = names.chain(["TMPDIR".to_owned()]).collect();
-        Self { names, here: cwd.is_some_and(begins_in_scratch), moves: Vec::new() }
+        Self { names, below: BTreeSet::new(), here: cwd.is_some_and(begins_in_scratch), moves: Vec::new() }
     }
 
     /// What its text says besides: `dir=$(mktemp -d)`, `cd "$dir"`.
@@ -60,14 +62,19 @@ impl Scratch {
         let doubtful = assigned.iter().filter(|(_, value)| !own.is_there(value, false));
         let doubtful: BTreeSet<String> = doubtful.map(|(name, _)| name.clone()).collect();
         own.names.retain(|name| !doubtful.contains(name));
-        own.moves = commands
-            .iter()
-            .filter(|command| command.words[0].is_one_of(&["cd", "pushd", "popd"]))
-            .map(|command| {
-                let to = command.words.get(1).is_some_and(|to| own.is_there(to, false));
-                (command.node.end_byte(), subshell(command.node), to)
-            })
-            .collect();
+        let elsewhere =
+            assigned.iter().filter(|(_, value)| value.start().is_empty() || !own.is_there(value, true));
+        let elsewhere: BTreeSet<&String> = elsewhere.map(|(name, _)| name).collect();
+        own.below =
+            assigned.iter().map(|(name, _)| name).filter(|name| !elsewhere.contains(name)).cloned().collect();
+        for command in commands.iter().filter(|command| command.words[0].is_one_of(&["cd", "pushd", "popd"]))
+        {
+            let at = command.node.end_byte();
+            // From a folder of its own into one below it.
+            let to = command.words.iter().skip(1).find(|word| !word.is_option());
+            let to = to.is_some_and(|to| own.has(to, at));
+            own.moves.push((at, subshell(command.node), to));
+        }
         own
     }
 
@@ -90,7 +97,8 @@ impl Scratch {
             None => true,
             Some(Piece::Text(path)) => is_temporary(path) || (here && !path.starts_with(['/', '~'])),
             Some(Piece::Open(Open { name, scratch, .. })) => {
-                *scratch || name.as_ref().is_some_and(|name| self.names.contains(name))
+                let named = |all: &BTreeSet<String>| name.as_ref().is_some_and(|name| all.contains(name));
+                *scratch || named(&self.names) || (here && named(&self.below))
             }
         }
     }

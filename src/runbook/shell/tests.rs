@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod tables;
+
 fn lowered(source: &str) -> Result<String, Vec<Refused>> {
     let script = Script::parse_all(source).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
     match lower(&script) {

@@ -100,13 +100,33 @@ impl Word {
         texts.collect()
     }
 
-    /// As [`Word::text`], with the names of variables that are filled in.
+    /// As [`Word::text`], with the variables that are filled in, as a script would expand them.
     pub(super) fn as_script(&self) -> String {
-        let texts = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Open(open) => open.name.as_ref().map_or_else(String::new, |name| format!("${{{name}}}")),
-        });
-        texts.collect()
+        let mut out = String::new();
+        let mut quoted = false;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => {
+                    quoted ^= text.matches('\'').count() % 2 == 1;
+                    out.push_str(text);
+                }
+                // What is filled in now stands there later, in single quotes as well.
+                Piece::Open(Open { name: Some(name), .. }) if quoted => {
+                    out.push_str(&format!("'\"${{{name}}}\"'"));
+                }
+                Piece::Open(Open { name: Some(name), .. }) => out.push_str(&format!("${{{name}}}")),
+                Piece::Open(Open { name: None, .. }) => {}
+            }
+        }
+        out
+    }
+
+    /// The variables that are filled in.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Open(open) => open.name.as_deref(),
+            Piece::Text(_) => None,
+        })
     }
 
     /// This shell, its group, or what it started last: `$$`, `-$$`, `$!`, `0`.

@@ -11,12 +11,19 @@ pub(super) fn writes(name: &str, rest: &[Word], here: bool, scratch: &dyn Fn(&Wo
     let has = |flags: &[&str]| rest.iter().any(|word| word.is_one_of(flags));
     let foreign = |words: &[&Word]| words.iter().any(|word| !scratch(word));
     let last = |words: &[&Word]| words.last().is_some_and(|word| !scratch(word));
+    let asks = |word: &Word| word.is_one_of(&["--help", "--version"]);
+    if rest.iter().take_while(|word| !word.is("--")).any(asks) {
+        return false;
+    }
     match name {
         "rm" | "unlink" | "rmdir" | "mv" | "mkfifo" | "mknod" | "tee" | "truncate" => {
             foreign(&operands(rest, &["-s"]))
         }
         "touch" => foreign(&operands(rest, &["-d", "-t", "-r"])),
         "mkdir" => foreign(&operands(rest, &["-m"])),
+        "install" if rest.iter().any(|word| short(word, &['d'])) || has(&["--directory"]) => {
+            foreign(&operands(rest, &["-m", "-o", "-g"]))
+        }
         "chmod" | "chown" | "chgrp" | "setfacl" | "chattr" => {
             // `-x` takes a right away, and is no option.
             let all = operands(rest, &[]);
@@ -65,6 +72,23 @@ pub(super) fn writes(name: &str, rest: &[Word], here: bool, scratch: &dyn Fn(&Wo
             let stays = has(&["--spider", "--version", "--help"]);
             !stays && to.map_or(!here, |file| !file.is("-") && !scratch(&file))
         }
+        _ => sets_up(name, rest, scratch),
+    }
+}
+
+/// Programs that write keys, and what belongs to the machine.
+fn sets_up(name: &str, rest: &[Word], scratch: &dyn Fn(&Word) -> bool) -> bool {
+    let has = |flags: &[&str]| rest.iter().any(|word| word.is_one_of(flags));
+    match name {
+        "openssl" => {
+            let out = named(rest, &["-out", "-keyout", "-writerand"], '\0').any(|file| !scratch(&file));
+            out || (has(&["ca"]) && !has(&["-status", "-help"]))
+        }
+        "ssh-keygen" => {
+            let looks = rest.iter().any(|word| short(word, &['l', 'F', 'y', 'L', 'B', 'Q', 'Y']));
+            !looks && !named(rest, &["-f"], 'f').any(|file| scratch(&file))
+        }
+        "htpasswd" => !rest.iter().any(|word| short(word, &['n', 'v'])),
         "crontab" => !has(&["-l"]),
         "at" | "batch" => !has(&["-l", "-c"]),
         "useradd" | "usermod" | "groupadd" | "groupmod" | "chpasswd" | "adduser" | "addgroup" => true,
@@ -157,6 +181,19 @@ pub(super) fn is_in_place(name: &str, rest: &[Word]) -> bool {
         let own = letters.and_then(|letters| letters.split(|letter| takes.contains(letter)).next());
         word.start().starts_with("--in-place") || own.is_some_and(|own| own.contains('i'))
     })
+}
+
+/// The files that `sed` or `perl` rewrites: what stands behind its program.
+pub(super) fn rewritten<'w>(name: &str, rest: &'w [Word]) -> Vec<&'w Word> {
+    let code: &[char] = if name == "sed" { &['e'] } else { &['e', 'E'] };
+    let given = rest.iter().any(|word| short(word, code) || word.start().starts_with("--expression"));
+    let mut all = Vec::new();
+    for (at, word) in rest.iter().enumerate().filter(|(_, word)| !word.is_option()) {
+        if !(at > 0 && short(&rest[at - 1], code) && rest[at - 1].text().ends_with(code)) {
+            all.push(word);
+        }
+    }
+    all.split_off(usize::from(!given).min(all.len()))
 }
 
 /// `tar`: an archive that is written, or unpacked.

@@ -14,9 +14,12 @@ impl Template {
     pub fn render_address(&self, scope: &dyn Scope) -> Result<Rendered, RenderError> {
         let mut out = Rendered::default();
         let mut before = String::new();
+        // An expression that gave nothing, and nothing beside it in its segment of the path.
+        let mut nothing: Option<&Expr> = None;
         for (number, part) in self.parts().enumerate() {
             match part {
                 Part::Text(text) => {
+                    ended(&mut nothing, text)?;
                     out.push_text(text);
                     before.push_str(text);
                 }
@@ -25,14 +28,34 @@ impl Template {
                         let text = as_text(&value);
                         let shapes = number == 0 || is_of_the_environment(expr);
                         let text = if shapes { text } else { encoded(&text, in_authority(&before)) };
+                        if !shapes && text.is_empty() && before.ends_with('/') && in_path(&before) {
+                            nothing = nothing.or(Some(expr));
+                        } else if !text.is_empty() {
+                            nothing = None;
+                        }
                         out.push_text(&text);
                         before.push_str(&text);
                     }
-                    Evaluated::Reference(segment) => out.0.push(segment),
+                    Evaluated::Reference(segment) => {
+                        nothing = None;
+                        out.0.push(segment);
+                        before.push('…');
+                    }
                 },
             }
         }
+        ended(&mut nothing, "/")?;
         Ok(out)
+    }
+}
+
+/// Without its last segment an address is that of something else: `DELETE /tenants/` is not about one tenant.
+fn ended(nothing: &mut Option<&Expr>, text: &str) -> Result<(), RenderError> {
+    match nothing.take() {
+        Some(expr) if text.starts_with(['/', '?', '#']) => {
+            Err(expr.error("is empty here, and the address would be that of something else"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -43,6 +66,13 @@ fn is_of_the_environment(expr: &Expr) -> bool {
 /// Whether what comes next still belongs to the host and port.
 fn in_authority(before: &str) -> bool {
     before.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?', '#', '\\']))
+}
+
+/// Whether what comes next belongs to the path.
+fn in_path(before: &str) -> bool {
+    (before.starts_with(['/', '…']) || before.contains("://"))
+        && !in_authority(before)
+        && !before.contains(['?', '#'])
 }
 
 /// Percent-encoded except for unreserved characters, and in a host for those of a port and an IPv6 address.
@@ -73,6 +103,7 @@ mod tests {
             match (root, name) {
                 ("inputs", _) => Lookup::Known(json!(self.0)),
                 ("vars", "api") => Lookup::Known(json!("http://api.example:8080/v1")),
+                ("vars", "none") => Lookup::Known(json!("")),
                 ("vars", "prefix") => Lookup::Known(json!("/a/b")),
                 ("steps", _) => Lookup::Later,
                 _ => Lookup::Missing,
@@ -109,6 +140,38 @@ mod tests {
         assert_eq!(address("https://{{ inputs.h }}/x", "a.example:8443"), "https://a.example:8443/x");
         assert_eq!(address("https://{{ inputs.h }}.example/x", "evil/"), "https://evil%2F.example/x");
         assert_eq!(address("https://ok.example{{ inputs.h }}/x", "@evil"), "https://ok.example%40evil/x");
+    }
+
+    #[test]
+    fn a_segment_that_would_be_empty_is_refused() {
+        let refused = |source: &str| {
+            Template::parse(source).unwrap().render_address(&World("")).err().map(|error| error.to_string())
+        };
+        let why = "`inputs.x`: is empty here, and the address would be that of something else";
+        for source in [
+            "http://h/tenants/{{ inputs.x }}",
+            "http://h/tenants/{{ inputs.x }}/users",
+            "http://h/tenants/{{ inputs.x }}?force=1",
+            "http://h/tenants/{{ inputs.x }}{{ inputs.y }}/users",
+            "/{{ inputs.x }}#a",
+            "{{ vars.api }}/tenants/{{ inputs.x }}",
+            "{{ steps.a.b }}/tenants/{{ inputs.x }}",
+        ] {
+            assert_eq!(refused(source).as_deref(), Some(why), "{source}");
+        }
+        for source in [
+            "http://h/a{{ inputs.x }}/b",
+            "http://h/{{ inputs.x }}b",
+            "http://h/{{ inputs.x }}{{ steps.a.b }}",
+            "http://h/{{ steps.a.b }}{{ inputs.x }}",
+            "http://h/a?x={{ inputs.x }}",
+            "http://h/a?x=/{{ inputs.x }}",
+            "{{ vars.api }}{{ inputs.x }}/b",
+            "{{ inputs.x }}/b",
+            "http://h/{{ vars.none }}/b",
+        ] {
+            assert_eq!(refused(source), None, "{source}");
+        }
     }
 
     #[test]

@@ -109,6 +109,17 @@ pub fn tokens(source: &str) -> Vec<&str> {
     out
 }
 
+/// Operations of an expression that may stand one within the other, counted with those that do not.
+pub(super) fn operations(source: &str) -> usize {
+    const WORDS: [&str; 6] = ["not", "and", "or", "if", "is", "in"];
+    let count = |token: &str| match token.chars().next() {
+        Some('"' | '\'' | ',' | ':' | ')' | ']' | '}') | None => 0,
+        Some(first) if begins_name(first) => token.matches('.').count() + usize::from(WORDS.contains(&token)),
+        Some(first) => usize::from(!first.is_ascii_digit()),
+    };
+    joined(source).into_iter().map(count).sum()
+}
+
 /// Names with what is joined to them by dots, quoted texts, and single characters.
 fn joined(source: &str) -> Vec<&str> {
     let mut out = Vec::new();

@@ -53,6 +53,11 @@ impl Expr {
     /// A syntax error, with its byte offset in `source`.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let trimmed = source.trim();
+        // No expression has more operations than bytes.
+        if trimmed.len() > OPERATIONS && called::operations(trimmed) > OPERATIONS {
+            let message = format!("an expression has at most {OPERATIONS} operations");
+            return Err(TemplateError { offset: source.len() - source.trim_start().len(), message });
+        }
         let refs = if is_path(trimmed) {
             None
         } else {
@@ -64,6 +69,9 @@ impl Expr {
         Ok(Self { source: trimmed.to_owned(), refs })
     }
 }
+
+/// The engine goes as deep as an expression does, and the stack of a thread is not endless.
+const OPERATIONS: usize = 500;
 
 /// `steps.rotate.key`: names with dots between them. Most expressions are no more, and reading them as the engine does
 /// takes longer than everything else that is looked at in a step.
@@ -165,6 +173,31 @@ mod tests {
             assert!(!is_path(source), "{source}");
         }
         assert_eq!(Expr::parse(" run.work\n").unwrap().refs(), ["run.work"]);
+    }
+
+    #[test]
+    fn an_expression_of_any_length_is_read_or_refused() {
+        let deep = |unit: &str, last: &str| format!("{}{last}", unit.repeat(20_000));
+        for source in [
+            deep("not ", "inputs.x"),
+            deep("-", "1"),
+            deep("- ", "1"),
+            deep("inputs.x ~ ", "inputs.x"),
+            deep("1 if inputs.x else ", "1"),
+            format!("inputs.x{}", ".a".repeat(20_000)),
+            format!("inputs.x{}", "|upper".repeat(20_000)),
+            format!("inputs.x{}", "[0]".repeat(20_000)),
+            format!("inputs.x{}", " is string".repeat(20_000)),
+        ] {
+            let error = Expr::parse(&source).unwrap_err();
+            assert_eq!(error.message, "an expression has at most 500 operations");
+        }
+        for source in [deep("(", "1"), deep("[", "1"), deep("{", "1"), deep("range(", "1")] {
+            assert!(Expr::parse(&source).is_err());
+        }
+        let many = format!("inputs.x in [{}]", "'a', ".repeat(20_000));
+        assert!(Expr::parse(&many).is_ok());
+        assert!(Expr::parse(&format!("'{}'", "- ".repeat(20_000))).is_ok());
     }
 
     #[test]
