@@ -270,7 +270,8 @@ impl State {
         if node.kind == Kind::Wait && status == Status::Succeeded {
             need(state.due.is_none_or(|due| due <= at), "its time has not come")?;
         }
-        if node.kind == Kind::End {
+        // An `end` whose condition could not be evaluated ends nothing but itself.
+        if node.kind == Kind::End && status == Status::Succeeded {
             self.end_used(step);
         }
         self.settle(at, step, status, reason);
