@@ -407,9 +407,15 @@ fn calls_for_head(event: &Event) -> bool {
 }
 
 pub(crate) fn graph(dir: &Path) -> Result<Graph, RecordError> {
+    graph_with_digest(dir).map(|(graph, _)| graph)
+}
+
+/// The graph, and the SHA-256 of the bytes that it was read from.
+pub(crate) fn graph_with_digest(dir: &Path) -> Result<(Graph, Hash), RecordError> {
     let path = dir.join(layout::PLAN).join(layout::GRAPH);
     let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-    serde_json::from_slice(&bytes).map_err(|source| RecordError::Graph { path, source })
+    let graph = serde_json::from_slice(&bytes).map_err(|source| RecordError::Graph { path, source })?;
+    Ok((graph, Hash::of(&bytes)))
 }
 
 /// The journal's public side: what the report and the summary are made of.

@@ -225,7 +225,7 @@ impl History {
 }
 
 /// Entry 0 starts a run, of this runbook, in this mode, under these rules.
-fn starts(graph: &Graph, entries: &[Entry]) -> Result<(), NotAHistory> {
+pub(super) fn starts(graph: &Graph, entries: &[Entry]) -> Result<(), NotAHistory> {
     let first = entries.first().and_then(|entry| {
         entry.events.iter().find_map(|event| match &event.fact {
             Fact::RunStarted { mode, runbook, semantics, environment, .. } => {

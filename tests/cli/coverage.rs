@@ -126,3 +126,50 @@ fn a_run_that_cannot_be_read_counts_for_nothing_and_is_named() {
     assert_eq!(said.json()["coverage"]["last"]["drill"]["run"], "d1", "{said}");
     assert!(said.stderr.contains("run d2 counts for nothing"), "{said}");
 }
+
+/// A graph says what was walked, and in which mode: line 1 of the journal says which one it was.
+#[test]
+fn a_run_whose_graph_was_changed_counts_for_nothing_and_is_named() {
+    let env = world();
+    drill(&env, "d1");
+    drill(&env, "d2");
+    let graph = env.run("d2").join("plan/graph.json");
+    let honest = std::fs::read_to_string(&graph).unwrap();
+    let live = honest.replacen("\"mode\": \"drill\"", "\"mode\": \"live\"", 1);
+    assert_ne!(live, honest);
+    for changed in [live.clone(), format!("{honest}\n")] {
+        std::fs::write(&graph, changed).unwrap();
+        let said = env.consigne(&["check", "it.yaml", "--coverage", "--json"]).ends(0);
+        let last = said.json()["coverage"]["last"].clone();
+        assert_eq!(
+            (&last["drill"]["run"], &last["live"]),
+            (&"d1".into(), &serde_json::Value::Null),
+            "{said}"
+        );
+        let why = "d2/plan/graph.json: its graph was changed: its SHA-256 is not the one in line 1";
+        assert!(said.stderr.contains("run d2 counts for nothing") && said.stderr.contains(why), "{said}");
+    }
+    // Not even where the journal was written anew to name the other graph: it still says that it is a drill.
+    std::fs::write(&graph, &live).unwrap();
+    name_anew(&env, "d2", &honest, &live);
+    let said = env.consigne(&["check", "it.yaml", "--coverage", "--json"]).ends(0);
+    assert_eq!(said.json()["coverage"]["last"]["live"], serde_json::Value::Null, "{said}");
+    assert!(said.stderr.contains("does not start a run of this graph: another mode"), "{said}");
+}
+
+/// The journal of a run, written anew with the digest of another graph.
+fn name_anew(env: &TestEnvironment, run: &str, old: &str, new: &str) {
+    let digest = |bytes: &[u8]| consigne::journal::Hash::of(bytes).to_string();
+    let journal = env.run(run).join("events.jsonl");
+    let (mut written, mut before) = (String::new(), "0".repeat(64));
+    for line in std::fs::read_to_string(&journal).unwrap().lines() {
+        let line = line.replace(&digest(old.as_bytes()), &digest(new.as_bytes()));
+        let mut line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["prev"] = before.into();
+        let line = line.to_string();
+        before = digest(&[b"\0", line.as_bytes()].concat());
+        written.push_str(&line);
+        written.push('\n');
+    }
+    std::fs::write(&journal, written).unwrap();
+}

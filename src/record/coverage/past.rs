@@ -8,10 +8,11 @@ use super::{Edge, Version, walked};
 use crate::clock::Timestamp;
 use crate::core::event::Fact;
 use crate::journal::file::EVENTS;
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::{Entry, Hash, Journal, JournalError};
 use crate::plan::{Graph, Mode};
 use crate::record::build::{self, RecordError};
-use crate::record::history::NotAHistory;
+use crate::record::history::{NotAHistory, starts};
+use crate::record::layout;
 
 /// What one run walked, over or not.
 #[derive(Debug, Clone)]
@@ -36,13 +37,15 @@ pub enum PastError {
     History { path: PathBuf, source: NotAHistory },
     #[error("{0}: the run has not begun")]
     Unbegun(PathBuf),
+    #[error("{0}: its graph was changed: its SHA-256 is not the one in line 1 of the journal")]
+    OtherGraph(PathBuf),
 }
 
 impl Past {
     /// # Errors
     /// The folder holds no run, or one that is damaged.
     pub fn read(dir: &Path) -> Result<Self, PastError> {
-        Self::of(dir, build::graph(dir)?)
+        Self::of(dir, build::graph_with_digest(dir)?)
     }
 
     /// The same where it is a run of this runbook; of another one nothing but the graph is read.
@@ -50,14 +53,14 @@ impl Past {
     /// # Errors
     /// As for [`Past::read`].
     pub fn read_if(dir: &Path, runbook: &str) -> Result<Option<Self>, PastError> {
-        let graph = build::graph(dir)?;
-        if graph.runbook != runbook {
+        let found = build::graph_with_digest(dir)?;
+        if found.0.runbook != runbook {
             return Ok(None);
         }
-        Self::of(dir, graph).map(Some)
+        Self::of(dir, found).map(Some)
     }
 
-    fn of(dir: &Path, graph: Graph) -> Result<Self, PastError> {
+    fn of(dir: &Path, (graph, digest): (Graph, Hash)) -> Result<Self, PastError> {
         let entries = Journal::read(dir)?;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Err(PastError::Unbegun(dir.to_owned()));
@@ -67,8 +70,13 @@ impl Past {
             _ => None,
         });
         let started = started.ok_or_else(|| PastError::Unbegun(dir.to_owned()))?;
-        let walked =
-            walked(&graph, &entries).map_err(|source| PastError::History { path: dir.to_owned(), source })?;
+        // What was walked is read off the graph: another one would have it say something else.
+        if started.get(layout::GRAPH) != Some(&digest.to_string()) {
+            return Err(PastError::OtherGraph(dir.join(layout::PLAN).join(layout::GRAPH)));
+        }
+        let no_history = |source| PastError::History { path: dir.to_owned(), source };
+        starts(&graph, &entries).map_err(no_history)?;
+        let walked = walked(&graph, &entries).map_err(no_history)?;
         Ok(Self {
             id: first.run.clone(),
             at: when(dir, graph.mode, last),
