@@ -17,8 +17,8 @@ use super::ui::Ui;
 use crate::clock::Timestamp;
 use crate::engine::certified::{self, NotCertified};
 use crate::operator::one_line;
-use crate::plan::{Plan, digest};
-use crate::record::certificate::{Certificate, Read, Refusal, files_of};
+use crate::plan::{Mode, Plan, digest};
+use crate::record::certificate::{Certificate, Counted, Read, Refusal, files_of};
 use crate::record::trust::Trust;
 
 /// `consigne verify FILE`, where the file is a certificate.
@@ -122,10 +122,22 @@ pub(super) fn lines(certificate: &Certificate, lang: Lang) -> Vec<String> {
                 pick("par cette répétition", "by this rehearsal")
             ),
         ),
+        ("compté", "counted", counted(&coverage.runs)),
         ("signé", "signed", format!("{} ({}), {issued_on}", issuer.principal, issuer.org)),
         ("jusqu'au", "until", expires_on.to_string()),
     ];
     entries.into_iter().map(|(fr, en, text)| format!("{:<11} {}", pick(fr, en), one_line(&text))).collect()
+}
+
+/// The runs whose ways count, kind by kind, as whoever signs has to stand for them.
+fn counted(runs: &[Counted]) -> String {
+    let of_mode = |mode: Mode| {
+        let ids = runs.iter().filter(|run| run.mode == mode).map(|run| run.run.as_str());
+        let ids = ids.collect::<Vec<_>>();
+        (!ids.is_empty()).then(|| format!("{} {}", mode.name(), ids.join(", ")))
+    };
+    let all = [Mode::Live, Mode::Drill, Mode::Rehearsal].into_iter().filter_map(of_mode);
+    all.collect::<Vec<_>>().join("; ")
 }
 
 /// How a plan stands that needs one, in one line. None where it needs none.

@@ -198,21 +198,25 @@ fn walked(
     let mut runs = vec![counted(found, Mode::Rehearsal)];
     for id in home.run_ids()? {
         let dir = home.runs.join(&id);
-        // What is wrong with others is for `verify` to say.
-        let Ok(Some(other)) = Past::read_if(&dir, all.runbook()) else { continue };
-        if !all.is_of(&other.version) {
-            continue;
-        }
+        let not_counted = |why: &str| ui.say(&format!("warning: run {id} counts for nothing: {why}"));
+        let other = match Past::read_if(&dir, all.runbook()) {
+            Ok(Some(other)) if all.is_of(&other.version) => other,
+            Ok(_) => continue,
+            Err(error) => {
+                not_counted(&error.to_string());
+                continue;
+            }
+        };
         match verified(&dir, home, None, None) {
             // Rehearsals may have one name, and a record may lie here twice: the root tells runs apart.
             Ok(found) if runs.iter().any(|known: &Counted| known.root == found.root) => {}
+            // As of the rehearsal itself: a record may name these files, and be of another plan.
+            Ok(_) if !is_plan_of(&other.graph, document) => not_counted("its plan is none of this runbook"),
             Ok(found) if found.overall() == Overall::Verified => {
                 all.add(&other);
-                runs.push(counted(&found, other.mode));
+                runs.push(counted(&found, other.graph.mode));
             }
-            Ok(_) | Err(_) => {
-                ui.say(&format!("warning: run {id} counts for nothing: its record does not verify"))
-            }
+            Ok(_) | Err(_) => not_counted("its record does not verify"),
         }
     }
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

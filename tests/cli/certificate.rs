@@ -10,7 +10,7 @@ use consigne::clock::{Clock, Timestamp, VirtualClock};
 use consigne::engine::certified::NotCertified;
 use consigne::engine::launch::{self, Answering, Host, Hosting, LaunchError, NewRun};
 use consigne::operator::Unattended;
-use consigne::plan::{BuildRequest, Mode, build};
+use consigne::plan::{BuildRequest, Mode, Plan, build};
 use consigne::record::certificate::{Certificate, FILE, Refusal};
 use consigne::record::keys::ExecutorKey;
 use consigne::record::trust::Trust;
@@ -334,26 +334,22 @@ fn a_run_that_began_goes_on_and_one_that_is_done_again_needs_its_own() {
     let _verified = env.consigne(&["verify", "r2"]).ends(0);
 }
 
-/// By the clock of whoever begins the run.
-#[tokio::test]
-async fn it_counts_until_its_day_has_come() {
-    let env = world("{}");
-    let _file = certified(&env);
-    let report = check_file(&env.work("wipe.yaml"), Some("strict"));
-    let (document, environment) = (report.document.unwrap(), report.environment.unwrap());
-    let request = BuildRequest {
-        mode: Mode::Live,
-        environment: Some(&environment),
-        others: &[],
-        inputs: &BTreeMap::new(),
-        services: &Services::new(),
-    };
-    let plan = build(&document, &request).unwrap();
-    let own = Arc::new(VirtualClock::at(consigne::clock::SystemClock::new().now()));
-    let clock: Arc<dyn Clock> = own.clone();
+fn of_nothing(mode: Mode) -> BuildRequest<'static> {
+    static NOTHING: (BTreeMap<String, serde_json::Value>, Services) = (BTreeMap::new(), Services::new());
+    BuildRequest { mode, environment: None, others: &[], inputs: &NOTHING.0, services: &NOTHING.1 }
+}
+
+/// Begins a run of a plan, and says that it is one of those files.
+async fn begin(
+    env: &TestEnvironment,
+    clock: &Arc<dyn Clock>,
+    id: &str,
+    plan: &Plan,
+    frozen: &[(&str, &str)],
+) -> Result<(), LaunchError> {
     let host = Host {
         home: env.path("consigne"),
-        clock,
+        clock: clock.clone(),
         tool: "consigne test".to_owned(),
         attended: true,
         alone: true,
@@ -361,21 +357,75 @@ async fn it_counts_until_its_day_has_come() {
         prompt_secret: None,
         key: None,
     };
-    let begin = async |id: &str, frozen: &[(&str, &str)]| {
-        let bytes = |text: &str| std::fs::read(env.work(text)).unwrap();
-        let new = NewRun {
-            id: id.to_owned(),
-            dir: env.run(id),
-            plan: plan.clone(),
-            hosting: Hosting { base_dir: env.path("work"), services: Vec::new(), surroundings: None },
-            frozen: frozen.iter().map(|(name, file)| ((*name).to_owned(), bytes(file))).collect(),
-            lang: "en".to_owned(),
-            first: Vec::new(),
-            waits: false,
-        };
-        let (_send, replies) = tokio::sync::mpsc::unbounded_channel();
-        launch::begin(new, &host, Answering { operator: Box::new(Unattended::new()), replies }).await
+    let bytes = |text: &str| std::fs::read(env.work(text)).unwrap();
+    let new = NewRun {
+        id: id.to_owned(),
+        dir: env.run(id),
+        plan: plan.clone(),
+        hosting: Hosting { base_dir: env.path("work"), services: Vec::new(), surroundings: None },
+        frozen: frozen.iter().map(|(name, file)| ((*name).to_owned(), bytes(file))).collect(),
+        lang: "en".to_owned(),
+        first: Vec::new(),
+        waits: false,
     };
+    let (_send, replies) = tokio::sync::mpsc::unbounded_channel();
+    let answering = Answering { operator: Box::new(Unattended::new()), replies };
+    launch::begin(new, &host, answering).await.map(drop)
+}
+
+/// Those that do not are named, and so are those that do.
+#[tokio::test]
+async fn other_runs_count_that_are_of_a_plan_of_this_runbook() {
+    let env = world("{}");
+    let _rehearsed = rehearse(&env, "h1").ends(0);
+    let answered = ["--answers", "answers.yaml"];
+    let drill = ["drill", "wipe.yaml", "--env", "plain", "--run-id", "d1"];
+    let _drilled = env.consigne(&[&drill, &answered[..]].concat()).ends(0);
+    let _done = env.consigne(&[&["run", "wipe.yaml", "--run-id", "r1"], &answered[..]].concat()).ends(0);
+    let again = ["rerun", "r1", "--from", "tell", "--run-id", "r2"];
+    let _again = env.consigne(&[&again, &answered[..]].concat()).ends(0);
+    // Sealed by the executor of this home, of these files by name; but what it did is something else.
+    std::fs::create_dir(env.work("short")).unwrap();
+    env.write("short/tell.yaml", TELL);
+    let other = WIPE.replace("  - {id: go, confirm: {}, message: \"Wipe?\"}\n", "");
+    env.write("short/wipe.yaml", &other.replace("effect: destructive", "effect: write"));
+    let short = check_file(&env.work("short/wipe.yaml"), None).document.unwrap();
+    let plan = build(&short, &of_nothing(Mode::Drill)).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(consigne::clock::SystemClock::new());
+    let files = [("runbook.yaml", "wipe.yaml"), ("uses-tell.yaml", "tell.yaml")];
+    begin(&env, &clock, "d2", &plan, &files).await.unwrap();
+    let _verified = env.consigne(&["verify", "d2"]).ends(0);
+    // And one whose graph is another one than when it began.
+    let _drilled = env.consigne(&[&drill[..5], &["d3"], &answered[..]].concat()).ends(0);
+    let graph = env.run("d3").join("plan/graph.json");
+    std::fs::write(&graph, std::fs::read_to_string(&graph).unwrap() + "\n").unwrap();
+
+    let made = env.consigne(&["certify", "h1"]).ends(0);
+    assert!(made.stderr.contains("run d2 counts for nothing: its plan is none of this runbook"), "{made}");
+    assert!(
+        made.stderr.contains("run d3 counts for nothing: ") && made.stderr.contains("was changed"),
+        "{made}"
+    );
+    let counted = format!("counted     live r1, r2; drill d1; rehearsal {}", run_of(&env));
+    let file = kept(&env).pop().unwrap();
+    let said = env.consigne(&["verify", file.to_str().unwrap()]).ends(0);
+    for said in [&made, &said] {
+        assert!(said.stdout.lines().any(|line| line == counted), "{counted}: {said}");
+    }
+}
+
+/// By the clock of whoever begins the run.
+#[tokio::test]
+async fn it_counts_until_its_day_has_come() {
+    let env = world("{}");
+    let _file = certified(&env);
+    let report = check_file(&env.work("wipe.yaml"), Some("strict"));
+    let (document, environment) = (report.document.unwrap(), report.environment.unwrap());
+    let request = BuildRequest { environment: Some(&environment), ..of_nothing(Mode::Live) };
+    let plan = build(&document, &request).unwrap();
+    let own = Arc::new(VirtualClock::at(consigne::clock::SystemClock::new().now()));
+    let clock: Arc<dyn Clock> = own.clone();
+    let begin = async |id: &str, frozen: &[(&str, &str)]| begin(&env, &clock, id, &plan, frozen).await;
     let files = [("runbook.yaml", "wipe.yaml"), ("uses-tell.yaml", "tell.yaml")];
     own.advance(89 * 86_400_000);
     assert!(begin("r1", &files).await.is_ok());

@@ -294,7 +294,7 @@ impl Coverage {
     /// Takes in what a run walked, as far as its steps are written as they are now, and says how many edges that are. A
     /// run of another runbook counts for nothing.
     pub fn add(&mut self, run: &Past) -> usize {
-        if run.runbook != self.runbook {
+        if run.graph.runbook != self.runbook {
             return 0;
         }
         let same = self.version.is(&run.version);
@@ -305,11 +305,11 @@ impl Coverage {
             let counts = same || step.is_some_and(|step| self.version.has_unchanged(&run.version, step));
             if counts && self.edges.contains(edge) {
                 counted += 1;
-                self.seen.entry(edge.clone()).or_default().add(run.mode, &seen);
+                self.seen.entry(edge.clone()).or_default().add(run.graph.mode, &seen);
             }
         }
         if counted > 0 {
-            self.runs.add(run.mode, &seen);
+            self.runs.add(run.graph.mode, &seen);
         }
         counted
     }

@@ -18,8 +18,8 @@ use crate::record::layout;
 #[derive(Debug, Clone)]
 pub struct Past {
     pub id: String,
-    pub runbook: String,
-    pub mode: Mode,
+    /// What its journal says it was made by.
+    pub graph: Graph,
     /// When it was last written to. The clock of a rehearsal is made up, so that of its file counts.
     pub at: Timestamp,
     pub walked: BTreeSet<Edge>,
@@ -82,8 +82,7 @@ impl Past {
             at: when(dir, graph.mode, last),
             walked,
             version: Version::of_run(dir, &graph, started),
-            runbook: graph.runbook,
-            mode: graph.mode,
+            graph,
         })
     }
 }
