@@ -34,7 +34,8 @@ pub(super) fn verify(args: &VerifyArgs, file: &Path) -> Result<Exit, CliError> {
         CliError::new(Exit::Damaged, error.to_string())
             .hint("give the folder of the keys you trust with --trust DIR")
     })?;
-    let bytes = std::fs::read(file).map_err(|error| CliError::file(Exit::Damaged, "read", file, &error))?;
+    let bytes =
+        Certificate::bytes_of(file).map_err(|error| CliError::file(Exit::Damaged, "read", file, &error))?;
     let expected = match &args.runbook {
         None => None,
         Some(named) => {

@@ -19,7 +19,7 @@ use crate::record::verify::{self, Options, Overall, Verification};
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CliError> {
     let named = Path::new(&args.run);
-    if named.extension().is_some_and(|ending| ending == "json") && named.is_file() {
+    if named.extension().is_some_and(|ending| ending == "json") && named.exists() && !named.is_dir() {
         return certificate::verify(args, named);
     }
     if args.runbook.is_some() {

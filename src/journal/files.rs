@@ -1,8 +1,11 @@
 //! Files of a run: on disk when a function that wrote them returns, and no more open than their folder says.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::error::JournalError;
 use crate::ownership;
@@ -51,6 +54,19 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, JournalError
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(JournalError::io("read", path)(e)),
     }
+}
+
+/// The same of something that anybody may have put there: a pipe that nobody writes to is not waited for, and no more is
+/// read than one byte beyond what it may hold, by which whoever asked knows.
+pub(crate) fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let (mut bytes, most) = (Vec::new(), u64::try_from(most).unwrap_or(u64::MAX));
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Removes it if it is there.

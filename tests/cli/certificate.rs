@@ -498,3 +498,24 @@ fn what_lies_beside_a_certificate_neither_stops_a_run_nor_drives_a_terminal() {
     let judged = env.consigne(&["verify", file.to_str().unwrap()]).ends(5).stdout;
     assert!(judged.contains("NOT VERIFIED") && !judged.contains("\nVERIFIED"), "{judged}");
 }
+
+#[test]
+fn what_never_ends_is_no_certificate() {
+    let env = world("{}");
+    let file = certified(&env);
+    let long = env.work("long.json");
+    std::fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
+    let said = env.consigne(&["verify", "long.json"]).ends(5);
+    assert!(said.stdout.contains("it is longer than 32 MiB"), "{said}");
+    let pipe = env.shell("mkfifo pipe.json && ln -s /dev/zero zero.json");
+    assert_eq!(pipe.code, Some(0), "{pipe}");
+    for name in ["pipe.json", "zero.json"] {
+        let said = env.consigne(&["verify", name]).ends(5);
+        assert!(said.stderr.contains("not a file"), "{said}");
+    }
+    // Nor does one keep a run from another that counts.
+    let folder = file.parent().unwrap();
+    std::fs::rename(env.work("pipe.json"), folder.join("wipe.pipe.dsse.json")).unwrap();
+    std::fs::rename(&long, folder.join("wipe.long.dsse.json")).unwrap();
+    let _done = run(&env, "r1").ends(0);
+}

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Certificate, Read, Refusal, Wanted};
-use crate::journal::{JournalError, files};
+use crate::journal::JournalError;
 use crate::record::layout;
 use crate::record::trust::Trust;
 
@@ -60,14 +60,14 @@ pub fn standing(home: &Path, trust: &Trust, wanted: &Wanted<'_>) -> Result<Stand
         }
         let path = home.join(FOLDER).join(name);
         // One that cannot be read keeps nobody from another that counts.
-        let found = files::read_if_there(&path).map_err(|error| Refusal::Unreadable(error.to_string()));
-        let bytes = found.as_ref().ok().cloned().flatten().unwrap_or_default();
-        let judged = found.and_then(|_| Certificate::read(&bytes, trust, wanted.at)).and_then(|read| {
+        let found = Certificate::bytes_of(&path).map_err(|error| Refusal::Unreadable(error.to_string()));
+        let judged = found.and_then(|bytes| {
+            let read = Certificate::read(&bytes, trust, wanted.at)?;
             read.serves(wanted)?;
-            Ok(read)
+            Ok((read, bytes))
         });
         match judged {
-            Ok(Read { certificate, .. }) => {
+            Ok((Read { certificate, .. }, bytes)) => {
                 let longer = |kept: &Kept| kept.certificate.expires_on < certificate.expires_on;
                 if best.as_ref().is_none_or(longer) {
                     best = Some(Kept { path, bytes, certificate });
@@ -92,7 +92,7 @@ pub fn standing(home: &Path, trust: &Trust, wanted: &Wanted<'_>) -> Result<Stand
 /// How far a certificate came: what is wrong with the last of them is what somebody wants to know.
 const fn closeness(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::Unreadable(_) | Refusal::Malformed(_) | Refusal::OtherType { .. } => 0,
+        Refusal::Unreadable(_) | Refusal::TooLong | Refusal::Malformed(_) | Refusal::OtherType { .. } => 0,
         Refusal::UnknownKeyId(_) | Refusal::OtherFiles | Refusal::Signature(_) => 1,
         Refusal::NotAllowed(_) | Refusal::OtherPrincipal { .. } | Refusal::OtherOrg { .. } => 2,
         Refusal::OtherRunbook { .. } | Refusal::OtherVersion { .. } => 3,

@@ -11,6 +11,8 @@ pub mod kept;
 pub mod told;
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ use super::place::Malformed;
 use super::sshsig::SignerKey;
 use super::trust::Trust;
 use crate::clock::Timestamp;
-use crate::journal::{Hash, Unwritable};
+use crate::journal::{Hash, Unwritable, files};
 use crate::plan::{CertificateRule, Mode, digest};
 
 /// Its name below `plan/` of a run that relied upon it.
@@ -33,6 +35,9 @@ pub const FILE: &str = "certificate.dsse.json";
 /// The name under which a run freezes its runbook, and what the names of those begin with that it uses.
 const RUNBOOK: &str = "runbook.yaml";
 const USED: &str = "uses-";
+
+/// How long one may be, in bytes: more is neither read nor parsed, wherever it came from.
+pub const MOST: usize = 32 << 20;
 
 /// What a certificate says: the predicate of its statement. Its subjects are the files of the runbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +101,8 @@ pub struct Counted {
 pub enum Refusal {
     #[error("{0}")]
     Unreadable(String),
+    #[error("not a certificate: it is longer than {} MiB", MOST >> 20)]
+    TooLong,
     #[error("not a certificate: {0}")]
     Malformed(Malformed),
     #[error("not trusted: no key in allowed_signers has the key id {0}")]
@@ -176,12 +183,23 @@ impl Certificate {
         Ok(Envelope::sign(&statement, key)?.to_bytes())
     }
 
+    /// The bytes of a file that may be one. Of one that is too long no more than it takes to refuse it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is a folder, a pipe or a device.
+    pub fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+        files::read_at_most(path, MOST)
+    }
+
     /// Reads one whose signature counts now, and counted when it was issued: a key that was taken back takes its
     /// certificates with it.
     ///
     /// # Errors
     /// Why it does not count. Nothing of it is believed then.
     pub fn read(bytes: &[u8], trust: &Trust, at: Timestamp) -> Result<Read, Refusal> {
+        if bytes.len() > MOST {
+            return Err(Refusal::TooLong);
+        }
         let envelope = Envelope::parse(bytes).map_err(Refusal::Malformed)?;
         let key = trust.ed25519(envelope.key_id());
         let key = key.ok_or_else(|| Refusal::UnknownKeyId(envelope.key_id().to_owned()))?;

@@ -144,6 +144,28 @@ fn no_byte_can_be_changed() {
 }
 
 #[test]
+fn what_is_too_long_is_refused_unread() {
+    let (home, _) = home();
+    let trust = trust(home.path());
+    assert_eq!(Certificate::read(&vec![b' '; MOST + 1], &trust, at(11)), Err(Refusal::TooLong));
+    let shorter = Certificate::read(&vec![b' '; MOST], &trust, at(11));
+    assert!(matches!(shorter, Err(Refusal::Malformed(_))));
+    let folder = home.path().join(kept::FOLDER);
+    std::fs::create_dir(&folder).unwrap();
+    let long = folder.join("wipe.long.dsse.json");
+    // Nothing but a hole: more than any memory holds.
+    std::fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
+    let files = files("a");
+    let standing = || kept::standing(home.path(), &trust, &wanted(&files, 11)).unwrap();
+    assert_eq!(standing(), Standing::Refused(long.clone(), Refusal::TooLong));
+    assert_eq!(Certificate::bytes_of(&long).map(|bytes| bytes.len()).unwrap(), MOST + 1);
+    std::fs::remove_file(&long).unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &long, fifo, 0o600.into(), 0).unwrap();
+    assert!(matches!(standing(), Standing::Refused(_, Refusal::Unreadable(what)) if what == "not a file"));
+}
+
+#[test]
 fn whoever_may_not_sign_one_signs_none() {
     let (home, key) = home();
     let (_other_home, stranger) = self::home();
