@@ -16,7 +16,9 @@ trap 'echo "REFUSED: line $LINENO of verify-certificate.sh: a check failed" >&2'
 stamp() { sed 's/\.[0-9]*Z$//; s/[-:TZ]//g' <<< "$1"; }              # fourteen digits, in UTC
 AT=$(stamp "$INSTANT"); [[ "$AT" =~ ^[0-9]{14}$ ]] || fail "$INSTANT: not an instant such as 2026-11-23T12:00:00Z"
 
-# The envelope, its payload not believed yet.
+# The envelope, its payload not believed yet. What never ends is no certificate.
+[ -f "$CERT" ] || fail "$CERT: not a file"
+[ "$(stat -Lc %s -- "$CERT")" -le 33554432 ] || fail "$CERT: longer than 32 MiB"
 jq -cS . "$CERT" | cmp -s - "$CERT" || fail "not one canonical line"
 TYPE=$(jq -er .payloadType "$CERT"); KEYID=$(jq -er '.signatures[0].keyid' "$CERT")
 [ "$TYPE" = application/vnd.in-toto+json ] && [ "$(jq '.signatures | length' "$CERT")" -eq 1 ] || fail "not an envelope"

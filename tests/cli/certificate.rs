@@ -513,6 +513,14 @@ fn what_never_ends_is_no_certificate() {
         let said = env.consigne(&["verify", name]).ends(5);
         assert!(said.stderr.contains("not a file"), "{said}");
     }
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/verify-certificate.sh");
+    for (name, why) in [("pipe", "not a file"), ("zero", "not a file"), ("long", "longer than 32 MiB")] {
+        let mut command = env.command_of("timeout");
+        let of_script = command.arg("60").arg("bash").arg(&script).arg(env.work(&format!("{name}.json")));
+        let output = of_script.arg(env.path("consigne/trust")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(why), "{name}: {said}");
+    }
     // Nor does one keep a run from another that counts.
     let folder = file.parent().unwrap();
     std::fs::rename(env.work("pipe.json"), folder.join("wipe.pipe.dsse.json")).unwrap();
