@@ -45,8 +45,8 @@ pub fn called_by(words: &[Word]) -> Vec<Called> {
         let own = &words[at + 1..all.get(nth + 1).copied().unwrap_or(words.len())];
         // What stands behind `sudo` and its kin counts in their stead.
         let counts = !wrapper::is_wrapper(&name) || nth + 1 == all.len();
-        let cluster = CLUSTER.contains(&name.as_str()).then(|| pointed(own));
-        counts.then_some(Called { program: name, cluster })
+        let cluster = CLUSTER.contains(&name.as_ref()).then(|| pointed(own));
+        counts.then_some(Called { program: name.into_owned(), cluster })
     };
     all.iter().enumerate().filter_map(program).collect()
 }

@@ -50,6 +50,9 @@ pub fn carried(script: &Reading<'_>, origins: &[String], lowered: &str) -> Vec<C
 
 /// The same of a program's arguments, some of which hold a value: their number, and what they came in by.
 pub fn carried_by(words: &[Word], values: &BTreeMap<usize, String>, env: &[String]) -> Vec<Carried> {
+    if values.is_empty() && env.is_empty() {
+        return Vec::new();
+    }
     let holds = env.iter().map(|name| (name.clone(), name.clone())).collect();
     let numbered: Vec<Word> =
         words.iter().enumerate().map(|(at, word)| Word { range: at..at + 1, ..word.clone() }).collect();
@@ -127,6 +130,10 @@ fn followed(script: &Reading<'_>, mut holds: Holds, lowered: &str) -> (Vec<Carri
         if holds.len() == before {
             break;
         }
+    }
+    // Lowering judges its own variables.
+    if holds.keys().all(|name| name.starts_with(lowered)) {
+        return (Vec::new(), holds);
     }
     let keyed = ["declare -A", "local -A", "typeset -A"].iter().any(|word| text.contains(word));
     let mut found = Vec::new();

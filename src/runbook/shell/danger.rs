@@ -260,7 +260,7 @@ fn program(words: &[Word], at: usize, scratch: &Scratch, place: usize) -> Option
     let begins = |text: &str| rest.iter().any(|word| word.start().starts_with(text));
     let own = |word: &Word| word.is_option() || scratch.is_own(word, place);
     let foreign = || rest.iter().any(|word| overwrites(word, scratch, place));
-    match name.as_str() {
+    match name.as_ref() {
         "rm" if rest.iter().any(|word| !word.is_option()) && rest.iter().all(own) => None,
         "rm" if is_recursive(rest) => removes("-r"),
         "rm" | "unlink" | "rmdir" if is_repeated(words, at) => removes("for each"),

@@ -3,6 +3,9 @@
 //!
 //! Owns the tables. Which words of a command that makes code of, [`super::reader`] says.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use super::word::Word;
 
 /// An interpreter of a language.
@@ -146,6 +149,18 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
     (&["mongosh", "mongo"], &["--eval", "-f", "--file"]),
     (&["redis-cli", "valkey-cli"], &["--eval"]),
 ];
+
+/// Every program whose options or verbs take code or settings: of most that are called, there are none.
+static TAKING: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let by_option = OPTIONS.iter().flat_map(|(programs, _)| *programs);
+    let by_setting = SETTINGS.iter().flat_map(|(programs, ..)| *programs);
+    by_option.chain(by_setting).copied().chain(VERBS.iter().map(|(program, _)| *program)).collect()
+});
+
+/// Whether any option or verb of the program takes code or settings.
+pub(super) fn takes_code(name: &str) -> bool {
+    TAKING.contains(name)
+}
 
 /// The options of a program behind which code stands.
 pub(super) fn code_options(name: &str) -> impl Iterator<Item = &'static str> {

@@ -3,6 +3,7 @@
 //! Owns the table of second readers. A value that stands in a word with a hazard would be more than a value there, so
 //! neither `{{ }}` of a script nor that of an `argv` may stand in it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use tree_sitter::Node;
@@ -122,7 +123,7 @@ const VALUES: [(&str, &[&str]); 12] = [
 pub fn hazards(words: &[Word]) -> Vec<(usize, Hazard)> {
     if words.len() > WORDS {
         let name = words[0].program().unwrap_or_default();
-        return (0..words.len()).map(|at| (at, Hazard::Code(name.clone()))).collect();
+        return (0..words.len()).map(|at| (at, Hazard::Code(name.to_string()))).collect();
     }
     let mut found = Vec::new();
     let programs = programs(words);
@@ -137,8 +138,9 @@ pub fn hazards(words: &[Word]) -> Vec<(usize, Hazard)> {
     }
     // Shells also where no wrapper is known.
     for at in 1..words.len() {
-        let name = words[at].program().filter(|name| SHELLS.contains(&name.as_str()));
-        let script = name.and_then(|name| Some((name, script(words, at).filter(|(_, given)| *given)?.0)));
+        let name = words[at].program().filter(|name| SHELLS.contains(&name.as_ref()));
+        let script =
+            name.and_then(|name| Some((name.into_owned(), script(words, at).filter(|(_, given)| *given)?.0)));
         found.extend(script.map(|(name, at)| (at, Hazard::Code(name))));
     }
     found.retain(|(at, _)| *at < words.len());
@@ -240,6 +242,9 @@ fn language(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
 
 /// What stands behind options that take code, or that take any setting, and behind verbs that do.
 fn told(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
+    if !interpreter::takes_code(name) {
+        return Vec::new();
+    }
     let options: Vec<&str> = interpreter::code_options(name).collect();
     let mut found = if options.is_empty() { Vec::new() } else { after(words, at, &options) };
     if let Some((option, runs)) = interpreter::settings(name) {
@@ -249,7 +254,8 @@ fn told(words: &[Word], at: usize, name: &str) -> Vec<(usize, Hazard)> {
         let given = after(&words[..end], at, &[option]).into_iter();
         found.extend(given.filter(|at| words.get(*at).is_some_and(&runs)));
     }
-    let verb = (at + 1..words.len()).find(|at| words[*at].is_one_of(interpreter::code_verbs(name)));
+    let verbs = interpreter::code_verbs(name);
+    let verb = (at + 1..words.len()).find(|at| words[*at].is_one_of(verbs));
     found.extend(verb.into_iter().flat_map(|verb| verb + 1..words.len()));
     found.into_iter().map(|at| (at, Hazard::Code(name.to_owned()))).collect()
 }
@@ -437,15 +443,15 @@ pub(super) fn piped_into(document: Node<'_>, text: &str) -> Option<String> {
 /// Who reads its standard input as code, when this command does.
 pub(super) fn reads_input(words: &[Word]) -> Option<String> {
     if words.len() > WORDS {
-        return words[0].program();
+        return words[0].program().map(Cow::into_owned);
     }
     let places = programs(words);
     let shells = (1..words.len())
-        .filter(|at| words[*at].program().is_some_and(|name| SHELLS.contains(&name.as_str())));
+        .filter(|at| words[*at].program().is_some_and(|name| SHELLS.contains(&name.as_ref())));
     for at in places.into_iter().chain(shells) {
         let Some(name) = words[at].program() else { continue };
         let options_only = |with_value: &[&str]| past_options(words, at + 1, with_value) >= words.len();
-        let found = match name.as_str() {
+        let found = match name.as_ref() {
             name if SHELLS.contains(&name) => {
                 let from_input =
                     words[at + 1..].iter().any(|word| word.is("-s") || word.is("-") || word.is("/dev/stdin"));
@@ -476,7 +482,7 @@ pub(super) fn reads_input(words: &[Word]) -> Option<String> {
             _ => false,
         };
         if found {
-            return Some(name);
+            return Some(name.into_owned());
         }
     }
     None

@@ -2,6 +2,9 @@
 //!
 //! Owns the tables. A verb that ends in `*` stands for all that begin so.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use super::danger::Level;
 use super::word::Word;
 
@@ -267,8 +270,18 @@ const TRIES: &[&str] = &[
     "--dry-run=server",
 ];
 
+/// Every program of these tables: of most that are called, they say nothing.
+static PROGRAMS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let by_verb = VERBS.iter().flat_map(|table| table.programs);
+    let by_option = OPTIONS.iter().flat_map(|(programs, ..)| *programs);
+    by_verb.chain(by_option).chain(REMOVES).chain(CHANGES).copied().collect()
+});
+
 /// What a program does by its verb, or by an option.
 pub(super) fn verb(name: &str, rest: &[Word]) -> Option<(Level, String)> {
+    if !PROGRAMS.contains(name) {
+        return None;
+    }
     if rest.iter().take_while(|word| !word.is("--")).any(|word| word.is_one_of(TRIES)) {
         return None;
     }

@@ -1,5 +1,6 @@
 //! Words of a command: what is literal in them, and where something is filled in.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use tree_sitter::Node;
@@ -170,12 +171,12 @@ impl Word {
     }
 
     /// The name of the program that it names, without folders.
-    pub(super) fn program(&self) -> Option<String> {
+    pub(super) fn program(&self) -> Option<Cow<'_, str>> {
         if let [Piece::Text(text)] = self.pieces.as_slice() {
-            return Some(text.rsplit('/').next().unwrap_or(text).to_owned());
+            return Some(Cow::Borrowed(text.rsplit('/').next().unwrap_or(text)));
         }
         let whole = self.whole()?;
-        Some(whole.rsplit('/').next().unwrap_or(&whole).to_owned())
+        Some(Cow::Owned(whole.rsplit('/').next().unwrap_or(&whole).to_owned()))
     }
 
     /// `-x`, `--long`, as far as can be seen.

@@ -3,7 +3,8 @@
 //! Owns where in the words of a command programs are named. Where that cannot be told exactly, too many places are
 //! named rather than too few.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::reader::WORDS;
 use super::word::Word;
@@ -77,6 +78,11 @@ const WRAPPERS: &[Wrapper] = &[
     ),
 ];
 
+static BY_NAME: LazyLock<BTreeMap<&str, &Wrapper>> = LazyLock::new(|| {
+    let named = |wrapper: &'static Wrapper| wrapper.names.iter().map(move |name| (*name, wrapper));
+    WRAPPERS.iter().flat_map(named).collect()
+});
+
 /// Programs that start another one in a place of their own.
 const ELSEWHERE: [&str; 9] =
     ["kubectl", "oc", "docker", "podman", "nerdctl", "lxc", "vagrant", "gcloud", "docker-compose"];
@@ -103,7 +109,7 @@ pub(super) fn is_repeated(words: &[Word], program: usize) -> bool {
 
 /// Whether that word is a wrapper, whose options stand before the program.
 pub(super) fn is_wrapper(name: &str) -> bool {
-    WRAPPERS.iter().any(|wrapper| wrapper.names.contains(&name))
+    BY_NAME.contains_key(name)
 }
 
 fn run_by(words: &[Word], at: usize) -> Vec<usize> {
@@ -113,7 +119,7 @@ fn run_by(words: &[Word], at: usize) -> Vec<usize> {
         const RUNS: [&str; 4] = ["-exec", "-execdir", "-ok", "-okdir"];
         return behind.filter(|at| words[*at].is_one_of(&RUNS)).map(|at| at + 1).collect();
     }
-    if ELSEWHERE.contains(&name.as_str()) {
+    if ELSEWHERE.contains(&name.as_ref()) {
         let Some(entrance) = behind.clone().find(|at| words[*at].is_one_of(&ENTRANCES)) else {
             return Vec::new();
         };
@@ -125,7 +131,7 @@ fn run_by(words: &[Word], at: usize) -> Vec<usize> {
             .filter(|at| !words[*at].is_option() && words[*at].whole().is_some())
             .collect();
     }
-    let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&name.as_str())) else {
+    let Some(wrapper) = BY_NAME.get(name.as_ref()) else {
         return Vec::new();
     };
     let mut next = past_options(words, at + 1, wrapper.with_value);
