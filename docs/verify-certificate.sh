@@ -10,7 +10,7 @@
 set -euo pipefail
 export LC_ALL=C
 [ $# -ge 2 ] || { echo "usage: verify-certificate.sh CERTIFICATE TRUST [FILES [INSTANT]]" >&2; exit 2; }
-CERT=$1; TRUST=$2; FILES=${3:-}; INSTANT=${4:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
+CERT=$1; TRUST=$2; FILES=${3:-}; INSTANT=${4:-$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)}
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 fail() { echo "REFUSED: $*" >&2; exit 1; }
 trap 'echo "REFUSED: line $LINENO of verify-certificate.sh: a check failed" >&2' ERR
@@ -132,10 +132,10 @@ signs "$ISSUED_AT" && signs "$AT" || fail "not trusted: $BY may not sign in $SPA
 jq -r '.subject[] | .digest.sha256 + "  " + .name' "$T/payload" > "$T/sums"
 [ "$(sha256sum < "$T/sums" | cut -c1-64)" = "$(says .predicate.digest)" ] || fail "its digest is not that of its files"
 if [ -n "$FILES" ]; then
-  ID=$(sed -n "s/^id:[[:space:]]*[\"']\{0,1\}\([A-Za-z0-9._-]*\)[\"']\{0,1\}[[:space:]]*\(#.*\)\{0,1\}\$/\1/p" "$FILES/runbook.yaml")
-  [ "$ID" = "$BOOK" ] || fail "it is for the runbook $BOOK, and runbook.yaml has no line that gives it that id"
   (cd "$FILES" && for f in runbook.yaml uses-*.yaml; do if [ -f "$f" ]; then sha256sum "$f"; fi; done) | sort -k2 > "$T/found"
   cmp -s "$T/found" <(sort -k2 "$T/sums") || fail "it is for another version of the runbook"
+  ID=$(sed -n "s/^id:[[:space:]]*[\"']\{0,1\}\([A-Za-z0-9._-]*\)[\"']\{0,1\}[[:space:]]*\(#.*\)\{0,1\}\$/\1/p" "$FILES/runbook.yaml")
+  [ "$ID" = "$BOOK" ] || fail "it is for the runbook $BOOK, and runbook.yaml has no line that gives it that id"
 fi
 echo "VERIFIED: rehearsal $(says .predicate.rehearsal.run) of $BOOK, $PERCENT % of its edges walked," \
   "certified by $BY of $ORG at $ISSUED, until $EXPIRES, for sha256:$(says .predicate.digest)"

@@ -137,35 +137,107 @@ fn run_of(env: &TestEnvironment) -> String {
     first["run"].as_str().unwrap().to_owned()
 }
 
+fn has_stock_tools(env: &TestEnvironment) -> bool {
+    ["jq", "openssl", "ssh-keygen"]
+        .iter()
+        .all(|tool| env.shell(&format!("command -v {tool}")).code == Some(0))
+}
+
+/// A script of `docs`, its exit code and what it says. What waits for ever is ended.
+fn script(env: &TestEnvironment, name: &str, args: &[&str]) -> (Option<i32>, String) {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let mut command = env.command_of("timeout");
+    let output = command.args(["60", "bash"]).arg(script).args(args).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
 #[test]
 fn stock_tools_say_the_same_of_it() {
     let env = world("{}");
     let file = certified(&env);
     let _done = run(&env, "r1").ends(0);
-    if ["jq", "openssl", "ssh-keygen"]
-        .iter()
-        .any(|tool| env.shell(&format!("command -v {tool}")).code != Some(0))
-    {
+    if !has_stock_tools(&env) {
         return not_run("jq, openssl or ssh-keygen is missing");
     }
-    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs");
     let trust = env.path("consigne/trust");
-    let script = |name: &str, args: &[&str]| {
-        let output = env.command_of("bash").arg(docs.join(name)).args(args).output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-    };
     let (file, trust) = (file.to_str().unwrap(), trust.to_str().unwrap());
     let plan = format!("{}/plan", at(&env, "h1"));
-    let (code, said) = script("verify-certificate.sh", &[file, trust, &plan]);
+    let (code, said) = script(&env, "verify-certificate.sh", &[file, trust, &plan]);
     assert!(code == Some(0) && said.contains("VERIFIED: rehearsal"), "{said}");
-    let (code, said) = script("verify.sh", &[&at(&env, "r1"), trust]);
+    let (code, said) = script(&env, "verify.sh", &[&at(&env, "r1"), trust]);
     assert!(code == Some(0) && said.contains("VERIFIED: run r1"), "{said}");
     // The digest by hand, as docs/certificate.md has it.
     let by_hand = format!("cd {plan} && LC_ALL=C sha256sum runbook.yaml uses-*.yaml | sha256sum");
     let by_hand = env.command_of("sh").args(["-c", &by_hand]).output().unwrap();
     let digest = String::from_utf8(by_hand.stdout).unwrap();
-    let (_, said) = script("verify-certificate.sh", &[file, trust]);
+    let (_, said) = script(&env, "verify-certificate.sh", &[file, trust]);
     assert!(said.contains(&format!("for sha256:{}", &digest[..64])), "{said}");
+}
+
+#[test]
+fn stock_tools_trust_nobody_whom_consigne_does_not() {
+    let env = world("{}");
+    let file = certified(&env);
+    if !has_stock_tools(&env) {
+        return not_run("jq, openssl or ssh-keygen is missing");
+    }
+    let (good, trust) = (std::fs::read(&file).unwrap(), env.path("consigne/trust"));
+    let signers = trust.join("allowed_signers");
+    let known = std::fs::read_to_string(&signers).unwrap();
+    let (mine, plan) = (file.to_str().unwrap(), format!("{}/plan", at(&env, "h1")));
+    let both = || {
+        let own = env.consigne(&["verify", mine, "--runbook", "wipe.yaml"]);
+        let (code, said) = script(&env, "verify-certificate.sh", &[mine, trust.to_str().unwrap(), &plan]);
+        (own.code == Some(0), code == Some(0), format!("{own}\n{said}"))
+    };
+    let line = known.lines().find(|line| line.starts_with("executor@")).expect("the executor signs");
+    let (who, key) = (line.split(' ').next().unwrap(), &line[line.find("ssh-ed25519").unwrap()..]);
+    let key = key.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let space = "attest.*@consigne.invalid";
+    for (counts, text) in [
+        (true, format!("{who} namespaces=\"{space}\" {key}")),
+        (true, format!("# others\n\t\n\"{who}\"\tNAMESPACES=\"x,{space}\",valid-after=\"20200101Z\" {key}")),
+        (true, format!("{who} namespaces=\"{space}\" {key} cert-authority valid-before=\"20200101Z\"")),
+        (false, format!("{who} namespaces=\"seal.*@x\" {key} namespaces=\"{space}\"")),
+        (
+            false,
+            format!(
+                "{who} namespaces=\"{space}\",valid-before=\"20200101Z\" {key} valid-before=\"20990101Z\""
+            ),
+        ),
+        (false, format!("{who} namespaces=\"{space}\",valid-after=\"20990101Z\" {key}")),
+        (false, format!("{who} CERT-AUTHORITY,namespaces=\"{space}\" {key}")),
+        (false, format!("{who} namespaces=\"*.certificate.wipe.*\" {key}")),
+        (false, format!("{who} namespaces=\"?ttest.*\" {key}")),
+        (false, format!("{who} namespaces=\"a[t]test.*\" {key}")),
+        (false, format!("{who} namespaces=\"{space},!attest.*.wipe.*\" {key}")),
+        (false, format!("{who} namespaces=\"{space}\",unheard=\"x\" {key}")),
+        (false, format!("{who} namespaces=\"{space}\",namespaces=\"{space}\" {key}")),
+        (false, format!("{who} namespaces=\"{space}\",valid-after=\"2020\" {key}")),
+        (false, format!("{who} {key}")),
+        (false, format!("bob namespaces=\"{space}\" {key}")),
+        (false, format!("bob namespaces=\"{space}\" {key}\n{who} namespaces=\"{space}\" {key}")),
+        (false, format!("nonsense\n{who} namespaces=\"{space}\" {key}")),
+    ] {
+        std::fs::write(&signers, format!("{text}\n")).unwrap();
+        let (own, stock, said) = both();
+        assert!(own == counts && stock == counts, "{text}\n{said}");
+    }
+    std::fs::write(&signers, known).unwrap();
+    let changes: [fn(&mut Certificate); 4] = [
+        |read| read.runbook = "tell".to_owned(),
+        |read| read.issuer.personal = true,
+        |read| read.expires_on = earlier(read.issued_on, 1),
+        |read| read.issued_on = earlier(read.issued_on, -1),
+    ];
+    for change in changes {
+        std::fs::write(&file, &good).unwrap();
+        said_otherwise(&env, &file, change);
+        let (own, stock, said) = both();
+        assert!(!own && !stock, "{said}");
+    }
+    std::fs::write(&file, good).unwrap();
+    assert!(matches!(both(), (true, true, _)));
 }
 
 #[test]
@@ -513,13 +585,12 @@ fn what_never_ends_is_no_certificate() {
         let said = env.consigne(&["verify", name]).ends(5);
         assert!(said.stderr.contains("not a file"), "{said}");
     }
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/verify-certificate.sh");
+    let trust = env.path("consigne/trust");
     for (name, why) in [("pipe", "not a file"), ("zero", "not a file"), ("long", "longer than 32 MiB")] {
-        let mut command = env.command_of("timeout");
-        let of_script = command.arg("60").arg("bash").arg(&script).arg(env.work(&format!("{name}.json")));
-        let output = of_script.arg(env.path("consigne/trust")).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && said.contains(why), "{name}: {said}");
+        let file = env.work(&format!("{name}.json"));
+        let (code, said) =
+            script(&env, "verify-certificate.sh", &[file.to_str().unwrap(), trust.to_str().unwrap()]);
+        assert!(code == Some(1) && said.contains(why), "{name}: {said}");
     }
     // Nor does one keep a run from another that counts.
     let folder = file.parent().unwrap();

@@ -102,7 +102,7 @@ fn the_scripts_say_the_same() {
     assert!(said(&verify("2026-01-01T00:00:00Z")).contains("it expired"));
     std::fs::write(plan.path().join("runbook.yaml"), "consigne: v2\n").unwrap();
     assert!(said(&verify(day)).contains("another version"));
-    std::fs::write(plan.path().join("runbook.yaml"), "consigne: v1\n").unwrap();
+    std::fs::write(plan.path().join("runbook.yaml"), "consigne: v1\nid: tenant-suspend\n").unwrap();
     let text = std::fs::read_to_string(trust.join("allowed_signers")).unwrap();
     std::fs::write(trust.join("allowed_signers"), text.replace("attest.*", "attest.live.*")).unwrap();
     assert!(said(&verify(day)).contains("may not sign"));

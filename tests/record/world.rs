@@ -262,7 +262,7 @@ impl Run {
         freeze("graph.json", &serde_json::to_vec(&graph).unwrap());
         let mut plan_files = freeze("values.json", b"{\"inputs\":{}}\n");
         if graph.certificate.is_some() {
-            plan_files = freeze("runbook.yaml", b"consigne: v1\n");
+            plan_files = freeze("runbook.yaml", b"consigne: v1\nid: tenant-suspend\n");
         }
         if let Some(bytes) = certificate(&key, kind, BEGINS, &plan_files) {
             freeze(certificate::FILE, &bytes);

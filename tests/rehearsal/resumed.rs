@@ -173,8 +173,11 @@ fn wherever_its_process_dies_it_comes_to_the_same_end() {
             for name in ["events.jsonl", "disclosures.jsonl"] {
                 std::fs::write(made.dir.join(name), "").unwrap();
             }
-            if made.dir.join("heads").is_dir() {
-                std::fs::remove_dir_all(made.dir.join("heads")).unwrap();
+            // The first is signed before anything follows line 1; later ones may be of lines that are gone.
+            for head in std::fs::read_dir(made.dir.join("heads")).unwrap().flatten() {
+                if head.file_name() != "000001.note" {
+                    std::fs::remove_file(head.path()).unwrap();
+                }
             }
             let said = resume(&world, &made, &yes_all, 0);
             assert!(said.contains("record verified"), "{kept} {torn}: {said}");
