@@ -78,7 +78,8 @@ root() { # SIZE: joins whole subtrees from the right, as RFC 6962 has it
 }
 
 # Tree heads, each by a key of this executor.
-KEYS=("$TRUST/executor@$HOST"-*.spki.pem); [ -f "${KEYS[0]}" ] || fail "TRUST has no executor@$HOST-*.spki.pem"
+X='[0-9a-f]'; KEYS=("$TRUST/executor@$HOST"-$X$X$X$X$X$X$X$X.spki.pem); # HOST may be the beginning of another
+[ -f "${KEYS[0]}" ] || fail "TRUST has no executor@$HOST-*.spki.pem"
 by_executor() { # MESSAGE SIGNATURE
   local key
   for key in "${KEYS[@]}"; do

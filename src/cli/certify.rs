@@ -264,6 +264,14 @@ impl Signer {
             CliError::new(Exit::Usage, format!("the key in {} is nobody's here", path.display()))
                 .hint(format!("consigne keys enrol NAME {}.pub", path.display()))
         })?;
+        if principal.contains([',', '*', '?', '!']) {
+            let message = format!(
+                "the key in {} is that of `{principal}`: a certificate is by one person",
+                path.display()
+            );
+            return Err(CliError::new(Exit::Usage, message)
+                .hint("give the key a line of its own in allowed_signers, with one name"));
+        }
         Ok(Self { key, principal, personal: true, org, trust })
     }
 

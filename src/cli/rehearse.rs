@@ -31,11 +31,13 @@ use crate::engine::rehearsal::placeholder::Placeholders;
 use crate::engine::rehearsal::sources::{Source, Written};
 use crate::engine::rehearsal::stage::Cast;
 use crate::engine::rehearsal::{self, Interrupts, NewRehearsal, Reading, Rehearsed};
+use crate::journal::files;
 use crate::plan::{Mode, Plan};
 use crate::record::origin::Origin;
 use crate::runbook::inputs::Given;
 use crate::runbook::load::Document;
 use crate::runbook::scenario::{self, Scenario};
+use crate::runbook::{har, yaml};
 use crate::runner::Runners;
 
 pub(super) use resume::{is_rehearsal, resume};
@@ -116,7 +118,11 @@ fn interrupts() -> Result<Interrupts, CliError> {
 
 /// Keeps a copy of a file that the rehearsal is made with.
 fn freeze(files: &mut Files, name: &str, file: &Path) -> Result<(), CliError> {
-    let bytes = std::fs::read(file).map_err(|error| CliError::file(Exit::Invalid, "read", file, &error))?;
+    let failed = |error: std::io::Error| CliError::file(Exit::Invalid, "read", file, &error);
+    // It is read twice, and what a pipe said is gone by then.
+    let bytes = files::read_at_most(file, yaml::MAX_BYTES.max(har::MAX_BYTES)).map_err(|error| {
+        failed(error).hint("a rehearsal keeps a copy of it: give a file that can be read again")
+    })?;
     files.insert(name.to_owned(), bytes);
     Ok(())
 }

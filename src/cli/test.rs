@@ -1,6 +1,7 @@
 //! `consigne test`: the cases beside runbooks, rehearsed side by side and held against what they expect.
 
 mod case;
+mod fit;
 mod junit;
 mod told;
 

@@ -299,7 +299,7 @@ impl RecordKeeper {
             Part::Sums => layout::put(&dir, layout::SUMS, layout::sums(&dir)?.to_string().as_bytes())?,
             Part::Seal => {
                 let path = dir.join(layout::SUMS);
-                let sums = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+                let sums = files::read_at_most(&path, usize::MAX).map_err(JournalError::io("read", &path))?;
                 let mode = graph(&dir)?.mode.name();
                 let signature = self.key.sign(&namespace::seal(mode, names.0), &sums)?;
                 layout::put(&dir, layout::SEAL, signature.armor().as_bytes())?;
@@ -343,7 +343,7 @@ fn compose(
     let asked = state.ask(ask).ok_or(RecordError::NoAsk(ask))?;
     let graph = state.shape().graph();
     let path = dir.join(layout::PLAN).join(layout::GRAPH);
-    let plan = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+    let plan = files::read_at_most(&path, usize::MAX).map_err(JournalError::io("read", &path))?;
     Ok(Approval {
         run: state.run.id.clone(),
         runbook: graph.runbook.clone(),
@@ -413,7 +413,7 @@ pub(crate) fn graph(dir: &Path) -> Result<Graph, RecordError> {
 /// The graph, and the SHA-256 of the bytes that it was read from.
 pub(crate) fn graph_with_digest(dir: &Path) -> Result<(Graph, Hash), RecordError> {
     let path = dir.join(layout::PLAN).join(layout::GRAPH);
-    let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+    let bytes = files::read_at_most(&path, usize::MAX).map_err(JournalError::io("read", &path))?;
     let graph = serde_json::from_slice(&bytes).map_err(|source| RecordError::Graph { path, source })?;
     Ok((graph, Hash::of(&bytes)))
 }

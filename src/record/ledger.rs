@@ -105,7 +105,7 @@ impl Ledger {
         let path = self.path();
         let mut out = files::append_to(&path)?;
         flock(&out, FlockOperation::LockExclusive).map_err(|e| JournalError::io("lock", &path)(e.into()))?;
-        let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+        let bytes = files::read_at_most(&path, usize::MAX).map_err(JournalError::io("read", &path))?;
         let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         if whole < bytes.len() {
             let mut torn = files::append_to(&self.home.join(TORN))?;

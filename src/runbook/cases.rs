@@ -276,6 +276,7 @@ pub fn from_source(source: &Arc<Source>) -> (Option<Tests>, Vec<Diagnostic>) {
             let help = "expect a path, steps, questions, requests or an ending";
             problems.push(Diagnostic::error("empty", case.expect.span.at(source), message).help(help));
         }
+        problems.extend(case.odd(source));
         for key in case.expect.empty() {
             let span = case.expect.keys.get(key).unwrap_or(case.expect.span);
             let message =
@@ -292,6 +293,31 @@ pub fn json_schema() -> Value {
 }
 
 impl CaseDecl {
+    /// What holds, or does not, whatever the runbook is.
+    fn odd(&self, source: &Arc<Source>) -> Vec<Diagnostic> {
+        let mut out = Vec::new();
+        if self.name.value.trim().is_empty() {
+            out.push(Diagnostic::error("empty", self.name.span.at(source), "the case has no name"));
+        }
+        let expect = &self.expect;
+        let asked = expect.asked.iter().flatten().map(|asked| (asked.span, asked.times, asked.absent));
+        let made = expect.requests.iter().flatten().map(|made| (made.span, made.times, made.absent));
+        for (span, ..) in
+            asked.chain(made).filter(|(_, times, absent)| times.is_some() && *absent == Some(true))
+        {
+            let message = "`absent` says that there is none, and `times` how many there are";
+            let problem = Diagnostic::error("bad-value", span.at(source), message);
+            out.push(problem.help("keep one of the two"));
+        }
+        let points = expect.path.iter().chain(&expect.whole_path).flatten();
+        for point in points.filter(|point| point.fate == Some(Fate::Never)) {
+            let message = format!("`{}` cannot be a point of a path and never come", point.name.value);
+            let problem = Diagnostic::error("bad-value", point.name.span.at(source), message);
+            out.push(problem.help(format!("write it under `steps`: {{{}: false}}", point.name.value)));
+        }
+        out
+    }
+
     /// Every step that its expectations name, and where: the id of a step, an item or a guard.
     pub fn steps(&self) -> Vec<(String, Span)> {
         let expect = &self.expect;
@@ -319,7 +345,7 @@ impl ExpectDecl {
 }
 
 /// The step that a point of a path is about: `suspend.verify` is about `suspend`.
-fn step_of(point: &str) -> &str {
+pub fn step_of(point: &str) -> &str {
     const PARTS: [&str; 5] = [".undo", ".put_back", ".verify", ".first", ".only_if"];
     PARTS.iter().find_map(|part| point.strip_suffix(part)).unwrap_or(point)
 }
@@ -469,6 +495,20 @@ mod tests {
             assert_eq!((found.len(), found[0].0), (1, "empty"), "{nothing}: {found:?}");
         }
         assert_eq!(case("{whole_path: []}"), []);
+        for odd in [
+            "path: [{a: false}]",
+            "whole_path: [{a: false}]",
+            "asked: [{step: a, times: 2, absent: true}]",
+            "requests: [{step: a, times: 2, absent: true}]",
+        ] {
+            let found = case(&format!("{{{odd}}}"));
+            assert_eq!((found.len(), found[0].0), (1, "bad-value"), "{odd}: {found:?}");
+        }
+        assert_eq!(case("{steps: {a: false}, asked: [{step: a, times: 2, absent: false}]}"), []);
+        assert_eq!(
+            read("cases: [{name: ' ', expect: {path: [a]}}]\n").1[0],
+            ("empty", "the case has no name".to_owned())
+        );
         assert_eq!(read("cases: []\n").1[0].0, "empty");
         assert_eq!(read("inputs: {}\n").1[0].0, "missing-key");
         let twice = "cases: [{name: x, expect: {path: [a]}}, {name: x, expect: {path: [a]}}]\n";

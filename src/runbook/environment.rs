@@ -355,6 +355,12 @@ impl Environment {
     /// A certificate that can be had.
     fn check_certificate(&self, problems: &mut Vec<Diagnostic>) {
         let Some(decl) = &self.decl.rehearsal_certificate else { return };
+        if !self.is_protected() {
+            let at = self.decl.keys.get("rehearsal_certificate").unwrap_or(self.decl.span).at(&self.source);
+            let message =
+                "a certificate is asked for, and the environment is not protected: a drill needs none";
+            problems.push(Diagnostic::error("missing-key", at, message).help("add `protected: true`"));
+        }
         if let Some(age) = decl.max_age.as_ref().filter(|age| age.value.0 == 0) {
             let message = "no rehearsal is that young: every run would be refused";
             let problem = Diagnostic::error("bad-duration", age.span.at(&self.source), message);
@@ -494,10 +500,14 @@ mod tests {
         assert_eq!(codes("protected: true\nrole_play: true\n"), ["protected"]);
         assert!(codes("require: [window]\n").is_empty());
         assert_eq!(codes("require: {}\n"), ["wrong-type"]);
-        assert!(codes("rehearsal_certificate: {}\n").is_empty());
-        assert!(codes("rehearsal_certificate: {max_age: 90d, min_coverage: 100}\n").is_empty());
-        assert_eq!(codes("rehearsal_certificate: {max_age: 0d}\n"), ["bad-duration"]);
-        assert_eq!(codes("rehearsal_certificate: {min_coverage: 101}\n"), ["bad-value"]);
+        let certified = |rule: &str| codes(&format!("protected: true\nrehearsal_certificate: {rule}\n"));
+        assert!(certified("{}").is_empty());
+        assert!(certified("{max_age: 90d, min_coverage: 100}").is_empty());
+        assert_eq!(certified("{max_age: 0d}"), ["bad-duration"]);
+        assert_eq!(certified("{min_coverage: 101}"), ["bad-value"]);
+        for open in ["", "protected: false\n", "role_play: true\n"] {
+            assert_eq!(codes(&format!("{open}rehearsal_certificate: {{}}\n")), ["missing-key"], "{open}");
+        }
         assert!(codes("hosts: {a: {ssh: deploy@web-01, port: 22}, b: {via: [env]}}\n").is_empty());
         assert_eq!(codes("hosts: {a: {ssh: b, via: [env]}, b: {}}\n"), ["bad-value", "bad-value"]);
         assert_eq!(codes("hosts: {a: {ssh: '-oProxyCommand=x'}}\n"), ["bad-value"]);

@@ -65,6 +65,10 @@ struct Attempt<'a> {
     timeout: Duration,
 }
 
+/// So often a poll calls at its intervals while nobody waits for the time to pass; then it looks only when something would
+/// be decided. In a rehearsal a poll of weeks would otherwise be asked millions of times, and seem to hang.
+const VIRTUAL_CALLS: u32 = 10_000;
+
 /// How long an attempt has been polling: by the machine, or by a virtual clock, for which waiting means moving it.
 struct Watch<'a> {
     clock: &'a dyn Clock,
@@ -79,6 +83,11 @@ impl<'a> Watch<'a> {
     fn elapsed(&self) -> Duration {
         let moved = self.clock.as_virtual().map(|clock| Duration::from_millis(clock.mono()));
         moved.unwrap_or_else(|| self.begun.elapsed())
+    }
+
+    /// Waiting means moving the clock.
+    fn is_moved(&self) -> bool {
+        self.clock.as_virtual().is_some()
     }
 
     async fn until(&self, at: Duration) {
@@ -202,6 +211,7 @@ impl Attempt<'_> {
         let every = Duration::from_millis(poll.every_ms.max(1));
         let steady = Duration::from_millis(poll.steady_ms.unwrap_or(0));
         let mut held_since = None;
+        let mut calls = 0_u32;
         loop {
             let begun = watch.elapsed();
             let seen = self.observe().await;
@@ -227,8 +237,14 @@ impl Attempt<'_> {
                 let verdict = self.over(&seen);
                 return (seen, verdict);
             }
+            calls = calls.saturating_add(1);
+            let next = match held_since {
+                _ if !watch.is_moved() || calls < VIRTUAL_CALLS => begun + every,
+                Some(since) => (since + steady).max(begun + every),
+                None => end,
+            };
             tokio::select! {
-                () = watch.until((begun + every).min(end)) => {}
+                () = watch.until(next.min(end)) => {}
                 () = self.cancel.reached(CancelLevel::Stop) => return (seen, Verdict::cancelled()),
             }
         }

@@ -40,7 +40,7 @@ fn world(rule: &str) -> TestEnvironment {
     let env = TestEnvironment::new();
     env.write("wipe.yaml", WIPE);
     env.write("tell.yaml", TELL);
-    env.write("environments/strict.yaml", &format!("rehearsal_certificate: {rule}\n"));
+    env.write("environments/strict.yaml", &format!("protected: true\nrehearsal_certificate: {rule}\n"));
     env.write("answers.yaml", "go: yes\n");
     env
 }
@@ -296,7 +296,7 @@ fn the_environment_says_how_old_and_how_much() {
     });
     refused(&env, "longer ago than 30 days");
     std::fs::write(&file, good).unwrap();
-    env.write("environments/strict.yaml", "rehearsal_certificate: {min_coverage: 41}\n");
+    env.write("environments/strict.yaml", "protected: true\nrehearsal_certificate: {min_coverage: 41}\n");
     refused(&env, "40 % of the edges were walked, expected 41 %");
     // A rehearsal of the same version in which somebody says no walks more.
     env.write("no.yaml", "go: no\n");
@@ -538,7 +538,7 @@ fn a_rerun_is_asked_what_the_environment_asks_for_today() {
     let env = world("{}");
     env.write("environments/strict.yaml", "{}\n");
     let _before = run(&env, "r1").ends(0);
-    env.write("environments/strict.yaml", "rehearsal_certificate: {}\n");
+    env.write("environments/strict.yaml", "protected: true\nrehearsal_certificate: {}\n");
     let again =
         || env.consigne(&["rerun", "r1", "--from", "go", "--answers", "answers.yaml", "--run-id", "r2"]);
     let said = again().ends(3);

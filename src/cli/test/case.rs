@@ -8,16 +8,16 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::Suite;
+use super::fit::fits;
 use crate::cli::chosen::Chosen;
 use crate::cli::drive;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::fixture;
 use crate::cli::plan::undecided;
 use crate::cli::rehearse::wished;
 use crate::clock::VirtualClock;
 use crate::core::{Actor, How, Refused};
-use crate::diag::{Diagnostic, Place};
+use crate::diag::Place;
 use crate::engine::launch::Answering;
 use crate::engine::rehearsal::faults::Faults;
 use crate::engine::rehearsal::placeholder::Placeholders;
@@ -104,29 +104,6 @@ fn give(given: &mut Given, inputs: Option<&Entries<Data>>, suite: &Suite) {
         let at: Place = name.span.at(&suite.tests.source).into();
         given.values.insert(name.value.clone(), GivenValue { value: data.literal(), at: Some(at) });
     }
-}
-
-/// Whatever the case names is in the runbook, and its people are in the environment.
-fn fits(suite: &Suite, case: &CaseDecl, scenario: &Scenario, plan: &Plan) -> Result<(), CliError> {
-    let decl = &suite.tests.decl;
-    let at = |span: crate::diag::Span| -> Place { span.at(&suite.tests.source).into() };
-    let named: Vec<(String, Place)> = case.steps().into_iter().map(|(name, span)| (name, at(span))).collect();
-    let ids = suite.scenario.ids().chain(scenario.ids());
-    let said = [&decl.answers, &case.answers].into_iter().flatten();
-    let said = said.flat_map(|Said(answers)| answers.iter().map(|(id, answer)| (id, &answer.at)));
-    let expected = named.iter().map(|(name, at)| (name, at));
-    let mut problems = drive::unknown_steps(ids.chain(said).chain(expected), plan);
-    problems.extend(suite.fixtures.iter().flat_map(|(_, said)| fixture::misfits(said, plan)));
-    let people = &plan.graph.people.people;
-    for starter in case.starter.iter().filter(|starter| !people.contains_key(&starter.value)) {
-        let message = format!("the environment knows nobody of the name `{}`", starter.value);
-        let problem = Diagnostic::error("unknown-name", at(starter.span), message);
-        problems.push(problem.suggest(&starter.value, people.keys().map(String::as_str)));
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(CliError::new(Exit::Invalid, "the case does not fit the runbook").with(problems))
 }
 
 fn rehearsal(

@@ -213,6 +213,10 @@ impl Certificate {
             let expected = "the fields of a rehearsal certificate";
             Refusal::Malformed(Malformed::start(format!("{error}, expected {expected}")))
         })?;
+        if certificate.coverage.percent > 100 {
+            let message = format!("{} % of the edges, expected at most 100", certificate.coverage.percent);
+            return Err(Refusal::Malformed(Malformed::start(message)));
+        }
         let (found, expected) = (statement.predicate_type, predicate_type(&certificate.issuer.org));
         if found != expected {
             return Err(Refusal::OtherType { found, expected });

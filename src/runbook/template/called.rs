@@ -2,9 +2,15 @@
 //!
 //! The engine looks them up only when it evaluates, which may be in the middle of a run; this asks it before.
 
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, RwLock};
+
 use minijinja::ErrorKind;
 
 use super::{ENGINE, Expr};
+
+/// What the engine was found to have: to ask it costs a compilation. It grows to all that it has, and no further.
+static KNOWN: LazyLock<RwLock<BTreeSet<(bool, String)>>> = LazyLock::new(RwLock::default);
 
 impl Expr {
     /// The filters and tests that it calls and that do not exist, as written.
@@ -14,15 +20,30 @@ impl Expr {
             return out;
         }
         for (name, is_test) in called(&self.source) {
-            let probe = if is_test { format!("'' is {name}") } else { format!("''|{name}") };
-            let Ok(compiled) = ENGINE.compile_expression(&probe) else { continue };
-            let unknown = if is_test { ErrorKind::UnknownTest } else { ErrorKind::UnknownFilter };
-            if compiled.eval(()).is_err_and(|error| error.kind() == unknown) {
+            if !is_known(name, is_test) {
                 out.push(name);
             }
         }
         out
     }
+}
+
+/// Whether the engine has a filter, or a test, of that name; also where it cannot be asked.
+fn is_known(name: &str, is_test: bool) -> bool {
+    let key = (is_test, name.to_owned());
+    if KNOWN.read().is_ok_and(|known| known.contains(&key)) {
+        return true;
+    }
+    let probe = if is_test { format!("'' is {name}") } else { format!("''|{name}") };
+    let Ok(compiled) = ENGINE.compile_expression(&probe) else { return true };
+    let unknown = if is_test { ErrorKind::UnknownTest } else { ErrorKind::UnknownFilter };
+    if compiled.eval(()).is_err_and(|error| error.kind() == unknown) {
+        return false;
+    }
+    if let Ok(mut known) = KNOWN.write() {
+        known.insert(key);
+    }
+    true
 }
 
 /// Names behind `|`, and behind `is` or `is not` (then `true`), outside of quoted texts.
