@@ -257,3 +257,35 @@ fn what_does_not_fit_the_runbook_is_said_with_its_place() {
     house.write("alone.yaml", TOGGLED);
     assert!(house.tests(&["alone.yaml"], 2).contains("there is no alone.test.yaml"));
 }
+
+#[test]
+fn what_could_not_be_otherwise_is_no_expectation() {
+    let house = Rehearsals::new();
+    let runbook = house
+        .write("toggled.yaml", &format!("{TOGGLED}  - {{id: go, confirm: {{}}, message: \"Go on?\"}}\n"));
+    let expecting = |expect: &str| {
+        let text = format!("cases: [{{name: x, answers: {{go: yes}}, expect: {{{expect}}}}}]\n");
+        house.write("toggled.test.yaml", &text);
+        let output = house.consigne(&["test", runbook.to_str().unwrap()]);
+        (output.status.code(), said(&output))
+    };
+    for (expect, why) in [
+        ("steps: {work.undo: false}", "`work` has no `undo`"),
+        ("steps: {pause.verify: false}", "`pause` has no `verify`"),
+        ("path: [{work.put_back: done}]", "`work` has no `put_back`"),
+        ("steps: {work.only_if: holds}", "`work` has no `only_if`"),
+        ("requests: [{step: go, absent: true}]", "`go` makes no requests"),
+        ("requests: [{step: work, part: undo, absent: true}]", "`work` makes no request for `undo`"),
+        ("requests: [{step: pause, part: verify, times: 0}]", "`pause` makes no request for `verify`"),
+        ("asked: [{step: go, kind: approve, absent: true}]", "`go` never asks for `approve`"),
+        ("asked: [{step: work, kind: put_back, absent: true}]", "`work` never asks for `put_back`"),
+        ("asked: [{step: go, by: [nobody]}]", "knows nobody of the name `nobody`"),
+    ] {
+        let (code, said) = expecting(expect);
+        assert!(code != Some(0) && said.contains(why), "{expect}: {said}");
+    }
+    let (code, said) = expecting(
+        "steps: {work: succeeded, pause.only_if: holds}, requests: [{step: pause, part: only_if}], asked: [{step: pause, kind: put_back, absent: true}, {step: go, kind: confirm, by: []}]",
+    );
+    assert_eq!(code, Some(0), "{said}");
+}

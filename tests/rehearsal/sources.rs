@@ -111,3 +111,54 @@ fn a_list_is_rehearsed_item_by_item() {
         made.of("attempt.started", "drain").into_iter().filter(|event| event["data"]["role"] == "put_back");
     assert_eq!(back.map(|event| event["item"].clone()).collect::<Vec<_>>(), [1], "the healthy one alone");
 }
+
+#[test]
+fn a_poll_of_years_ends_and_its_last_call_decides() {
+    let house = Rehearsals::new();
+    let runbook = |poll: &str| {
+        house.write(
+            "polls.yaml",
+            &format!(
+                "consigne: v1\nid: polls\nsteps:\n  - {{id: look, argv: [look], effect: read, poll: {{{poll}}}, allowed: true}}\n"
+            ),
+        )
+    };
+    let said = house.write("s.yaml", "steps: {look: {exit: 3}}\n");
+    let with = ["--scenario", said.to_str().unwrap()];
+    let never = house.rehearse("never", &runbook("every: 1s, within: 100000h"), &with, 4);
+    let end = &never.of("attempt.finished", "look")[0];
+    assert_eq!(
+        (&end["data"]["result"], &end["data"]["reason"]),
+        (&"timed_out".into(), &"within".into()),
+        "{end}"
+    );
+    // What holds has to hold for as long as it says, however often that was looked at.
+    let good = house.write("s.yaml", "steps: {look: {exit: 0}}\n");
+    assert_eq!(good, said);
+    let steady = house.rehearse("steady", &runbook("every: 1s, within: 100000h, steady: 50000h"), &with, 0);
+    assert_eq!(steady.of("attempt.finished", "look")[0]["data"]["result"], "succeeded");
+    let started = &steady.of("attempt.started", "look")[0];
+    assert!(started["data"].is_object(), "{started}");
+}
+
+#[test]
+fn what_cannot_be_read_twice_or_written_is_said_before_anything_is_rehearsed() {
+    let house = Rehearsals::new();
+    let runbook = house
+        .write("look.yaml", "consigne: v1\nid: look\nsteps:\n  - {id: look, argv: [look], effect: read}\n");
+    let script = format!(
+        "$0 rehearse {} --out {} --scenario <(echo 'steps: {{look: {{exit: 0}}}}')",
+        runbook.display(),
+        house.path("piped").display()
+    );
+    let output =
+        house.command("bash").args(["-c", &script, env!("CARGO_BIN_EXE_consigne")]).output().unwrap();
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("give a file that can be read again"), "{text}");
+    assert!(!house.path("piped").exists(), "{text}");
+    let record = house.path("nowhere/look.fixture.yaml");
+    let output =
+        house.consigne(&["rehearse", runbook.to_str().unwrap(), "--record", record.to_str().unwrap()]);
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("there is no folder"), "{text}");
+}

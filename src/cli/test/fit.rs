@@ -105,7 +105,8 @@ fn never_asked(wanted: &AskedDecl, plan: &Plan) -> Option<(Span, String)> {
         AskWord::Approve | AskWord::Confirm | AskWord::Input | AskWord::Choice | AskWord::Checklist => {
             node.kind.name() == kind.name()
         }
-        AskWord::PutBack => node.put_back.is_some(),
+        // Where taking something back failed.
+        AskWord::PutBack => node.put_back.is_some() || node.undo,
         AskWord::Manual | AskWord::Failure | AskWord::Unknown | AskWord::Canary | AskWord::Guard => true,
     };
     (!asks).then(|| (wanted.step.span, format!("`{}` never asks for `{}`", node.id, kind.name())))

@@ -393,6 +393,11 @@ fn http(checker: &mut Checker<'_>, http: &Http) {
     let base = checker.runbook.defaults.as_ref().and_then(|d| d.http.as_ref()).and_then(|d| d.base.as_ref());
     for (_, url) in http.calls() {
         let text = url.value.source();
+        if names_user(text) {
+            let message = "a user or a password in an address is seen wherever the address is";
+            let problem = checker.error("secret-use", url.span, message);
+            checker.push(problem.help("write `basic: {user: NAME, secret: NAME_OF_SECRET}` beside it"));
+        }
         let absolute = text.contains("://") || text.starts_with("{{");
         // A runbook that is used has a base of its own, or was refused.
         if text.starts_with('/') && base.is_none() && !checker.source.is_used(url.span) {
@@ -402,6 +407,13 @@ fn http(checker: &mut Checker<'_>, http: &Http) {
             checker.fail("bad-value", url.span, "an address begins with `/`, `http://` or `https://`");
         }
     }
+}
+
+/// Whether something stands before an `@` where the host of an address stands.
+fn names_user(address: &str) -> bool {
+    let authority =
+        address.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 fn expect(checker: &mut Checker<'_>, expect: &Expect) {
