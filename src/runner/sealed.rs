@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -44,6 +45,10 @@ pub enum SealError {
     #[error("the system gave no random numbers: {0}")]
     Random(getrandom::Error),
 }
+
+/// Two steps may give birth at once, and both would make the key: the name of one would be lost, and what it sealed. No
+/// other process makes one, since only one drives a run.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// The sealed secrets of one run.
 #[derive(Debug)]
@@ -164,6 +169,7 @@ impl Sealed {
 
     /// The key of the run, made where there is none. Its name is on disk before it is, so that it is always found again.
     fn key_for_sealing(&self) -> Result<LessSafeKey, SealError> {
+        let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         ownership::make_folder(&self.folder).map_err(failed("make", &self.folder))?;
         ownership::make_folder(&self.keys).map_err(failed("make", &self.keys))?;
         let id = match self.key_id()? {
@@ -275,6 +281,29 @@ mod tests {
 
     fn value(sealed: &Sealed) -> String {
         sealed.open().unwrap().remove(NAME).unwrap().unwrap().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn births_at_once_are_sealed_with_one_key() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let sealed = Sealed::of("r", &folder.path().join("run"), folder.path());
+            fs::create_dir(folder.path().join("run")).unwrap();
+            let barrier = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for number in 0..8 {
+                    let (sealed, barrier) = (&sealed, &barrier);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        sealed.put(&format!("steps.s{number}.v"), &SecretString::from("born")).unwrap();
+                    });
+                }
+            });
+            let opened = sealed.open().unwrap();
+            assert_eq!(opened.len(), 8);
+            assert!(opened.values().all(Result::is_ok), "{opened:?}");
+            assert_eq!(fs::read_dir(&sealed.keys).unwrap().count(), 1);
+        }
     }
 
     #[test]
